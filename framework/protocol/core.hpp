@@ -1,0 +1,158 @@
+#pragma once
+
+#include "framework/protocol/outputs.hpp"
+#include "framework/protocol/records.hpp"
+
+#include <chrono>
+#include <memory>
+
+namespace cohort::protocol {
+
+/// How linearizable reads are confirmed (section 9).
+enum class read_mode : std::uint8_t {
+  read_index,  ///< a round of heartbeats per batch of reads (R1)
+  lease,       ///< none while the leader's lease lasts (R2); needs clock rates within `clock_rate_error`
+};
+
+/// Timers and limits of a group. The same at all members.
+struct core_options {
+  bool durable = true;                      ///< journaled: promises are on disk before they leave
+  read_mode reads = read_mode::read_index;
+
+  duration heartbeat = std::chrono::milliseconds(50);      ///< H; suppressed for a follower that just got other traffic
+  duration election_min = std::chrono::milliseconds(300);  ///< E_min, at least 4 H; timeouts are drawn from [1, 2] of it
+  duration election_max = std::chrono::milliseconds(600);  ///< E_max = 2 E_min: check-quorum (E6)
+  duration fail_after = std::chrono::seconds(2);           ///< T_fail, at least E_max: silence that excludes
+  duration wedge_wait = std::chrono::milliseconds(300);    ///< T_wedge = E_min: how long reports are awaited
+  duration pull_wait = std::chrono::milliseconds(600);     ///< T_pull = 2 E_min: a source of payload counts as dead
+  duration join_hold = std::chrono::seconds(2);            ///< T_join: JOINs are held back while a transfer progresses
+  double clock_rate_error = 200e-6;                        ///< rho
+  duration clock_margin = std::chrono::milliseconds(10);   ///< eps
+  wall_time max_ahead = std::chrono::milliseconds(500);    ///< bound on a peer's clock running ahead (CK8, PA21)
+
+  std::size_t batch_bytes = 64 * 1024;           ///< a batch is sealed when it holds so much ...
+  duration batch_delay{0};                       ///< ... or its oldest message waited so long (0: at the next drain)
+  std::size_t batches_in_flight = 1;             ///< own unacknowledged batches before small ones are gathered (N3)
+  std::size_t message_bytes_max = 16u << 20;     ///< largest single message
+  std::size_t lane_window = 8u << 20;            ///< bytes sealed beyond the slowest active member's frontier (FC1)
+  std::size_t append_entries_max = 256;          ///< entries per APPEND
+  std::size_t append_window = 4096;              ///< entries in flight to one member
+  std::size_t pull_bytes_max = 1u << 20;         ///< payload answered to one PULL
+  std::uint32_t chunk_window = 8;                ///< checkpoint chunks asked for ahead
+  std::uint64_t checkpoint_bytes = 256u << 20;   ///< payload bytes applied between checkpoints
+  std::uint64_t checkpoint_entries = 2'000'000;  ///< log entries applied between checkpoints
+};
+
+/// What a member's disk held (durable groups), rebuilt from the journal by `recovery`.
+struct recovered_state;
+
+/// Who this core is and what it knows at its start.
+struct core_start {
+  voter_id self;
+  std::uint64_t seed = 0;                         ///< of the generator for timeouts; same seed, same run
+  std::vector<member_id> founders;                ///< all members of the founders' table, ascending
+  bool blank = true;                              ///< nothing is known of the group here; may found it (PA2)
+  bool ever_founded = false;                      ///< a marker says that this directory saw the group: never found it again
+  std::shared_ptr<const recovered_state> state;   ///< durable restart
+};
+
+enum class submit_status : std::uint8_t {
+  taken,        ///< will be delivered, or reported as lost
+  busy,         ///< window full: `window_open` tells when to go on (FC1)
+  no_quorum,    ///< this member has no contact with a quorum's leader: refused, never sent (V17)
+  not_member,   ///< not (yet) active in the group
+  too_large,    ///< a message above `message_bytes_max`
+};
+
+/// One look at the inside, for operators and tests.
+struct core_status {
+  member_id self = no_member;
+  member_id leader = no_member;
+  bool is_leader = false, founded = false, active = false, voter = false, primary = false, wedged = false,
+       transferring = false;
+  term_number term = 0;
+  incarnation inc = 0;
+  view_ptr in_force;
+  log_index base = 0, last = 0, commit = 0, applied = 0, durable = 0, checkpoint = 0;
+  std::uint64_t delivered = 0;        ///< messages in the total order so far
+  std::size_t payload_bytes = 0;      ///< held in memory
+  wall_time time{};                   ///< agreed time
+};
+
+/// The protocol of one member in one group: membership, ordering, reads and journal book-keeping as one deterministic
+/// state machine (docs/protocol.md). No clock, thread, socket, log or randomness but what is handed in.
+///
+/// A pass of the driver: `tick` with the time, any number of inputs, `drain`, execute `out()` (persists before sends),
+/// `drained`. Same start and same inputs give the same outputs (rule N1). One thread at a time. Never throws for what
+/// peers send: such messages are dropped and counted; a broken invariant of its own aborts the process.
+class core {
+public:
+  core(const core_options& options, const core_start& start);
+  ~core();
+  core(core&&) noexcept;
+
+  /// Time is now `mono` (never going back; a smaller one counts as no progress) and `wall` (may jump).
+  void tick(instant mono, wall_time wall);
+
+  /// Takes messages for total order, all or none of the span. Copies.
+  submit_status submit(std::span<const std::span<const std::byte>> messages);
+
+  /// A message from `from`, whom the link has identified. Vectors and payload owners are taken over.
+  void receive(voter_id from, message&& what);
+
+  /// Everything up to this position is on disk. (Volatile groups: never called, never needed.)
+  void persisted(journal_position up_to);
+
+  /// The link to `peer` came up (HELLO done), or went down; `reset` says that its end was closed or reset by the other
+  /// side, which is evidence of a dead process and never more (decision: docs/protocol.md, link evidence).
+  void link_up(voter_id peer, bool peer_blank);
+  void link_down(member_id peer, bool reset);
+
+  /// Asks for a linearizable read; `deliver_read` with this tag follows in the delivery stream.
+  void read(std::uint64_t tag);
+
+  /// The checkpoint asked for by `deliver_checkpoint` at `index` is on stable storage in `chunks` chunks.
+  void checkpoint_stored(log_index index, std::uint32_t chunks);
+  /// The checkpoint at `index` could not be made or stored; a later one will be asked for.
+  void checkpoint_failed(log_index index);
+  /// Answer to `chunk_wanted`; empty data = not available any more.
+  void chunk_loaded(member_id to, log_index index, std::uint32_t number, payload data);
+
+  /// Ends the pass: seals, proposes, acknowledges, fills the outputs.
+  void drain();
+  outputs& out();
+  void drained();
+
+  /// When `tick` must be called at the latest.
+  instant next_deadline() const;
+
+  core_status status() const;
+  /// Aborts on the first broken invariant of section 20 that can be seen from inside.
+  void check_invariants() const;
+
+private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+/// Rebuilds a member's state from its journal: feed the newest checkpoint's mark, the state record and then all records
+/// in position order. A prefix of the written sequence always gives a legal state (rule D9).
+class recovery {
+public:
+  recovery();
+  ~recovery();
+  void checkpoint(const mark& at, std::uint32_t chunks);
+  void state(const hard_state& s);
+  /// False if the record cannot follow what was fed before: the journal is damaged (rule D10); `why()` says how.
+  bool record(const persist_op& op);
+  const std::string& why() const;
+  /// Position of the newest record; the next core goes on behind it.
+  journal_position last_position() const;
+  std::shared_ptr<const recovered_state> finish();
+
+private:
+  std::shared_ptr<recovered_state> state_;
+  std::string why_;
+};
+
+}  // namespace cohort::protocol

@@ -1,0 +1,139 @@
+#pragma once
+
+#include "framework/protocol/view.hpp"
+
+#include <variant>
+
+namespace cohort::protocol {
+
+enum class entry_kind : std::uint8_t { noop = 0, cut = 1, view = 2 };
+
+/// One entry of the replicated log (section 3): tiny, the payload travels in lanes.
+struct entry {
+  log_index index = 0;
+  term_number term = 0;
+  entry_kind kind = entry_kind::noop;
+  wall_time time{};  ///< agreed time: max(previous entry's, proposing leader's clock)
+  frontier cut;      ///< cumulative; a VIEW's is the final cut in the slots of the view it ends (PA15)
+  view_ptr next;     ///< the view it introduces, kind `view` only
+};
+
+/// A sealed batch of one lane (rule L3).
+struct batch {
+  view_number view = 0;  ///< installed at the owner when sealing
+  protocol::slot slot = 0;
+  sequence seq = 0;
+  std::uint64_t stamp = 0;  ///< hybrid logical clock, microseconds << 16 (rules L4, CK8)
+  payload what;
+};
+
+/// Leader to every roster entry; without entries it is the heartbeat.
+struct append {
+  term_number term = 0;
+  log_index prev_index = 0;
+  term_number prev_term = 0;
+  log_index commit = 0;
+  instant send_time{};        ///< the leader's clock, echoed by acks (rules R1, R2)
+  log_index min_applied = 0;  ///< least applied index of the active members (PA7)
+  std::vector<entry> entries;
+};
+
+/// Everybody to everybody (rules C3, L8, PA12). All of it is true on the sender's disk in durable groups.
+struct ack {
+  term_number term = 0;
+  incarnation inc = 0;
+  term_number match_term = 0;
+  log_index match = 0;    ///< own log equals the log of the leader of `match_term` up to here
+  log_index applied = 0;
+  view_number view = 0;   ///< installed; `have` is in its slots
+  instant echo_time{};    ///< largest `append::send_time` seen in `term`
+  frontier have;          ///< always the full vector: a few bytes, and no delta to get wrong (PA14)
+  bool no_state = false;  ///< blank: holds nothing, wants a checkpoint
+  bool reject = false;    ///< the append with `refused_prev` did not fit
+  log_index refused_prev = 0;
+  log_index hint = 0;     ///< with `reject`: where the leader may try next
+  bool clock_ahead = false;  ///< refused because the leader's clock runs ahead of ours by more than `max_ahead`
+};
+
+enum class vote_phase : std::uint8_t { pre = 0, real = 1 };
+
+/// Rules E3, E4, PA12. A reply carries the replier's term; a pre-vote request carries term + 1.
+struct vote {
+  vote_phase phase{};
+  bool request = false;
+  bool granted = false;
+  term_number term = 0;
+  term_number for_term = 0;  ///< replies: the term that was asked for
+  log_index last_index = 0;
+  term_number last_term = 0;
+};
+
+/// Leader to members: freeze for a view change (rule V2). Also counts as contact with the leader (E7).
+struct wedge {
+  term_number term = 0;
+  std::uint64_t attempt = 0;
+  view_number view = 0;
+};
+
+/// Answer to a wedge (rules V4, PA6).
+struct report {
+  term_number term = 0;
+  std::uint64_t attempt = 0;
+  view_number view = 0;
+  incarnation inc = 0;
+  bool no_state = false;
+  frontier front;
+};
+
+/// Asks any holder for batches of a lane (rule L7).
+struct pull {
+  view_number view = 0;
+  protocol::slot slot = 0;
+  sequence from = 0;
+  sequence to = 0;  ///< inclusive
+};
+
+/// Asks for a part of a checkpoint. Chunk 0 is the encoded `checkpoint_head`, the rest the application's state.
+struct pull_chunk {
+  log_index index = 0;
+  std::uint32_t number = 0;
+};
+
+/// A part of a checkpoint (rules S1, S5). Chunk 0 comes unasked as the leader's offer.
+struct chunk {
+  term_number term = 0;  ///< the donor's; a leader's counts as contact
+  log_index index = 0;
+  std::uint32_t number = 0;
+  std::uint32_t count = 0;  ///< chunks of state, without chunk 0
+  payload data;             ///< one message
+};
+
+/// A process that wants to be active (rule S7). Sent to all until a view admits it.
+struct join {
+  incarnation inc = 0;
+  view_number known = 0;  ///< newest view it has installed
+  bool has_state = false;
+};
+
+/// Founding of view 0 by all founders (rules V19, PA2).
+enum class form_phase : std::uint8_t { propose = 0, accept = 1, commit = 2 };
+struct form {
+  form_phase phase{};
+  std::uint64_t attempt = 0;
+  view_ptr founders;
+};
+
+/// A follower asks the leader for a read index, the leader answers (rule R1).
+struct read_request {
+  std::uint64_t id = 0;
+};
+struct read_reply {
+  std::uint64_t id = 0;
+  bool refused = false;  ///< not the leader, or lost the quorum while asking
+  log_index index = 0;
+};
+
+using message = std::variant<batch, append, ack, vote, wedge, report, pull, pull_chunk, chunk, join, form,
+                             read_request, read_reply>;
+
+}  // namespace cohort::protocol

@@ -1,0 +1,155 @@
+#pragma once
+
+#include "framework/protocol/messages.hpp"
+
+#include <optional>
+#include <variant>
+#include <vector>
+
+namespace cohort::protocol {
+
+// ---- to the journal -------------------------------------------------------------------------------------------------
+
+/// Small state that is overwritten, not appended: what a member promised and what it knows (rules D9, E4, PA4).
+struct hard_state {
+  term_number term = 0;
+  voter_id vote;             ///< in `term`; member `no_member` = none
+  incarnation inc = 0;       ///< newest incarnation taken
+  log_index view_commit = 0; ///< index of the newest VIEW applied
+  mark base;                 ///< what lies before the first log entry kept
+};
+
+/// A batch of any lane, own or received.
+struct persist_batch {
+  member_id owner = no_member;
+  incarnation inc = 0;
+  batch what;
+};
+struct persist_entry {
+  entry what;
+};
+/// Entries from `from` on are gone (rule C2).
+struct persist_truncate {
+  log_index from = 0;
+};
+struct persist_state {
+  hard_state what;
+};
+/// A chunk (1..count) of a checkpoint that is being received.
+struct persist_chunk {
+  log_index index = 0;
+  std::uint32_t number = 0;
+  payload data;
+};
+/// All chunks of a received checkpoint are in: from here on it is *the* checkpoint; the log before it is void.
+struct persist_install {
+  mark at;
+  std::uint32_t chunks = 0;
+};
+/// Records at positions below `below` are no longer needed.
+struct persist_trim {
+  journal_position below = 0;
+};
+
+/// Every operation takes the next journal position, in the order given.
+struct persist_op {
+  journal_position position = 0;
+  std::variant<persist_batch, persist_entry, persist_truncate, persist_state, persist_chunk, persist_install,
+               persist_trim>
+    what;
+};
+
+// ---- to other members -----------------------------------------------------------------------------------------------
+
+/// A message to `target_count` members, listed in `outputs::targets` from `first_target` on.
+struct send_op {
+  std::uint32_t first_target = 0;
+  std::uint32_t target_count = 0;
+  journal_position needs = 0;  ///< must not leave before the journal reported this position (rule D9)
+  message what;
+};
+
+// ---- to the application, in this very order -------------------------------------------------------------------------
+
+/// A batch in the total order (rule C10).
+struct deliver_batch {
+  log_index index = 0;        ///< the entry whose cut covers it
+  wall_time time{};           ///< agreed time
+  view_number view = 0;       ///< in which it was sealed and is delivered (O9)
+  member_id sender = no_member;
+  incarnation inc = 0;
+  sequence seq = 0;
+  std::uint64_t position = 0; ///< of its first message in the total order, counted from 1
+  bool own = false;           ///< sealed by this very core: answers the oldest unanswered submissions
+  payload what;
+};
+
+/// A view was installed.
+struct deliver_view {
+  log_index index = 0;
+  wall_time time{};
+  view_ptr what;
+  bool member = false;              ///< this process is active in it
+  std::uint64_t lost_messages = 0;  ///< own submissions, sealed but not covered: delivered nowhere (rule O10)
+};
+
+/// A read asked for with `read` may be answered from the state reached here (rules R1, R2).
+struct deliver_read {
+  std::uint64_t tag = 0;
+  bool refused = false;  ///< no leader confirmed it in time; retry or give up
+  log_index index = 0;
+};
+
+/// Make a checkpoint of the state reached here (rule S1), then call `core::checkpoint_stored`.
+struct deliver_checkpoint {
+  mark at;
+};
+
+/// Replace the state by the checkpoint received from another member (`persist_install` precedes it in `persists`).
+struct deliver_restore {
+  mark at;
+  std::uint32_t chunks = 0;
+};
+
+using delivery_op =
+  std::variant<deliver_batch, deliver_view, deliver_read, deliver_checkpoint, deliver_restore>;
+
+// ---- to whoever watches ---------------------------------------------------------------------------------------------
+
+enum class event_kind : std::uint8_t {
+  founded,            ///< view 0 is in force here
+  leader_changed,     ///< `member` leads in `number` = term; `no_member` = nobody known
+  elected,            ///< this member leads in `number` = term
+  stepped_down,       ///< `number` = term
+  election_started,   ///< `number` = term asked for
+  primary,            ///< `flag`: has contact with a quorum's leader / lost it (rule V17)
+  wedged,             ///< `flag`: live sealing stopped for a view change / goes on
+  window_open,        ///< submissions are taken again after `busy`
+  excluded,           ///< a view without this incarnation was installed (V13); a new one joins
+  chunk_wanted,       ///< `member` wants chunk `number` of the checkpoint at `index`: answer with `core::chunk_loaded`
+  transfer_started,   ///< receiving the checkpoint at `index` from `member`
+  transfer_finished,
+  clock_ahead,        ///< the leader's clock (`member`) is refused by us, or ours by a quorum
+  member_silent,      ///< leader: `member` has not answered for too long
+  unfounded_restart,  ///< volatile group: nobody holds the group any more, an operator must choose a new epoch (V19)
+};
+
+struct event {
+  event_kind kind{};
+  bool flag = false;
+  member_id member = no_member;
+  std::uint64_t number = 0;
+  log_index index = 0;
+};
+
+/// What a pass produced. Drain persists first, then sends, deliveries and events; then call `core::drained`.
+/// The vectors are reused: nothing is allocated once they have grown.
+struct outputs {
+  std::vector<persist_op> persists;
+  std::vector<member_id> targets;
+  std::vector<send_op> sends;
+  std::vector<delivery_op> deliveries;
+  std::vector<event> events;
+};
+
+}  // namespace cohort::protocol

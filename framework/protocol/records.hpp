@@ -1,0 +1,55 @@
+#pragma once
+
+#include "framework/protocol/outputs.hpp"
+
+#include <functional>
+#include <string>
+
+namespace cohort::protocol {
+
+/// 64-bit checksum over bytes, handed in so that the core depends on no library. Production and simulation use XXH3-64.
+using checksum_fn = std::uint64_t (*)(std::span<const std::byte> bytes, std::uint64_t seed);
+
+/// Version of the record layout; a journal with a larger one is refused.
+inline constexpr std::uint16_t record_version = 1;
+
+enum class record_type : std::uint8_t { batch = 1, entry = 2, truncate = 3, state = 4, install = 5, mark = 6 };
+
+/// Record = fixed header {u64 checksum, u64 position, u32 group, u32 length, u16 version, u8 type, u8 0} and `length`
+/// bytes of body, all little endian. The checksum covers everything behind itself and is seeded with the position, so a
+/// record found at another position than its own is recognised (amended rule: decision on checksums in docs/journal.md).
+inline constexpr std::size_t record_header_bytes = 32;
+
+/// Bytes that `encode_record` will write for `op`; 0 for operations which are not journal records
+/// (`persist_chunk`, `persist_trim`: persistence executes those itself).
+std::size_t record_bytes(const persist_op& op);
+
+/// Writes the record into `out`, which has `record_bytes(op)` bytes.
+void encode_record(std::uint32_t group, const persist_op& op, checksum_fn sum, std::span<std::byte> out);
+
+/// A record read back. `what` holds one of the alternatives that are records.
+struct decoded_record {
+  std::uint32_t group = 0;
+  persist_op op;
+};
+
+enum class record_error : std::uint8_t { none, too_short, bad_checksum, wrong_position, wrong_version, malformed };
+
+/// Decodes and verifies. `expected` is the position under which the record was stored. Payloads are copied into memory
+/// of their own (the journal's page may be recycled).
+record_error decode_record(std::span<const std::byte> bytes, journal_position expected, checksum_fn sum,
+                           decoded_record& out);
+
+const char* to_string(record_error e);
+
+/// A mark with its view as bytes: heads a checkpoint (chunk 0 on the wire, and beside the chunks on disk).
+/// Carries its own checksum. `chunks` is the number of state chunks.
+std::vector<std::byte> encode_mark(const mark& m, std::uint32_t chunks, checksum_fn sum);
+record_error decode_mark(std::span<const std::byte> bytes, checksum_fn sum, mark& out, std::uint32_t& chunks);
+
+/// A view as bytes, for the wire (`form`, VIEW entries) and for records.
+void encode_view(const view& v, std::vector<std::byte>& out);
+/// Consumes the view's bytes from the front of `in`; null if malformed.
+view_ptr decode_view(std::span<const std::byte>& in);
+
+}  // namespace cohort::protocol

@@ -1,0 +1,87 @@
+#pragma once
+
+#include "framework/protocol/types.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace cohort::protocol {
+
+/// Why a member's standing changed in a view.
+enum class view_cause : std::uint8_t {
+  founded = 0,    ///< named by the founders' table
+  joined = 1,     ///< a process not known before entered as learner
+  recovered = 2,  ///< a known voter is back with a new incarnation
+  promoted = 3,   ///< a caught-up learner became a voter
+  failed = 4,     ///< silent for too long, or did not report in time
+  excluded = 5,   ///< alive, but the leader could not serve it, or it lagged too far
+  replaced = 6,   ///< its vote went to the process that took over its name
+};
+
+/// One line of a view's roster (rule D4).
+struct roster_entry {
+  voter_id id;
+  incarnation inc = 0;  ///< 0 while the voter has never been active
+  bool voter = false;   ///< counts in quorums, active or not
+  bool active = false;  ///< owns a lane in this view; an active non-voter is a learner (rule W6)
+  bool operator==(const roster_entry&) const = default;
+};
+
+/// Largest incarnation ever admitted under a member's name (rule V11).
+struct burnt_entry {
+  member_id member = no_member;
+  incarnation inc = 0;
+  bool operator==(const burnt_entry&) const = default;
+};
+
+/// What changed for whom between a view and the one before it.
+struct view_note {
+  voter_id id;
+  view_cause cause{};
+  bool operator==(const view_note&) const = default;
+};
+
+/// A view: who is a member, who votes, who is active (rule D5). Lane slots are the active entries in roster order.
+/// The roster is sorted by (member, identity). Immutable once proposed.
+struct view {
+  view_number number = 0;
+  std::vector<roster_entry> roster;
+  std::vector<burnt_entry> burnt;  ///< sorted by member, one line per member ever admitted
+  std::vector<view_note> notes;
+  bool operator==(const view&) const = default;
+};
+
+using view_ptr = std::shared_ptr<const view>;
+
+/// Number of lanes in the view.
+std::size_t lane_count(const view& v);
+/// Slot of the lane which `id` owns under `inc`, or `no_slot`.
+slot slot_of(const view& v, voter_id id, incarnation inc);
+/// The active entry that owns `s`, or null.
+const roster_entry* lane_owner(const view& v, slot s);
+/// The roster entry of `id`, or null.
+const roster_entry* find(const view& v, voter_id id);
+/// The voter entry under the member's name, or null.
+const roster_entry* find_voter(const view& v, member_id member);
+/// Largest incarnation ever admitted for the member; 0 = none.
+incarnation burnt(const view& v, member_id member);
+std::size_t voter_count(const view& v);
+/// floor(n/2) + 1 of the voters (rule D7).
+std::size_t quorum_size(const view& v);
+
+/// Rewrites a cut from the slots of `from` into those of its successor `to`: staying lanes carry their number over, new
+/// lanes start at 0 (rules V13, PA15).
+frontier carry_over(const view& from, const frontier& cut, const view& to);
+
+/// The point at which an entry has been applied: everything needed to go on from there without what lies before.
+/// Heads a checkpoint and a trimmed log alike (rules PA15, PA17).
+struct mark {
+  log_index index = 0;
+  term_number term = 0;
+  wall_time time{};             ///< agreed time there
+  frontier cut;                 ///< in the slots of `in_force`
+  view_ptr in_force;            ///< the view in force behind `index`
+  std::uint64_t delivered = 0;  ///< messages in the total order up to here
+};
+
+}  // namespace cohort::protocol
