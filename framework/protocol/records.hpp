@@ -15,9 +15,11 @@ inline constexpr std::uint16_t record_version = 1;
 
 enum class record_type : std::uint8_t { batch = 1, entry = 2, truncate = 3, state = 4, install = 5, mark = 6 };
 
-/// Record = fixed header {u64 checksum, u64 position, u32 group, u32 length, u16 version, u8 type, u8 0} and `length`
-/// bytes of body, all little endian. The checksum covers everything behind itself and is seeded with the position, so a
-/// record found at another position than its own is recognised (amended rule: decision on checksums in docs/journal.md).
+/// Record = fixed header {u64 checksum, u64 position, u32 group, u32 length, u16 version, u8 type, u8 0, u32 0} and
+/// `length` bytes of body, all little endian. A batch's body ends with its blob. The checksum covers everything behind
+/// itself and is seeded with the position, so a record found at another position than its own is recognised:
+/// checksum = sum(header and body without the blob, seed = sum(blob, seed = position)).
+/// Chained like this a writer may gather the two parts without joining them first (docs/journal.md).
 inline constexpr std::size_t record_header_bytes = 32;
 
 /// Bytes that `encode_record` will write for `op`; 0 for operations which are not journal records
@@ -27,6 +29,14 @@ std::size_t record_bytes(const persist_op& op);
 /// Writes the record into `out`, which has `record_bytes(op)` bytes.
 void encode_record(std::uint32_t group, const persist_op& op, checksum_fn sum, std::span<std::byte> out);
 
+/// The same in two parts for writers that gather: fills `head` (reused; header and body up to the blob) and returns the
+/// blob that follows it, empty for all but batches.
+std::span<const std::byte> encode_record_head(std::uint32_t group, const persist_op& op, checksum_fn sum,
+                                              std::vector<std::byte>& head);
+
+/// Total bytes of the record that begins with these, taken from its unverified header; 0 if they are no header.
+std::size_t record_length(std::span<const std::byte> front);
+
 /// A record read back. `what` holds one of the alternatives that are records.
 struct decoded_record {
   std::uint32_t group = 0;
@@ -35,8 +45,8 @@ struct decoded_record {
 
 enum class record_error : std::uint8_t { none, too_short, bad_checksum, wrong_position, wrong_version, malformed };
 
-/// Decodes and verifies. `expected` is the position under which the record was stored. Payloads are copied into memory
-/// of their own (the journal's page may be recycled).
+/// Decodes and verifies; `bytes` is exactly one record, and may hold anything. `expected` is the position under which the
+/// record was stored. Payloads are copied into memory of their own (the journal's page may be recycled).
 record_error decode_record(std::span<const std::byte> bytes, journal_position expected, checksum_fn sum,
                            decoded_record& out);
 

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <type_traits>
+
+namespace cohort::protocol {
+
+/// Writes little-endian numbers into room that the caller has measured; never past its end (an overrun is our bug and
+/// is caught by `record_bytes` being compared with what was written).
+class byte_writer {
+public:
+  explicit byte_writer(std::span<std::byte> out) : out_(out) {}
+
+  template <class T>
+  void put(T value) {
+    static_assert(std::is_unsigned_v<T>);
+    for (std::size_t i = 0; i < sizeof(T); ++i) out_[at_ + i] = static_cast<std::byte>(value >> (8 * i) & 0xff);
+    at_ += sizeof(T);
+  }
+  void put_bytes(std::span<const std::byte> bytes) {
+    if (!bytes.empty()) std::memcpy(out_.data() + at_, bytes.data(), bytes.size());
+    at_ += bytes.size();
+  }
+  std::size_t written() const { return at_; }
+
+private:
+  std::span<std::byte> out_;
+  std::size_t at_ = 0;
+};
+
+/// Reads little-endian numbers from bytes that may be anything. Past the end it gives zeros and `failed`.
+class byte_reader {
+public:
+  explicit byte_reader(std::span<const std::byte> in) : in_(in) {}
+
+  template <class T>
+  T get() {
+    static_assert(std::is_unsigned_v<T>);
+    if (in_.size() < sizeof(T)) {
+      fail();
+      return 0;
+    }
+    T value = 0;
+    for (std::size_t i = 0; i < sizeof(T); ++i) value = static_cast<T>(value | std::to_integer<T>(in_[i]) << (8 * i));
+    in_ = in_.subspan(sizeof(T));
+    return value;
+  }
+  /// A count of items that take at least `item_bytes` each: fails when they cannot be there, so that a count from
+  /// outside never sizes an allocation beyond the input's own size.
+  std::size_t get_count(std::size_t item_bytes, std::size_t most) {
+    const std::size_t count = get<std::uint32_t>();
+    if (count > most || count > in_.size() / item_bytes) {
+      fail();
+      return 0;
+    }
+    return count;
+  }
+  void fail() {
+    failed_ = true;
+    in_ = {};
+  }
+  bool failed() const { return failed_; }
+  std::span<const std::byte> rest() const { return in_; }
+
+private:
+  std::span<const std::byte> in_;
+  bool failed_ = false;
+};
+
+}  // namespace cohort::protocol

@@ -1,0 +1,434 @@
+#include "framework/protocol/records.hpp"
+
+#include "framework/protocol/assert.hpp"
+#include "framework/protocol/bytes.hpp"
+
+#include <limits>
+#include <memory>
+#include <utility>
+
+namespace cohort::protocol {
+namespace {
+
+constexpr std::size_t batch_fixed_bytes = 2 + 2 + 4 + 4 * 8;
+constexpr std::size_t roster_bytes = 2 + 8 + 8 + 1, burnt_bytes = 2 + 8, note_bytes = 2 + 8 + 1;
+constexpr std::size_t lanes_max = no_slot;  // slots are 16 bits wide, no_slot is none
+
+// ---- sizes ----------------------------------------------------------------------------------------------------------
+
+std::size_t view_size(const view& v) {
+  return 8 + 3 * 4 + v.roster.size() * roster_bytes + v.burnt.size() * burnt_bytes + v.notes.size() * note_bytes;
+}
+
+std::size_t view_size(const view_ptr& v) { return 1 + (v ? view_size(*v) : 0); }
+std::size_t frontier_size(const frontier& f) { return 4 + 8 * f.size(); }
+std::size_t mark_size(const mark& m) { return 4 * 8 + frontier_size(m.cut) + view_size(m.in_force); }
+
+std::size_t head_size(const persist_batch& b) { return batch_fixed_bytes + b.what.what.sizes.size_bytes(); }
+std::size_t head_size(const persist_entry& e) {
+  return 3 * 8 + 1 + frontier_size(e.what.cut) + view_size(e.what.next);
+}
+std::size_t head_size(const persist_truncate&) { return 8; }
+std::size_t head_size(const persist_state& s) { return 8 + 2 + 3 * 8 + mark_size(s.what.base); }
+std::size_t head_size(const persist_install& i) { return mark_size(i.at) + 4; }
+std::size_t head_size(const persist_chunk&) { return 0; }
+std::size_t head_size(const persist_trim&) { return 0; }
+
+constexpr record_type type_of(const persist_batch&) { return record_type::batch; }
+constexpr record_type type_of(const persist_entry&) { return record_type::entry; }
+constexpr record_type type_of(const persist_truncate&) { return record_type::truncate; }
+constexpr record_type type_of(const persist_state&) { return record_type::state; }
+constexpr record_type type_of(const persist_install&) { return record_type::install; }
+// Not records; never asked for, because their head size is 0.
+constexpr record_type type_of(const persist_chunk&) { return record_type{}; }
+constexpr record_type type_of(const persist_trim&) { return record_type{}; }
+
+// ---- encoding -------------------------------------------------------------------------------------------------------
+
+void put(byte_writer& w, const frontier& f) {
+  w.put(static_cast<std::uint32_t>(f.size()));
+  for (const auto s : f) w.put(s);
+}
+
+void put(byte_writer& w, voter_id id) {
+  w.put(static_cast<std::uint16_t>(id.member));
+  w.put(id.identity);
+}
+
+void put(byte_writer& w, const view& v) {
+  w.put(v.number);
+  w.put(static_cast<std::uint32_t>(v.roster.size()));
+  for (const auto& r : v.roster) {
+    put(w, r.id);
+    w.put(r.inc);
+    w.put(static_cast<std::uint8_t>((r.voter ? 1 : 0) | (r.active ? 2 : 0)));
+  }
+  w.put(static_cast<std::uint32_t>(v.burnt.size()));
+  for (const auto& b : v.burnt) {
+    w.put(static_cast<std::uint16_t>(b.member));
+    w.put(b.inc);
+  }
+  w.put(static_cast<std::uint32_t>(v.notes.size()));
+  for (const auto& n : v.notes) {
+    put(w, n.id);
+    w.put(static_cast<std::uint8_t>(n.cause));
+  }
+}
+
+void put(byte_writer& w, const view_ptr& v) {
+  w.put(static_cast<std::uint8_t>(v ? 1 : 0));
+  if (v) put(w, *v);
+}
+
+void put(byte_writer& w, const mark& m) {
+  w.put(m.index);
+  w.put(m.term);
+  w.put(static_cast<std::uint64_t>(m.time.count()));
+  w.put(m.delivered);
+  put(w, m.cut);
+  put(w, m.in_force);
+}
+
+void put(byte_writer& w, const persist_batch& b) {
+  w.put(static_cast<std::uint16_t>(b.owner));
+  w.put(b.what.slot);
+  w.put(static_cast<std::uint32_t>(b.what.what.sizes.size()));
+  w.put(b.inc);
+  w.put(b.what.view);
+  w.put(b.what.seq);
+  w.put(b.what.stamp);
+  for (const auto size : b.what.what.sizes) w.put(size);
+}
+
+void put(byte_writer& w, const persist_entry& e) {
+  w.put(e.what.index);
+  w.put(e.what.term);
+  w.put(static_cast<std::uint8_t>(e.what.kind));
+  w.put(static_cast<std::uint64_t>(e.what.time.count()));
+  put(w, e.what.cut);
+  put(w, e.what.next);
+}
+
+void put(byte_writer& w, const persist_truncate& t) { w.put(t.from); }
+
+void put(byte_writer& w, const persist_state& s) {
+  w.put(s.what.term);
+  put(w, s.what.vote);
+  w.put(s.what.inc);
+  w.put(s.what.view_commit);
+  put(w, s.what.base);
+}
+
+void put(byte_writer& w, const persist_install& i) {
+  put(w, i.at);
+  w.put(i.chunks);
+}
+
+void put(byte_writer&, const persist_chunk&) {}
+void put(byte_writer&, const persist_trim&) {}
+
+std::span<const std::byte> blob_of(const persist_op& op) {
+  const auto* b = std::get_if<persist_batch>(&op.what);
+  return b ? b->what.what.blob : std::span<const std::byte>{};
+}
+
+/// Checksum of a record whose part before the blob is `head`.
+std::uint64_t chain(std::span<const std::byte> head, std::span<const std::byte> blob, journal_position position,
+                    checksum_fn sum) {
+  return sum(head.subspan(8), sum(blob, position));
+}
+
+void put_header(byte_writer& w, journal_position position, std::uint32_t group, std::size_t length, record_type type) {
+  COHORT_INVARIANT(length <= std::numeric_limits<std::uint32_t>::max(), length, position);
+  w.put(std::uint64_t{0});  // the checksum, known last
+  w.put(position);
+  w.put(group);
+  w.put(static_cast<std::uint32_t>(length));
+  w.put(record_version);
+  w.put(static_cast<std::uint8_t>(type));
+  w.put(std::uint8_t{0});
+  w.put(std::uint32_t{0});
+}
+
+void encode_into(std::uint32_t group, const persist_op& op, checksum_fn sum, std::span<std::byte> head) {
+  const auto blob = blob_of(op);
+  byte_writer w(head);
+  std::visit(
+    [&](const auto& what) {
+      put_header(w, op.position, group, head.size() - record_header_bytes + blob.size(), type_of(what));
+      put(w, what);
+    },
+    op.what);
+  COHORT_INVARIANT(w.written() == head.size(), w.written(), head.size());
+  byte_writer(head).put(chain(head, blob, op.position, sum));
+}
+
+// ---- decoding -------------------------------------------------------------------------------------------------------
+
+voter_id get_voter(byte_reader& r) {
+  const auto member = member_id{r.get<std::uint16_t>()};
+  return {member, r.get<std::uint64_t>()};
+}
+
+frontier get_frontier(byte_reader& r) {
+  frontier f(r.get_count(8, lanes_max));
+  for (auto& s : f) s = r.get<std::uint64_t>();
+  return f;
+}
+
+view_ptr get_view(byte_reader& r) {
+  auto v = std::make_shared<view>();
+  v->number = r.get<std::uint64_t>();
+  v->roster.resize(r.get_count(roster_bytes, lanes_max));
+  for (std::size_t i = 0; i < v->roster.size(); ++i) {
+    auto& e = v->roster[i];
+    e.id = get_voter(r);
+    e.inc = r.get<std::uint64_t>();
+    const auto flags = r.get<std::uint8_t>();
+    e.voter = flags & 1;
+    e.active = flags & 2;
+    // Everything that looks things up in a roster relies on this order, so it is checked here once.
+    if (flags > 3 || (i > 0 && !(v->roster[i - 1].id < e.id))) r.fail();
+  }
+  v->burnt.resize(r.get_count(burnt_bytes, lanes_max));
+  for (std::size_t i = 0; i < v->burnt.size(); ++i) {
+    auto& b = v->burnt[i];
+    b.member = member_id{r.get<std::uint16_t>()};
+    b.inc = r.get<std::uint64_t>();
+    if (i > 0 && !(v->burnt[i - 1].member < b.member)) r.fail();
+  }
+  v->notes.resize(r.get_count(note_bytes, 2 * lanes_max));
+  for (auto& n : v->notes) {
+    n.id = get_voter(r);
+    const auto cause = r.get<std::uint8_t>();
+    if (cause > static_cast<std::uint8_t>(view_cause::replaced)) r.fail();
+    n.cause = static_cast<view_cause>(cause);
+  }
+  return r.failed() ? nullptr : v;
+}
+
+view_ptr get_optional_view(byte_reader& r) {
+  const auto present = r.get<std::uint8_t>();
+  if (present > 1) r.fail();
+  return present == 1 ? get_view(r) : nullptr;
+}
+
+wall_time get_time(byte_reader& r) { return wall_time{static_cast<std::int64_t>(r.get<std::uint64_t>())}; }
+
+mark get_mark(byte_reader& r) {
+  mark m;
+  m.index = r.get<std::uint64_t>();
+  m.term = r.get<std::uint64_t>();
+  m.time = get_time(r);
+  m.delivered = r.get<std::uint64_t>();
+  m.cut = get_frontier(r);
+  m.in_force = get_optional_view(r);
+  return m;
+}
+
+/// One allocation for sizes and blob; false if the sizes do not add up to the blob.
+bool copy_payload(byte_reader& r, std::size_t count, std::span<const std::byte> blob, payload& out) {
+  if (blob.size() > std::numeric_limits<std::uint32_t>::max()) return false;
+  const std::size_t words = count + (blob.size() + 3) / 4;
+  auto memory = std::make_shared_for_overwrite<std::uint32_t[]>(words == 0 ? 1 : words);
+  std::uint64_t total = 0;
+  for (std::size_t i = 0; i < count; ++i) total += memory[i] = r.get<std::uint32_t>();
+  if (total != blob.size()) return false;
+  if (!blob.empty()) std::memcpy(memory.get() + count, blob.data(), blob.size());
+  out.sizes = {memory.get(), count};
+  out.blob = std::as_bytes(std::span(memory.get() + count, words - count)).first(blob.size());
+  out.owner = std::move(memory);
+  return true;
+}
+
+persist_batch get_batch(byte_reader& r, std::span<const std::byte> blob) {
+  persist_batch b;
+  b.owner = member_id{r.get<std::uint16_t>()};
+  b.what.slot = r.get<std::uint16_t>();
+  const std::size_t count = r.get<std::uint32_t>();
+  b.inc = r.get<std::uint64_t>();
+  b.what.view = r.get<std::uint64_t>();
+  b.what.seq = r.get<std::uint64_t>();
+  b.what.stamp = r.get<std::uint64_t>();
+  if (r.rest().size() != 4 * count || !copy_payload(r, count, blob, b.what.what)) r.fail();
+  return b;
+}
+
+persist_entry get_entry(byte_reader& r) {
+  persist_entry e;
+  e.what.index = r.get<std::uint64_t>();
+  e.what.term = r.get<std::uint64_t>();
+  const auto kind = r.get<std::uint8_t>();
+  if (kind > static_cast<std::uint8_t>(entry_kind::view)) r.fail();
+  e.what.kind = static_cast<entry_kind>(kind);
+  e.what.time = get_time(r);
+  e.what.cut = get_frontier(r);
+  e.what.next = get_optional_view(r);
+  if ((e.what.kind == entry_kind::view) != (e.what.next != nullptr)) r.fail();
+  return e;
+}
+
+persist_state get_state(byte_reader& r) {
+  persist_state s;
+  s.what.term = r.get<std::uint64_t>();
+  s.what.vote = get_voter(r);
+  s.what.inc = r.get<std::uint64_t>();
+  s.what.view_commit = r.get<std::uint64_t>();
+  s.what.base = get_mark(r);
+  return s;
+}
+
+persist_install get_install(byte_reader& r) {
+  persist_install i;
+  i.at = get_mark(r);
+  i.chunks = r.get<std::uint32_t>();
+  return i;
+}
+
+struct header {
+  std::uint64_t checksum = 0;
+  journal_position position = 0;
+  std::uint32_t group = 0;
+  std::uint32_t length = 0;
+  std::uint16_t version = 0;
+  std::uint8_t type = 0;
+  std::uint64_t zero = 0;
+};
+
+header get_header(std::span<const std::byte> bytes) {
+  byte_reader r(bytes.first(record_header_bytes));
+  header h;
+  h.checksum = r.get<std::uint64_t>();
+  h.position = r.get<std::uint64_t>();
+  h.group = r.get<std::uint32_t>();
+  h.length = r.get<std::uint32_t>();
+  h.version = r.get<std::uint16_t>();
+  h.type = r.get<std::uint8_t>();
+  h.zero = r.get<std::uint8_t>();
+  h.zero |= r.get<std::uint32_t>();
+  return h;
+}
+
+/// Bytes before the blob, or 0 if the record cannot hold what its header says.
+std::size_t head_bytes(std::span<const std::byte> bytes, const header& h) {
+  if (h.type != static_cast<std::uint8_t>(record_type::batch)) return bytes.size();
+  if (bytes.size() < record_header_bytes + batch_fixed_bytes) return 0;
+  byte_reader r(bytes.subspan(record_header_bytes + 4));
+  const std::uint64_t head = record_header_bytes + batch_fixed_bytes + 4 * std::uint64_t{r.get<std::uint32_t>()};
+  return head <= bytes.size() ? static_cast<std::size_t>(head) : 0;
+}
+
+/// Length, checksum, version: what must hold before a single field may be believed. `head` = bytes before the blob.
+record_error check(std::span<const std::byte> bytes, journal_position expected, checksum_fn sum, header& h,
+                   std::size_t& head) {
+  if (bytes.size() < record_header_bytes) return record_error::too_short;
+  h = get_header(bytes);
+  if (bytes.size() - record_header_bytes < h.length) return record_error::too_short;
+  if (bytes.size() - record_header_bytes > h.length) return record_error::malformed;
+  head = head_bytes(bytes, h);
+  if (head == 0) return record_error::bad_checksum;
+  if (chain(bytes.first(head), bytes.subspan(head), h.position, sum) != h.checksum) return record_error::bad_checksum;
+  // A sound record in the wrong place was put there by a lost or misdirected write, not by decay.
+  if (h.position != expected) return record_error::wrong_position;
+  if (h.version == 0 || h.version > record_version) return record_error::wrong_version;
+  return h.zero == 0 ? record_error::none : record_error::malformed;
+}
+
+}  // namespace
+
+std::size_t record_bytes(const persist_op& op) {
+  const std::size_t head = std::visit([](const auto& what) { return head_size(what); }, op.what);
+  return head == 0 ? 0 : record_header_bytes + head + blob_of(op).size();
+}
+
+void encode_record(std::uint32_t group, const persist_op& op, checksum_fn sum, std::span<std::byte> out) {
+  const auto blob = blob_of(op);
+  encode_into(group, op, sum, out.first(out.size() - blob.size()));
+  if (!blob.empty()) std::memcpy(out.data() + out.size() - blob.size(), blob.data(), blob.size());
+}
+
+std::span<const std::byte> encode_record_head(std::uint32_t group, const persist_op& op, checksum_fn sum,
+                                              std::vector<std::byte>& head) {
+  const auto blob = blob_of(op);
+  head.resize(record_bytes(op) - blob.size());
+  encode_into(group, op, sum, head);
+  return blob;
+}
+
+std::size_t record_length(std::span<const std::byte> front) {
+  return front.size() < record_header_bytes ? 0 : record_header_bytes + std::size_t{get_header(front).length};
+}
+
+record_error decode_record(std::span<const std::byte> bytes, journal_position expected, checksum_fn sum,
+                           decoded_record& out) {
+  header h;
+  std::size_t head = 0;
+  if (const auto error = check(bytes, expected, sum, h, head); error != record_error::none) return error;
+  out.group = h.group;
+  out.op.position = h.position;
+  byte_reader r(bytes.first(head).subspan(record_header_bytes));
+  switch (static_cast<record_type>(h.type)) {
+    case record_type::batch: out.op.what = get_batch(r, bytes.subspan(head)); break;
+    case record_type::entry: out.op.what = get_entry(r); break;
+    case record_type::truncate: out.op.what = persist_truncate{r.get<std::uint64_t>()}; break;
+    case record_type::state: out.op.what = get_state(r); break;
+    case record_type::install: out.op.what = get_install(r); break;
+    case record_type::mark:
+    default: return record_error::malformed;
+  }
+  return r.failed() || !r.rest().empty() ? record_error::malformed : record_error::none;
+}
+
+const char* to_string(record_error e) {
+  switch (e) {
+    case record_error::none: return "sound";
+    case record_error::too_short: return "too short";
+    case record_error::bad_checksum: return "bad checksum";
+    case record_error::wrong_position: return "wrong position";
+    case record_error::wrong_version: return "unknown version";
+    case record_error::malformed: return "malformed";
+  }
+  return "unknown error";
+}
+
+std::vector<std::byte> encode_mark(const mark& m, std::uint32_t chunks, checksum_fn sum) {
+  const std::size_t length = 4 + mark_size(m);
+  std::vector<std::byte> out(record_header_bytes + length);
+  byte_writer w(out);
+  put_header(w, m.index, 0, length, record_type::mark);
+  w.put(chunks);
+  put(w, m);
+  COHORT_INVARIANT(w.written() == out.size(), w.written(), out.size());
+  byte_writer(out).put(chain(out, {}, m.index, sum));
+  return out;
+}
+
+record_error decode_mark(std::span<const std::byte> bytes, checksum_fn sum, mark& out, std::uint32_t& chunks) {
+  if (bytes.size() < record_header_bytes) return record_error::too_short;
+  header h;
+  std::size_t head = 0;
+  if (const auto error = check(bytes, get_header(bytes).position, sum, h, head); error != record_error::none)
+    return error;
+  if (h.type != static_cast<std::uint8_t>(record_type::mark) || h.group != 0) return record_error::malformed;
+  byte_reader r(bytes.subspan(record_header_bytes));
+  chunks = r.get<std::uint32_t>();
+  out = get_mark(r);
+  if (out.index != h.position) r.fail();
+  return r.failed() || !r.rest().empty() ? record_error::malformed : record_error::none;
+}
+
+void encode_view(const view& v, std::vector<std::byte>& out) {
+  const std::size_t before = out.size();
+  out.resize(before + view_size(v));
+  byte_writer w{std::span<std::byte>(out).subspan(before)};
+  put(w, v);
+}
+
+view_ptr decode_view(std::span<const std::byte>& in) {
+  byte_reader r(in);
+  auto v = get_view(r);
+  if (v) in = r.rest();
+  return v;
+}
+
+}  // namespace cohort::protocol

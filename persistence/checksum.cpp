@@ -1,0 +1,11 @@
+#include "persistence/journal.hpp"
+
+#include <xxhash.h>
+
+namespace cohort::persistence {
+
+std::uint64_t checksum(std::span<const std::byte> bytes, std::uint64_t seed) {
+  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
+
+}  // namespace cohort::persistence

@@ -1,0 +1,76 @@
+#pragma once
+
+#include "framework/protocol/records.hpp"
+#include "persistence/journal.hpp"
+
+#include <cstring>
+#include <numeric>
+#include <string>
+#include <vector>
+
+/// Values for tests of records and of the journal.
+namespace cohort::persistence::samples {
+
+inline protocol::payload sample_payload(const std::vector<std::string>& texts) {
+  struct memory {
+    std::vector<std::uint32_t> sizes;
+    std::string blob;
+  };
+  auto m = std::make_shared<memory>();
+  for (const auto& t : texts) {
+    m->sizes.push_back(static_cast<std::uint32_t>(t.size()));
+    m->blob += t;
+  }
+  return {m, m->sizes, std::as_bytes(std::span(m->blob))};
+}
+
+inline std::vector<std::string> messages(const protocol::payload& p) {
+  std::vector<std::string> result;
+  std::size_t at = 0;
+  for (const auto size : p.sizes) {
+    result.emplace_back(reinterpret_cast<const char*>(p.blob.data()) + at, size);
+    at += size;
+  }
+  return result;
+}
+
+inline protocol::batch sample_batch(sequence seq, const std::vector<std::string>& texts) {
+  return {3, 1, seq, 0x1234'5678'9abc'def0u, sample_payload(texts)};
+}
+
+inline protocol::view_ptr sample_view() {
+  protocol::view v;
+  v.number = 6;
+  v.roster = {{{member_id{0}, 11}, 5, true, true}, {{member_id{1}, 12}, 0, true, false}, {{member_id{1}, 13}, 9, false, true}};
+  v.burnt = {{member_id{0}, 5}, {member_id{1}, 9}};
+  v.notes = {{{member_id{1}, 13}, protocol::view_cause::joined}};
+  return std::make_shared<const protocol::view>(std::move(v));
+}
+
+inline protocol::entry sample_entry(log_index index, term_number term) {
+  return {index, term, protocol::entry_kind::cut, wall_time{1'700'000'000'000'000}, {index, 0xffff'ffff'ffu}, nullptr};
+}
+
+inline protocol::entry sample_view_entry(log_index index, term_number term) {
+  return {index, term, protocol::entry_kind::view, wall_time{-5}, {1, 2}, sample_view()};
+}
+
+inline protocol::mark sample_mark(log_index index) { return {index, 3, wall_time{99}, {7, 8}, sample_view(), 1000}; }
+
+inline protocol::hard_state sample_state(term_number term) {
+  return {term, {member_id{1}, 12}, 4, 2, sample_mark(1)};
+}
+
+/// Puts the right checksum on a record that was changed: its blob starts behind the sizes, if it has one.
+inline void sign(std::span<std::byte> record, protocol::journal_position position) {
+  std::size_t head = record.size();
+  if (record[26] == std::byte{1} && record.size() >= 72) {
+    std::uint32_t count = 0;
+    std::memcpy(&count, record.data() + 36, 4);
+    if (72 + 4 * std::uint64_t{count} <= record.size()) head = 72 + 4 * std::size_t{count};
+  }
+  const auto sum = checksum(record.first(head).subspan(8), checksum(record.subspan(head), position));
+  std::memcpy(record.data(), &sum, 8);
+}
+
+}  // namespace cohort::persistence::samples
