@@ -39,7 +39,7 @@ struct core_options {
   std::size_t append_window = 4096;              ///< entries in flight to one member
   std::size_t pull_bytes_max = 1u << 20;         ///< payload answered to one PULL
   std::uint32_t chunk_window = 8;                ///< checkpoint chunks asked for ahead
-  std::uint64_t checkpoint_bytes = 256u << 20;   ///< payload bytes applied between checkpoints
+  std::uint64_t checkpoint_bytes = 64u << 20;    ///< payload bytes applied between checkpoints, or the last one's size
   std::uint64_t checkpoint_entries = 2'000'000;  ///< log entries applied between checkpoints
 };
 
@@ -54,6 +54,7 @@ struct core_start {
   bool blank = true;                              ///< nothing is known of the group here; may found it (PA2)
   bool ever_founded = false;                      ///< a marker says that this directory saw the group: never found it again
   std::shared_ptr<const recovered_state> state;   ///< durable restart
+  checksum_fn checksum = nullptr;                 ///< for the heads of checkpoints that travel
 };
 
 enum class submit_status : std::uint8_t {

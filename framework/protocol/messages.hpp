@@ -23,7 +23,7 @@ struct batch {
   view_number view = 0;  ///< installed at the owner when sealing
   protocol::slot slot = 0;
   sequence seq = 0;
-  std::uint64_t stamp = 0;  ///< hybrid logical clock, microseconds << 16 (rules L4, CK8)
+  std::uint64_t stamp = 0;  ///< hybrid logical clock: microseconds << 12 (rules L4, CK8)
   payload what;
 };
 
@@ -113,6 +113,7 @@ struct join {
   incarnation inc = 0;
   view_number known = 0;  ///< newest view it has installed
   bool has_state = false;
+  incarnation burnt = 0;  ///< not 0: the leader's answer, `inc` is used up; take one above this (V11)
 };
 
 /// Founding of view 0 by all founders (rules V19, PA2).

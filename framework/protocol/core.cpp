@@ -1,0 +1,364 @@
+#include "framework/protocol/core.hpp"
+
+#include "framework/protocol/core_impl.hpp"
+
+#include <algorithm>
+
+namespace cohort::protocol {
+
+core::impl::impl(const core_options& o, const core_start& s) : options(o), start(s), random(s.seed) {
+  if (!start.state) return;
+  const auto& r = *start.state;
+  promises = r.promises;
+  next_position = r.last_position + 1;
+  persisted_to = r.last_position;
+  if (!r.founded) return;
+  has_state = true;
+  log.reset(promises.base);
+  lanes.learn(*promises.base.in_force, promises.base.cut);
+  for (const auto& e : r.entries) {
+    log.append(e.what, e.position);
+    if (e.what.kind == entry_kind::view) lanes.learn(*e.what.next, {});
+  }
+  for (const auto& l : lanes.all()) {
+    const auto stored = r.batches.find({l->owner.member, l->inc});
+    if (stored == r.batches.end()) continue;
+    for (const auto& [seq, b] : stored->second)
+      if (seq > l->trimmed()) l->store(b.what, b.position);
+  }
+  const mark& from = r.has_checkpoint && r.checkpoint.index >= promises.base.index ? r.checkpoint : promises.base;
+  if (r.has_checkpoint) checkpoints.push_back({r.checkpoint, r.checkpoint_chunks});
+  last_checkpoint_bytes = std::uint64_t(r.checkpoint_chunks) * 256 * 1024;
+  // Lanes that ended below the checkpoint were sealed before it: what lies above their final cut is void (L8 b).
+  for (const auto& v : log.views()) {
+    if (v.index <= log.base().index || v.index > from.index) continue;
+    const auto* ended = lanes.table_of(log.view_at(v.index - 1)->number);
+    const auto& final_cut = log.at(v.index).cut;
+    for (slot i = 0; i < ended->lanes.size(); ++i)
+      if (slot_of(*v.what, ended->lanes[i]->owner, ended->lanes[i]->inc) == no_slot)
+        ended->lanes[i]->seal(at(final_cut, i));
+  }
+  applied = from.index;
+  applied_cut = from.cut;
+  applied_time = from.time;
+  delivered = from.delivered;
+  in_force = from.in_force;
+  view_floor = from.cut;
+  view_index = 0;
+  for (const auto& v : log.views())
+    if (v.index <= applied) view_index = v.index;
+  durable_view = in_force->number;
+  // PA4: what was installed is known to be committed, also after a restart of everybody.
+  commit = mutated(mutation::pa4_view_knowledge_volatile) ? applied
+                                                          : std::min(log.last(), std::max(applied, promises.view_commit));
+}
+
+journal_position core::impl::persist(decltype(persist_op::what) what) {
+  if (!options.durable && !std::holds_alternative<persist_chunk>(what) && !std::holds_alternative<persist_install>(what))
+    return 0;
+  out.persists.push_back({next_position, std::move(what)});
+  return options.durable ? next_position++ : 0;
+}
+
+void core::impl::save_state() { state_position = persist(persist_state{promises}); }
+
+void core::impl::send_to(const std::vector<member_id>& to, message what, journal_position needs) {
+  const auto first = static_cast<std::uint32_t>(out.targets.size());
+  for (const member_id m : to)
+    if (m != self()) out.targets.push_back(m);
+  const auto count = static_cast<std::uint32_t>(out.targets.size()) - first;
+  if (count == 0) return;
+  out.sends.push_back({first, count, options.durable ? needs : 0, std::move(what)});
+}
+
+void core::impl::send(member_id to, message what, journal_position needs) {
+  if (to == self() || to == no_member) return;
+  out.targets.push_back(to);
+  out.sends.push_back(
+    {static_cast<std::uint32_t>(out.targets.size() - 1), 1, options.durable ? needs : 0, std::move(what)});
+}
+
+void core::impl::send_all(message what, journal_position needs) { send_to(roster_members(), std::move(what), needs); }
+
+void core::impl::notify(event_kind kind, member_id member, std::uint64_t number, bool flag, log_index index) {
+  out.events.push_back({kind, flag, member, number, index});
+}
+
+peer& core::impl::peer_of(voter_id id) {
+  for (auto& p : peers)
+    if (p.id == id) return p;
+  // One line per identity a link has authenticated; old identities that no view knows are forgotten, so that a member
+  // which restarts for ever does not grow the table.
+  std::erase_if(peers, [&](const peer& p) {
+    if (p.id.member != id.member || p.linked) return false;
+    for (const auto& v : governing_views())
+      if (find(*v, p.id)) return false;
+    return true;
+  });
+  auto& p = peers.emplace_back();
+  p.id = id;
+  p.next = log.last() + 1;
+  p.echo = now;
+  return p;
+}
+
+const peer* core::impl::known_peer(voter_id id) const {
+  for (const auto& p : peers)
+    if (p.id == id) return &p;
+  return nullptr;
+}
+
+bool core::impl::superseded(const peer& p) const {
+  return std::ranges::any_of(peers, [&](const peer& other) {
+    return other.id.member == p.id.member && other.id != p.id && other.heard_order > p.heard_order;
+  });
+}
+
+std::vector<view_ptr> core::impl::governing_views() const {
+  std::vector<view_ptr> views;
+  if (!has_state) return views;
+  views.push_back(log.view_at(std::max(commit, log.base().index)));
+  for (const auto& v : log.views())
+    if (v.index > commit) views.push_back(v.what);
+  return views;
+}
+
+std::vector<roster_entry> core::impl::governed_roster() const {
+  std::vector<roster_entry> all;
+  const auto add = [&](const view& v) {
+    for (const auto& r : v.roster)
+      if (std::ranges::find(all, r.id, &roster_entry::id) == all.end()) all.push_back(r);
+  };
+  for (const auto& v : governing_views()) add(*v);
+  if (in_force) add(*in_force);
+  return all;
+}
+
+std::vector<member_id> core::impl::roster_members() const {
+  std::vector<member_id> members;
+  for (const auto& r : governed_roster())
+    if (r.id.member != self() && std::ranges::find(members, r.id.member) == members.end())
+      members.push_back(r.id.member);
+  return members;
+}
+
+void core::impl::begin(instant mono, wall_time time) {
+  now = std::max(now, mono);
+  wall = time;
+  stamp = std::max(now, stamp + duration(1));
+  if (ticked) return;
+  ticked = true;
+  booted = now;
+  joining_since = now;
+  if (!has_state) return;
+  // A restart takes a new incarnation: lane numbers of the old life are never used again (D2, L2).
+  if (mutated(mutation::incarnation_reused))
+    place_self();
+  else
+    take_incarnation(0);
+  draw_election();
+}
+
+/// Everything that can go on by what this member knows itself, until nothing moves.
+void core::impl::settle() {
+  for (bool moved = true; moved;) {
+    moved = take_offered();
+    moved |= seal();
+    moved |= propose();
+    moved |= advance_commit();
+    moved |= apply_committed();
+  }
+}
+
+void core::impl::drain() {
+  if (!ticked) return;
+  if (!has_state) {
+    drive_founding();
+    drive_transfer();
+  }
+  if (has_state) {
+    drive_founding();
+    election_timers();
+    settle();
+    if (role == core_role::leader) {
+      change_views();
+      settle();
+    }
+    start_reads();
+    confirm_reads();
+    settle();
+    finish_reads();
+    pull_for_offered();
+    resend_lanes();
+    maybe_checkpoint();
+    trim();
+    drive_transfer();
+    if (role == core_role::leader) send_appends();
+    window_check();
+  }
+  send_join();
+  send_ack();
+  compute_deadline();
+}
+
+void core::impl::compute_deadline() {
+  instant d = never;
+  const auto at = [&](instant t) { d = std::min(d, t); };
+  const bool idle_alone = has_state && roster_members().empty();
+  if (!has_state || my_slot == no_slot) at(join_sent + options.heartbeat);
+  if (forming.coordinating && forming.committed) at(forming.sent + options.heartbeat);
+  if (incoming.running) at(incoming.progress + options.pull_wait);
+  if (has_state && role != core_role::leader && election_at != never) at(election_at);
+  if (has_state && role != core_role::leader && primary) at(leader_contact + options.election_max);
+  if (role == core_role::leader && !idle_alone) {
+    for (const auto& r : governed_roster()) {
+      if (r.id == start.self) continue;
+      if (const auto* p = known_peer(r.id)) at(p->append_sent + options.heartbeat);
+    }
+    if (change.running) at(change.wedge_sent + options.heartbeat);
+    for (const auto& p : peers)
+      if (p.reset_at != never) at(p.reset_at + options.election_min);
+  }
+  if (!offered.empty()) at(std::max(offered_since + 2 * options.heartbeat, offered_pull + 2 * options.heartbeat));
+  if (!follower_reads.empty()) at(follower_reads.front().sent + options.heartbeat);
+  if (!open.empty() && may_seal() && options.batch_delay.count() > 0) at(open.front()->oldest + options.batch_delay);
+  if (has_state && my_slot != no_slot && own_in_flight() > 0 && !idle_alone) at(now + 4 * options.heartbeat);
+  deadline = std::max(d, now + std::chrono::milliseconds(1));
+  if (d == never) deadline = never;
+}
+
+core_status core::impl::status() {
+  core_status s;
+  s.self = self();
+  s.leader = leader;
+  s.is_leader = role == core_role::leader;
+  s.founded = has_state;
+  s.active = my_slot != no_slot;
+  s.primary = primary;
+  s.wedged = wedged.on;
+  s.transferring = incoming.running;
+  s.term = promises.term;
+  s.inc = promises.inc;
+  s.in_force = in_force;
+  if (in_force) {
+    const auto* r = find(*in_force, start.self);
+    s.voter = r && r->voter;
+  }
+  if (has_state) {
+    s.base = log.base().index;
+    s.last = log.last();
+    s.durable = options.durable ? log.durable(persisted_to) : log.last();
+  }
+  s.commit = commit;
+  s.applied = applied;
+  s.checkpoint = checkpoints.empty() ? 0 : checkpoints.back().at.index;
+  s.delivered = delivered;
+  s.payload_bytes = lanes.bytes() + open_bytes;
+  s.time = applied_time;
+  return s;
+}
+
+void core::impl::check_invariants() const {
+  if (!has_state) return;
+  COHORT_INVARIANT(applied <= commit, applied, commit);
+  COHORT_INVARIANT(commit <= log.last(), commit, log.last());
+  COHORT_INVARIANT(log.base().index <= applied, log.base().index, applied);
+  COHORT_INVARIANT(in_force->number == log.view_at(applied)->number, in_force->number, log.view_at(applied)->number);
+  // I6: cuts are monotone along the log; I7: the payload of every entry above the applied one is held.
+  frontier cut = log.cut_behind(applied);
+  view_number number = in_force->number;
+  for (log_index i = applied + 1; i <= log.last(); ++i) {
+    const entry& e = log.at(i);
+    COHORT_INVARIANT(covers(e.cut, cut), i, log.last());
+    if (!mutated(mutation::append_without_payload)) COHORT_INVARIANT(covers(lanes.held(number), e.cut), i, number);
+    cut = log.cut_behind(i);
+    if (e.kind == entry_kind::view) number = e.next->number;
+  }
+}
+
+// ---- the public face ------------------------------------------------------------------------------------------------
+
+core::core(const core_options& options, const core_start& start) : impl_(std::make_unique<impl>(options, start)) {}
+core::~core() = default;
+core::core(core&&) noexcept = default;
+
+void core::tick(instant mono, wall_time wall) { impl_->begin(mono, wall); }
+
+submit_status core::submit(std::span<const std::span<const std::byte>> messages) { return impl_->submit(messages); }
+
+void core::receive(voter_id from, message&& what) {
+  auto& c = *impl_;
+  if (from.member == c.self() || !std::ranges::binary_search(c.start.founders, from.member)) return;
+  c.peer_of(from).heard_order = ++c.heard_counter;
+  std::visit(
+    [&]<class Message>(Message& m) {
+      if constexpr (std::is_same_v<Message, batch>) c.receive_batch(from, std::move(m));
+      if constexpr (std::is_same_v<Message, append>) c.receive_append(from, std::move(m));
+      if constexpr (std::is_same_v<Message, ack>) c.receive_ack(from, m);
+      if constexpr (std::is_same_v<Message, vote>) c.receive_vote(from, m);
+      if constexpr (std::is_same_v<Message, wedge>) c.receive_wedge(from, m);
+      if constexpr (std::is_same_v<Message, report>) c.receive_report(from, m);
+      if constexpr (std::is_same_v<Message, pull>) c.receive_pull(from, m);
+      if constexpr (std::is_same_v<Message, pull_chunk>) c.receive_pull_chunk(from, m);
+      if constexpr (std::is_same_v<Message, chunk>) c.receive_chunk(from, std::move(m));
+      if constexpr (std::is_same_v<Message, join>) c.receive_join(from, m);
+      if constexpr (std::is_same_v<Message, form>) c.receive_form(from, m);
+      if constexpr (std::is_same_v<Message, read_request>) c.receive_read_request(from, m);
+      if constexpr (std::is_same_v<Message, read_reply>) c.receive_read_reply(from, m);
+    },
+    what);
+}
+
+void core::persisted(journal_position up_to) {
+  auto& c = *impl_;
+  if (up_to <= c.persisted_to) return;
+  c.persisted_to = up_to;
+  c.ack_due = true;
+  if (c.in_force && up_to >= c.view_position) c.durable_view = c.in_force->number;
+}
+
+void core::link_up(voter_id id, bool peer_blank) {
+  auto& c = *impl_;
+  auto& p = c.peer_of(id);
+  for (auto& other : c.peers)
+    if (other.id.member == id.member) other.linked = false;
+  p.heard_order = ++c.heard_counter;
+  p.linked = true;
+  p.blank = peer_blank;
+  p.reset_at = never;
+  p.lane_progress = instant{};  // what was in flight on the old link is lost: resend at once (L7)
+  if (c.role == core_role::leader) p.probing = true;
+  c.ack_due = true;
+}
+
+void core::link_down(member_id member, bool reset) { impl_->link_down(member, reset); }
+
+void core::read(std::uint64_t tag) { impl_->new_reads.push_back(tag); }
+void core::checkpoint_stored(log_index index, std::uint32_t chunks) { impl_->checkpoint_stored(index, chunks); }
+
+void core::checkpoint_failed(log_index index) {
+  auto& c = *impl_;
+  if (c.checkpoint_pending && c.pending_mark.index == index) c.checkpoint_pending = false;
+}
+
+void core::chunk_loaded(member_id to, log_index index, std::uint32_t number, payload data) {
+  impl_->chunk_loaded(to, index, number, std::move(data));
+}
+
+void core::drain() { impl_->drain(); }
+outputs& core::out() { return impl_->out; }
+
+void core::drained() {
+  auto& o = impl_->out;
+  o.persists.clear();
+  o.targets.clear();
+  o.sends.clear();
+  o.deliveries.clear();
+  o.events.clear();
+}
+
+instant core::next_deadline() const { return impl_->deadline; }
+core_status core::status() const { return impl_->status(); }
+void core::check_invariants() const { impl_->check_invariants(); }
+
+}  // namespace cohort::protocol

@@ -1,0 +1,254 @@
+// Election, stickiness, check-quorum, link evidence (section 4).
+#include "framework/protocol/core_impl.hpp"
+
+#include <algorithm>
+
+namespace cohort::protocol {
+
+void core::impl::draw_election() {
+  election_at = now + random.between(options.election_min, 2 * options.election_min);
+}
+
+/// E1: voters of the last logged view or of the one at the commit index.
+bool core::impl::may_stand() const {
+  if (!has_state || now < stand_not_before) return false;
+  for (const auto& v : {log.last_view().what, log.view_at(std::max(commit, log.base().index))}) {
+    const auto* r = find(*v, start.self);
+    if (r && r->voter) return true;
+  }
+  return false;
+}
+
+/// E2: a quorum of the view at our commit and of every VIEW behind it.
+bool core::impl::is_quorum(const std::vector<voter_id>& who) const {
+  auto views = governing_views();
+  if (mutated(mutation::quorum_of_last_view_only)) views = {log.last_view().what};
+  if (mutated(mutation::quorum_of_committed_view_only)) views.resize(1);
+  return std::ranges::all_of(views, [&](const view_ptr& v) {
+    const auto votes_there = std::ranges::count_if(v->roster, [&](const roster_entry& r) {
+      return r.voter && std::ranges::find(who, r.id) != who.end();
+    });
+    return static_cast<std::size_t>(votes_there) >= quorum_size(*v);
+  });
+}
+
+/// E5. The boot part is what leases rest on: a voter does not remember across a restart whom it heard. View 0 is exempt,
+/// nobody can have held a lease before it.
+bool core::impl::sticky() const {
+  if (mutated(mutation::no_stickiness)) return false;
+  if (role == core_role::leader) return true;
+  if (leader_contact != instant::min() && now - leader_contact < options.election_min) return true;
+  const bool fresh = in_force && in_force->number == 0 && applied == 0 && promises.term == 0;
+  return !mutated(mutation::vote_right_after_boot) && !fresh && now - booted < options.election_min;
+}
+
+void core::impl::set_primary(bool on) {
+  if (primary == on) return;
+  primary = on;
+  notify(event_kind::primary, leader, promises.term, on);
+}
+
+void core::impl::adopt_term(term_number t) {
+  COHORT_INVARIANT(t > promises.term, t, promises.term);
+  promises.term = t;
+  promises.vote = {};
+  echo_time = instant{};  // PA12: echoes belong to one term
+  save_state();
+  if (role == core_role::leader) step_down();
+  role = core_role::follower;
+  if (leader != no_member) {
+    leader = no_member;
+    leader_id = {};
+    notify(event_kind::leader_changed, no_member, t);
+  }
+  if (election_at == never) draw_election();
+}
+
+void core::impl::step_down() {
+  if (role != core_role::leader) return;
+  role = core_role::follower;
+  change = {};
+  leader = no_member;
+  leader_id = {};
+  notify(event_kind::stepped_down, self(), promises.term);
+  refuse_reads();
+  leader_contact = instant::min();
+  set_primary(false);
+  draw_election();
+}
+
+/// APPEND, WEDGE and checkpoint chunks of our term: contact with its leader (E7, PA20).
+void core::impl::leader_heard(voter_id from) {
+  COHORT_INVARIANT(role != core_role::leader, promises.term, to_index(from.member));
+  role = core_role::follower;
+  leader_contact = now;
+  draw_election();
+  set_primary(true);
+  if (leader_id == from) return;
+  leader = from.member;
+  leader_id = from;
+  match_term = match_term == promises.term ? match_term : 0;
+  notify(event_kind::leader_changed, leader, promises.term);
+  reads_lost_leader();
+}
+
+void core::impl::election_timers() {
+  if (role == core_role::leader) {
+    // E6: without a quorum's echoes for E_max we may have been deposed long ago.
+    if (!roster_members().empty() && now - quorum_echo() > options.election_max && !mutated(mutation::no_check_quorum)) step_down();
+    return;
+  }
+  if (primary && leader_contact != instant::min() && now - leader_contact > options.election_max) set_primary(false);
+  if (role == core_role::candidate && !own_vote_counted && on_disk(own_vote_position)) {
+    own_vote_counted = true;  // E4: our own vote counts when it is on disk
+    votes.push_back(start.self);
+    count_votes();
+    if (role == core_role::leader) return;
+  }
+  if (!may_stand()) return;
+  // Alone: nobody could tell us of another leader.
+  if (election_at == never) draw_election();
+  if (roster_members().empty() && role == core_role::follower) election_at = now;
+  if (now >= election_at) stand();
+}
+
+void core::impl::stand() {
+  draw_election();
+  role = core_role::pre_candidate;
+  votes.assign(1, start.self);
+  notify(event_kind::election_started, self(), promises.term + 1);
+  if (mutated(mutation::no_pre_vote) || is_quorum(votes)) return stand_for_real();
+  vote v;
+  v.phase = vote_phase::pre;
+  v.request = true;
+  v.term = promises.term + 1;
+  v.last_index = log.last();
+  v.last_term = log.last_term();
+  send_all(v);
+}
+
+void core::impl::stand_for_real() {
+  role = core_role::candidate;
+  ++promises.term;
+  promises.vote = start.self;
+  echo_time = instant{};
+  if (leader != no_member) {
+    leader = no_member;
+    leader_id = {};
+    notify(event_kind::leader_changed, no_member, promises.term);
+  }
+  save_state();
+  own_vote_position = state_position;
+  own_vote_counted = false;
+  votes.clear();
+  vote v;
+  v.phase = vote_phase::real;
+  v.request = true;
+  v.term = promises.term;
+  v.last_index = log.last();
+  v.last_term = log.last_term();
+  // The request names a log: all of it must be on disk, or a grant could elect a restarted process without it.
+  send_all(v, mutated(mutation::term_unsynced) ? 0 : state_position);
+  if (on_disk(own_vote_position)) election_timers();
+}
+
+void core::impl::count_votes() {
+  if (!is_quorum(votes)) return;
+  if (role == core_role::pre_candidate)
+    stand_for_real();
+  else if (role == core_role::candidate)
+    lead();
+}
+
+void core::impl::receive_vote(voter_id from, const vote& v) {
+  if (!has_state) return;
+  if (!v.request) {
+    if (v.term > promises.term) adopt_term(v.term);
+    if (!v.granted) return;
+    const bool pre = v.phase == vote_phase::pre && role == core_role::pre_candidate && v.for_term == promises.term + 1;
+    const bool real = v.phase == vote_phase::real && role == core_role::candidate && v.for_term == promises.term;
+    if ((!pre && !real) || std::ranges::find(votes, from) != votes.end()) return;
+    votes.push_back(from);
+    count_votes();
+    return;
+  }
+  vote reply;
+  reply.phase = v.phase;
+  reply.for_term = v.term;
+  const bool up_to_date = mutated(mutation::no_up_to_date_check) ||
+                          std::pair(v.last_term, v.last_index) >= std::pair(log.last_term(), log.last());
+  if (v.phase == vote_phase::pre) {
+    reply.granted = v.term > promises.term && up_to_date && !sticky();  // E3, PA12
+    reply.term = promises.term;
+    send(from.member, reply, on_disk(state_position) ? 0 : state_position);
+    return;
+  }
+  if (sticky()) return;  // E5: neither vote nor term
+  if (v.term > promises.term) adopt_term(v.term);
+  if (v.term == promises.term && up_to_date && role == core_role::follower &&
+      (promises.vote.member == no_member || promises.vote == from || mutated(mutation::vote_twice))) {
+    promises.vote = from;
+    save_state();
+    reply.granted = true;
+    draw_election();
+  }
+  reply.term = promises.term;
+  send(from.member, reply, mutated(mutation::vote_unsynced) ? 0 : state_position);
+}
+
+void core::impl::lead() {
+  role = core_role::leader;
+  leader = self();
+  leader_id = start.self;
+  led_since = now;
+  change = {};
+  offered.clear();
+  match_term = promises.term;
+  match = log.last();
+  for (auto& p : peers) {
+    p.next = log.last() + 1;
+    p.probing = true;
+    p.echo = now;  // the grace of E6 and V1 begins now
+    p.append_sent = instant{};
+    p.offer_sent = instant{};
+    p.unservable_since = never;
+    p.refused_our_clock = false;
+    if (p.reset_at != never) p.reset_at = now;
+  }
+  for (const auto& r : governed_roster())
+    if (r.id != start.self) peer_of(r.id).echo = now;
+  notify(event_kind::leader_changed, leader, promises.term);
+  notify(event_kind::elected, leader, promises.term);
+  set_primary(true);
+  append_own(entry_kind::noop, log.cut_behind(log.last()), nullptr);  // C8
+  first_own_entry = mutated(mutation::read_before_own_commit) ? 0 : log.last();
+  reads_lost_leader();
+}
+
+/// The newest of our send times which a quorum (E2) has echoed.
+instant core::impl::quorum_echo() const {
+  std::uint64_t newest = ~std::uint64_t(0);
+  for (const auto& v : governing_views())
+    newest = std::min(newest, quorum_value(*v, [&](voter_id id) -> std::uint64_t {
+      if (id == start.self) return static_cast<std::uint64_t>(stamp.count());
+      const auto* p = known_peer(id);
+      return p ? static_cast<std::uint64_t>(p->echo.count()) : 0;
+    }));
+  return instant(static_cast<std::int64_t>(newest));
+}
+
+/// Link evidence: a reset end of a link means a dead process nearly always, and nothing for certain. It lets a follower
+/// stand at once and waives its stickiness, which only leases need (E5); it shortens the leader's patience (V1).
+void core::impl::link_down(member_id member, bool reset) {
+  for (auto& p : peers) {
+    if (p.id.member != member || !p.linked) continue;
+    p.linked = false;
+    if (reset) p.reset_at = now;
+  }
+  if (!reset || member != leader || role == core_role::leader || options.reads == read_mode::lease) return;
+  leader_contact = instant::min();
+  // A short draw keeps the followers, who see the reset in the same instant, from splitting the vote.
+  election_at = now + random.between(duration(0), options.heartbeat / 2);
+}
+
+}  // namespace cohort::protocol

@@ -1,0 +1,123 @@
+// Founding of view 0 by all founders together (rules V19, PA2).
+#include "framework/protocol/core_impl.hpp"
+
+#include <algorithm>
+
+namespace cohort::protocol {
+
+namespace {
+
+bool names_all(const view& v, const std::vector<member_id>& founders) {
+  if (v.number != 0 || v.roster.size() != founders.size()) return false;
+  for (std::size_t i = 0; i < founders.size(); ++i) {
+    const auto& r = v.roster[i];
+    if (r.id.member != founders[i] || !r.voter || !r.active || r.inc != 1) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+/// The founder with the smallest number proposes once it is linked to all others and every directory is blank. Nobody
+/// acts before *all* have accepted in this boot: a founder that was missed could otherwise hold an older promise.
+void core::impl::drive_founding() {
+  if (forming.committed) {
+    // Founders that have not been heard since may have missed the commit.
+    if (!forming.coordinating || now - forming.sent < options.heartbeat) return;
+    forming.sent = now;
+    bool missing = false;
+    for (const auto& r : forming.proposed->roster) {
+      if (r.id == start.self) continue;
+      const auto& p = peer_of(r.id);
+      if (p.heard && !p.no_state) continue;
+      if (superseded(p)) continue;
+      missing = true;
+      send(r.id.member, form{form_phase::commit, forming.attempt, forming.proposed}, state_position);
+    }
+    if (!missing) forming.coordinating = false;
+    return;
+  }
+  if (has_state || !start.blank || start.ever_founded || start.founders.empty() || start.founders.front() != self()) return;
+  std::vector<voter_id> founders{start.self};
+  for (const auto& p : peers)
+    if (p.linked && p.blank) founders.push_back(p.id);
+  if (founders.size() != start.founders.size()) return;
+  std::ranges::sort(founders);
+  auto v = std::make_shared<view>();
+  for (const auto& id : founders) {
+    v->roster.push_back({id, 1, true, true});
+    v->burnt.push_back({id.member, 1});
+    v->notes.push_back({id, view_cause::founded});
+  }
+  if (!names_all(*v, start.founders)) return;
+  if (!forming.proposed || *forming.proposed != *v) {
+    forming.proposed = v;
+    ++forming.attempt;
+    forming.accepted.clear();
+    forming.sent = instant::min();
+    forming.coordinating = true;
+  }
+  if (founders.size() == 1) {
+    found(v);
+    return;
+  }
+  if (forming.sent != instant::min() && now - forming.sent < options.heartbeat) return;
+  forming.sent = now;
+  std::vector<member_id> others(start.founders.begin() + 1, start.founders.end());
+  send_to(others, form{form_phase::propose, forming.attempt, forming.proposed});
+}
+
+void core::impl::receive_form(voter_id from, const form& f) {
+  if (has_state || !start.blank || !f.founders || !names_all(*f.founders, start.founders)) return;
+  const auto* self_entry = find(*f.founders, start.self);
+  if (!self_entry) return;  // names an earlier life of this member
+  switch (f.phase) {
+    case form_phase::propose:
+      if (start.ever_founded || from.member != start.founders.front()) return;
+      forming.proposed = f.founders;  // a later proposal renounces the earlier
+      forming.attempt = f.attempt;
+      send(from.member, form{form_phase::accept, f.attempt, f.founders});
+      return;
+    case form_phase::accept:
+      if (!forming.coordinating || f.attempt != forming.attempt || *f.founders != *forming.proposed) return;
+      if (std::ranges::find(forming.accepted, from.member) == forming.accepted.end()) forming.accepted.push_back(from.member);
+      if (forming.accepted.size() + 1 == start.founders.size()) found(forming.proposed);
+      return;
+    case form_phase::commit:
+      // Our identity is in it and this directory has never acted: it can have promised nothing (decided: founding).
+      if (from.member != start.founders.front()) return;
+      forming.proposed = f.founders;
+      found(f.founders);
+      return;
+  }
+}
+
+void core::impl::found(view_ptr v) {
+  mark base;
+  base.in_force = v;
+  base.cut.assign(lane_count(*v), 0);
+  has_state = true;
+  promises.inc = 1;
+  promises.base = base;
+  save_state();
+  view_position = state_position;
+  durable_view = 0;
+  log.reset(base);
+  lanes.learn(*v, base.cut);
+  applied_cut = base.cut;
+  view_floor = base.cut;
+  in_force = v;
+  forming.committed = true;
+  forming.sent = now - options.heartbeat;
+  place_self();
+  notify(event_kind::founded, self(), 0);
+  deliver_view d;
+  d.what = v;
+  d.member = true;
+  out.deliveries.emplace_back(std::move(d));
+  // The coordinator stands first; the others hear of it before their own draw.
+  draw_election();
+  if (start.founders.front() == self()) election_at = now + options.heartbeat;
+}
+
+}  // namespace cohort::protocol

@@ -1,0 +1,384 @@
+#pragma once
+
+#include "framework/protocol/assert.hpp"
+#include "framework/protocol/core.hpp"
+#include "framework/protocol/entry_log.hpp"
+#include "framework/protocol/frontier.hpp"
+#include "framework/protocol/lanes.hpp"
+#include "framework/protocol/mutations.hpp"
+#include "framework/protocol/recovered_state.hpp"
+
+#include <deque>
+#include <map>
+
+namespace cohort::protocol {
+
+/// Small deterministic generator for timeouts (splitmix64): the same on every compiler and library (N1).
+class random_source {
+public:
+  explicit random_source(std::uint64_t seed) : state_(seed) {}
+  std::uint64_t next() {
+    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15ull);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+    return z ^ (z >> 31);
+  }
+  duration between(duration low, duration high) {
+    return low + duration(next() % static_cast<std::uint64_t>((high - low).count() + 1));
+  }
+
+private:
+  std::uint64_t state_;
+};
+
+/// What is known of another process of the group.
+struct peer {
+  voter_id id;
+  bool heard = false;              ///< any ack of this identity has arrived
+  std::uint64_t heard_order = 0;   ///< grows with every message; tells which identity of a member is the newer
+
+  // From its acks. Monotone within (match_term) and within (inc, view).
+  incarnation inc = 0;
+  term_number match_term = 0;
+  log_index match = 0;
+  log_index applied = 0;
+  view_number view = 0;
+  frontier have;
+  bool no_state = false;
+
+  // For a leader.
+  instant echo{};                  ///< newest of my send times it has echoed in my term (PA7)
+  log_index next = 1;              ///< next entry to send
+  bool probing = true;             ///< the point of agreement is not known: one APPEND at a time
+  instant append_sent{};
+  instant offer_sent{};
+  instant chunk_asked{};           ///< it pulled a chunk of a checkpoint
+  instant unservable_since = never;///< active, but the log begins above what it needs (S3)
+  bool refused_our_clock = false;
+
+  // As the owner of a lane.
+  instant lane_progress{};         ///< when its ack of our lane last moved, or we resent
+
+  // Wants to be active (S7).
+  incarnation join_inc = 0;
+  instant join_heard{};
+  bool join_has_state = false;
+
+  // The link.
+  bool linked = false;
+  bool blank = false;              ///< HELLO: its directory never saw the group
+  instant reset_at = never;        ///< its end of the link was reset, and it has not come back
+};
+
+enum class core_role : std::uint8_t { follower, pre_candidate, candidate, leader };
+
+/// A leader's attempt to change the view (rules V2-V12).
+struct view_change {
+  bool running = false;
+  bool proposed = false;           ///< the VIEW is in the log
+  std::uint64_t attempt = 0;
+  instant started{};
+  instant wedge_sent{};
+  instant pull_started = never;
+  instant pull_sent{};
+  std::map<voter_id, report> reports;
+  std::vector<voter_id> dead_sources;  ///< held payload nobody else has, and stopped answering (V7)
+};
+
+/// A checkpoint that is being received (rule S5).
+struct transfer {
+  bool running = false;
+  member_id donor = no_member;
+  mark at;
+  std::uint32_t count = 0;
+  std::uint32_t received = 0;
+  std::uint32_t asked = 0;         ///< highest chunk asked for
+  std::vector<bool> have;
+  instant progress{};
+};
+
+struct core::impl {
+  impl(const core_options& o, const core_start& s);
+
+  // ---- configuration and inputs of the pass
+  const core_options options;
+  const core_start start;
+  random_source random;
+  instant now{};
+  wall_time wall{};
+  instant stamp{};                 ///< strictly growing send time: one per pass (R1)
+  bool ticked = false;
+  instant booted{};
+
+  // ---- promises (persistent, D9)
+  hard_state promises;
+  journal_position next_position = 1;
+  journal_position persisted_to = 0;
+  journal_position state_position = 0;  ///< of the newest state record
+  journal_position view_position = 0;   ///< of the state record that tells the newest view_commit (PA4)
+  view_number durable_view = 0;
+
+  // ---- log, lanes, application
+  entry_log log;
+  lane_store lanes;
+  bool has_state = false;          ///< founded, recovered or restored: this process knows a view
+  log_index commit = 0;
+  log_index applied = 0;
+  frontier applied_cut;            ///< behind `applied`, in the slots of `in_force`
+  wall_time applied_time{};
+  std::uint64_t delivered = 0;
+  view_ptr in_force;               ///< installed at `applied`
+  log_index view_index = 0;        ///< of the VIEW that installed it
+  frontier view_floor;             ///< cut at which it began
+  slot my_slot = no_slot;          ///< own lane in `in_force`
+  term_number match_term = 0;      ///< own log is verified against the leader of this term ...
+  log_index match = 0;             ///< ... up to here (C3)
+  std::deque<entry> offered;       ///< entries behind the log whose payload is not held yet (C1)
+  term_number offered_term = 0;
+  instant offered_since = never;
+  instant offered_pull{};
+
+  // ---- own lane
+  struct open_batch {
+    std::vector<std::uint32_t> sizes;
+    std::vector<std::byte> blob;
+    instant oldest{};
+  };
+  std::deque<std::shared_ptr<open_batch>> open;
+  std::size_t open_bytes = 0;
+  std::deque<std::pair<sequence, std::uint64_t>> own_unapplied;  ///< own batches not delivered yet: seq, messages
+  std::uint64_t largest_stamp = 0;
+  bool told_busy = false;
+
+  // ---- role
+  core_role role = core_role::follower;
+  member_id leader = no_member;
+  voter_id leader_id;
+  instant leader_contact = instant::min();   ///< min: none that counts
+  instant election_at = never;
+  std::vector<voter_id> votes;
+  journal_position own_vote_position = 0;
+  bool own_vote_counted = false;
+  log_index first_own_entry = 0;   ///< NOOP of the own term (C7, R1)
+  instant led_since{};
+  instant stand_not_before{};      ///< our clock was refused: let others lead
+  bool primary = false;
+  log_index leader_min_applied = 0;
+  instant echo_time{};             ///< of the leader of the own term (PA12)
+
+  // ---- wedge (V4)
+  struct {
+    bool on = false;
+    term_number term = 0;
+    std::uint64_t attempt = 0;
+    view_number view = 0;
+    frontier front;
+  } wedged;
+  view_change change;
+  std::uint64_t attempts = 0;
+
+  // ---- peers
+  std::vector<peer> peers;
+  std::uint64_t heard_counter = 0;
+
+  // ---- ack to send
+  bool ack_due = false;            ///< something an ack tells has changed, or was asked for
+  bool reject_due = false;
+  log_index reject_prev = 0, reject_hint = 0;
+  bool clock_refused = false;
+  bool heartbeat_due = false;
+
+  // ---- joining
+  instant join_sent{};
+  bool unfounded_told = false;
+  instant joining_since = never;
+
+  // ---- founding (PA2)
+  struct {
+    view_ptr proposed;             ///< coordinator's, or the one accepted
+    std::uint64_t attempt = 0;
+    std::vector<member_id> accepted;
+    instant sent{};
+    bool coordinating = false;
+    bool committed = false;
+  } forming;
+
+  // ---- reads
+  struct pending_read {
+    member_id origin = no_member;  ///< self: `tags`; else the follower who asked under `id`
+    std::uint64_t id = 0;
+    std::vector<std::uint64_t> tags;
+    instant asked{};               ///< our send stamp, to be echoed by a quorum
+    log_index index = 0;
+  };
+  std::deque<pending_read> leader_reads;           ///< not yet confirmed
+  struct waiting_read {
+    log_index index = 0;
+    std::vector<std::uint64_t> tags;
+  };
+  std::deque<waiting_read> ready_reads;            ///< confirmed, waiting for `applied`
+  struct asked_read {
+    std::uint64_t id = 0;
+    std::vector<std::uint64_t> tags;
+    instant since{};
+    instant sent{};
+    member_id asked_of = no_member;
+  };
+  std::deque<asked_read> follower_reads;           ///< sent to the leader
+  std::vector<std::uint64_t> new_reads;            ///< tags of this pass
+  std::vector<std::pair<member_id, std::uint64_t>> new_remote_reads;
+  std::uint64_t read_ids = 0;
+
+  // ---- checkpoints
+  struct stored_checkpoint {
+    mark at;
+    std::uint32_t chunks = 0;
+  };
+  std::deque<stored_checkpoint> checkpoints;       ///< newest last, at most two
+  bool checkpoint_pending = false;
+  mark pending_mark;
+  std::uint64_t bytes_since_checkpoint = 0;
+  std::uint64_t entries_since_checkpoint = 0;
+  std::uint64_t last_checkpoint_bytes = 0;
+  bool checkpoint_wanted = false;                  ///< a joiner needs one and there is none
+  transfer incoming;
+
+  outputs out;
+  instant deadline = never;
+  core_status counters;            ///< scratch for status()
+
+  // ---- core.cpp
+  void begin(instant mono, wall_time time);
+  void drain();
+  void settle();
+  void compute_deadline();
+  member_id self() const { return start.self.member; }
+  bool on_disk(journal_position p) const { return !options.durable || p <= persisted_to; }
+  journal_position persist(decltype(persist_op::what) what);
+  void save_state();
+  void send(member_id to, message what, journal_position needs = 0);
+  void send_all(message what, journal_position needs = 0);         ///< every roster member but self
+  void send_to(const std::vector<member_id>& to, message what, journal_position needs = 0);
+  void notify(event_kind kind, member_id member = no_member, std::uint64_t number = 0, bool flag = false,
+              log_index index = 0);
+  peer& peer_of(voter_id id);
+  const peer* known_peer(voter_id id) const;
+  bool superseded(const peer& p) const;
+  std::vector<member_id> roster_members() const;
+  std::vector<view_ptr> governing_views() const;                   ///< E2
+  std::vector<roster_entry> governed_roster() const;               ///< PA10
+  /// The largest value that a quorum of `v`'s voters reaches.
+  template <class Value>
+  std::uint64_t quorum_value(const view& v, Value&& of) const;
+  void check_invariants() const;
+  core_status status();
+
+  // ---- core_lanes.cpp
+  submit_status submit(std::span<const std::span<const std::byte>> messages);
+  void receive_batch(voter_id from, batch&& b);
+  void receive_pull(voter_id from, const pull& p);
+  bool seal();
+  void seal_one(std::shared_ptr<open_batch> b);
+  bool may_seal() const { return has_state && my_slot != no_slot && !wedged.on; }
+  sequence slowest(slot s) const;
+  std::size_t own_in_flight() const;
+  void resend_lanes();
+  void pull_missing(const frontier& want, view_number number, member_id from);
+  frontier acked_frontier();
+  std::vector<member_id> active_others() const;
+  void window_check();
+
+  // ---- core_log.cpp
+  void receive_append(voter_id from, append&& a);
+  void receive_ack(voter_id from, const ack& a);
+  bool take_offered();
+  void pull_for_offered();
+  bool advance_commit();
+  bool apply_committed();
+  void apply(const entry& e);
+  void deliver_cut(const entry& e);
+  log_index append_own(entry_kind kind, frontier cut, view_ptr next);
+  bool propose();
+  void send_appends();
+  void send_append(peer& p);
+  void send_ack();
+  log_index durable_match();
+  log_index minimal_applied();
+  void truncate_from(log_index from);
+
+  // ---- core_election.cpp
+  void receive_vote(voter_id from, const vote& v);
+  void election_timers();
+  void adopt_term(term_number t);
+  void become_follower(member_id new_leader, voter_id id);
+  void leader_heard(voter_id from);
+  void stand();
+  void stand_for_real();
+  void count_votes();
+  void lead();
+  void step_down();
+  bool sticky() const;
+  bool may_stand() const;
+  bool is_quorum(const std::vector<voter_id>& who) const;
+  void draw_election();
+  void link_down(member_id member, bool reset);
+  instant quorum_echo() const;
+  void set_primary(bool on);
+
+  // ---- core_views.cpp
+  void receive_wedge(voter_id from, const wedge& w);
+  void receive_report(voter_id from, const report& r);
+  void receive_join(voter_id from, const join& j);
+  void change_views();
+  bool change_wanted();
+  bool silent(const roster_entry& r);
+  void start_change();
+  void drive_change();
+  void propose_view(const frontier& want);
+  view_ptr next_view(bool with_promotions) const;
+  bool feasible(const view& next) const;
+  bool caught_up(const roster_entry& r) const;
+  void install(view_ptr next, log_index index, const frontier& final_cut);
+  void place_self();
+  void take_incarnation(incarnation above);
+  void send_join();
+  void wedge_self(term_number term, std::uint64_t attempt);
+
+  // ---- core_reads.cpp
+  void start_reads();
+  void confirm_reads();
+  void finish_reads();
+  void refuse_reads();
+  void receive_read_request(voter_id from, const read_request& r);
+  void receive_read_reply(voter_id from, const read_reply& r);
+  void reads_lost_leader();
+
+  // ---- core_transfer.cpp
+  void receive_pull_chunk(voter_id from, const pull_chunk& p);
+  void receive_chunk(voter_id from, chunk&& c);
+  void chunk_loaded(member_id to, log_index index, std::uint32_t number, payload data);
+  void offer_checkpoint(peer& p);
+  void drive_transfer();
+  void finish_transfer();
+  void checkpoint_stored(log_index index, std::uint32_t chunks);
+  void maybe_checkpoint();
+  void trim();
+
+  // ---- core_founding.cpp
+  void receive_form(voter_id from, const form& f);
+  void drive_founding();
+  void found(view_ptr v);
+};
+
+template <class Value>
+std::uint64_t core::impl::quorum_value(const view& v, Value&& of) const {
+  std::uint64_t values[64];
+  std::size_t n = 0;
+  for (const auto& r : v.roster)
+    if (r.voter && n < 64) values[n++] = of(r.id);
+  if (n == 0) return 0;
+  std::sort(values, values + n);
+  return values[n - quorum_size(v)];
+}
+
+}  // namespace cohort::protocol

@@ -1,0 +1,416 @@
+// The log: replication, acknowledgement, commitment, delivery (section 3, O4, C10).
+#include "framework/protocol/core_impl.hpp"
+
+#include <algorithm>
+
+namespace cohort::protocol {
+
+namespace {
+
+/// What a peer sends is input: an APPEND that no correct leader could have sent is dropped.
+bool well_formed(const append& a) {
+  log_index i = a.prev_index;
+  term_number t = a.prev_term;
+  for (const auto& e : a.entries) {
+    if (e.index != ++i || e.term < t || e.term > a.term) return false;
+    if ((e.kind == entry_kind::view) != (e.next != nullptr)) return false;
+    t = e.term;
+  }
+  return a.prev_term <= a.term;
+}
+
+}  // namespace
+
+void core::impl::receive_append(voter_id from, append&& a) {
+  if (!well_formed(a)) return;
+  ack_due = true;
+  if (a.term < promises.term) return;  // the ack tells it our term
+  if (a.term > promises.term) adopt_term(a.term);
+
+  // A leader whose clock runs ahead of ours would drag agreed time along: not appended (decided: agreed time).
+  const wall_time before = has_state ? (offered.empty() ? log.last_time() : offered.back().time) : wall_time::max();
+  for (const auto& e : a.entries)
+    if (e.index > log.last() + offered.size() && e.time > before && e.time > wall + options.max_ahead) {
+      if (!clock_refused) notify(event_kind::clock_ahead, from.member);
+      clock_refused = true;
+      return;
+    }
+  leader_heard(from);
+  if (echo_time < a.send_time) echo_time = a.send_time;
+  if (!has_state) return;  // PA6: the ack says so, the leader offers a checkpoint
+  leader_min_applied = a.min_applied;
+
+  log_index verified = 0;
+  if (offered_term != a.term) {
+    offered.clear();
+    offered_term = a.term;
+  }
+  if (a.prev_index <= commit) {
+    verified = std::min(commit, a.prev_index + a.entries.size());  // I4: every leader's log agrees up to our commit
+  } else if (a.prev_index <= log.last()) {
+    if (!mutated(mutation::ack_unverified) && log.term_at(a.prev_index) != a.prev_term) {
+      reject_due = true;
+      reject_prev = a.prev_index;
+      reject_hint = std::max(commit, log.first_of_term(a.prev_index) - 1);
+      return;
+    }
+    verified = a.prev_index;
+  } else {
+    const log_index beyond = log.last() + offered.size();
+    if (a.prev_index > beyond || offered[a.prev_index - log.last() - 1].term != a.prev_term) {
+      reject_due = true;
+      reject_prev = a.prev_index;
+      reject_hint = log.last();
+      return;
+    }
+    verified = log.last();
+    if (match_term != a.term || match < verified) verified = match_term == a.term ? match : 0;
+  }
+  for (auto& e : a.entries) {
+    if (e.index <= verified) continue;
+    if (e.index <= log.last()) {
+      const bool same = mutated(mutation::conflict_by_index_only) || log.term_at(e.index) == e.term;
+      if (same) {
+        verified = e.index;
+        continue;
+      }
+      truncate_from(e.index);
+      offered.clear();
+    }
+    const auto place = e.index - log.last() - 1;
+    if (place > offered.size() || offered.size() >= options.append_window) break;
+    if (place < offered.size()) continue;
+    if (offered.empty()) offered_since = now;
+    offered.push_back(std::move(e));
+    offered_pull = std::min(offered_pull, now - 2 * options.heartbeat);  // something new may be pulled at once
+  }
+  // C3: counted is only what this leader's own messages have verified. PA5: also right after a truncation.
+  if (match_term != a.term) {
+    match_term = a.term;
+    match = verified;
+  } else {
+    match = std::max(match, verified);
+  }
+  if (mutated(mutation::ack_unverified)) match = log.last();
+  while (take_offered()) {
+  }
+  commit = std::max(commit, std::min(a.commit, match));
+}
+
+void core::impl::truncate_from(log_index from) {
+  COHORT_INVARIANT(from > commit, from, commit);  // C2
+  persist(persist_truncate{from});
+  for (const auto& v : log.views())
+    if (v.index >= from && v.index > log.base().index) {
+      lanes.forget_from(v.what->number);
+      break;
+    }
+  log.truncate(from);
+  match = std::min(match, from - 1);
+}
+
+/// C1: an entry joins the log only when the payload that it covers is held.
+bool core::impl::take_offered() {
+  if (offered.empty() || offered_term != promises.term || role == core_role::leader) return false;
+  auto& e = offered.front();
+  COHORT_INVARIANT(e.index == log.last() + 1, e.index, log.last());
+  const auto& newest = *log.last_view().what;
+  if (e.term < log.last_term() || e.cut.size() != lane_count(newest) || !covers(e.cut, log.cut_behind(log.last()))) {
+    offered.clear();  // no correct leader sends this
+    return false;
+  }
+  if (!covers(lanes.held(newest.number), e.cut) && !mutated(mutation::append_without_payload)) return false;
+  const auto position = persist(persist_entry{e});
+  const log_index index = e.index;
+  if (e.kind == entry_kind::view) lanes.learn(*e.next, {});
+  log.append(std::move(e), position);
+  offered.pop_front();
+  offered_since = now;
+  offered_pull = std::min(offered_pull, now - 2 * options.heartbeat);
+  if (match_term == offered_term && match == index - 1) match = index;
+  ack_due = true;
+  return true;
+}
+
+void core::impl::pull_for_offered() {
+  if (offered.empty() || leader == no_member) return;
+  // An active member gets batches from their owners and waits a little; others depend on being answered (L7).
+  const bool served = my_slot != no_slot && log.last_view().what->number == in_force->number;
+  if (now - offered_since < 2 * options.heartbeat && served) return;
+  if (now - offered_pull < 2 * options.heartbeat) return;
+  offered_pull = now;
+  frontier want;
+  for (const auto& e : offered) {
+    want = e.cut;
+    if (e.kind == entry_kind::view) break;
+  }
+  pull_missing(want, log.last_view().what->number, leader);
+}
+
+log_index core::impl::durable_match() {
+  if (!options.durable || mutated(mutation::ack_before_fsync)) return match;
+  return std::min(match, log.durable(persisted_to));
+}
+
+/// C4: a quorum of the view in force at our commit, and of every VIEW behind it, has acked under one leader's term.
+bool core::impl::advance_commit() {
+  const log_index last = log.last();
+  if (commit >= last) return false;
+  const term_number t = log.last_term();
+  const auto matched = [&](voter_id id) -> std::uint64_t {
+    if (id == start.self) return match_term == t ? durable_match() : 0;
+    const auto* p = known_peer(id);
+    if (!p) return 0;
+    if (mutated(mutation::old_term_counted)) return p->match;
+    return p->match_term == t ? p->match : 0;
+  };
+  log_index upto = std::min<log_index>(last, quorum_value(*log.view_at(std::max(commit, log.base().index)), matched));
+  for (const auto& v : log.views()) {
+    if (v.index <= commit || v.index > upto) continue;
+    if (mutated(mutation::view_by_old_quorum)) continue;
+    const log_index by_new = quorum_value(*v.what, matched);
+    upto = std::min(upto, by_new >= v.index ? by_new : v.index - 1);
+  }
+  if (mutated(mutation::view_by_new_quorum))
+    if (log.last_view().index > commit) upto = std::min<log_index>(last, quorum_value(*log.last_view().what, matched));
+  if (upto <= commit) return false;
+  if (log.term_at(upto) != t && !mutated(mutation::old_term_counted)) return false;  // C5
+  commit = upto;
+  return true;
+}
+
+bool core::impl::apply_committed() {
+  const log_index before = applied;
+  while (applied < commit && log.has(applied + 1)) {
+    const entry e = log.at(applied + 1);
+    apply(e);
+  }
+  return applied != before;
+}
+
+void core::impl::apply(const entry& e) {
+  deliver_cut(e);
+  applied = e.index;
+  applied_time = e.time;
+  applied_cut = e.cut;
+  ++entries_since_checkpoint;
+  ack_due = true;
+  if (e.kind == entry_kind::view) {
+    install(e.next, e.index, e.cut);
+  } else if (wedged.on && (e.term > wedged.term || mutated(mutation::wedge_never_held))) {
+    wedged.on = false;  // V5, PA3: the VIEW of that wedge can never be committed any more
+    notify(event_kind::wedged, no_member, in_force->number, false);
+  }
+}
+
+/// C10: batches between the previous cut and this one by (stamp, slot, seq), a merge of runs that are sorted already.
+void core::impl::deliver_cut(const entry& e) {
+  const auto* t = lanes.table_of(in_force->number);
+  frontier next = applied_cut;
+  next.resize(t->lanes.size(), 0);
+  for (;;) {
+    slot best = no_slot;
+    const batch* b = nullptr;
+    for (slot s = 0; s < t->lanes.size(); ++s) {
+      if (next[s] >= at(e.cut, s)) continue;
+      const auto* candidate = t->lanes[s]->find(next[s] + 1);
+      if (!candidate && mutated(mutation::append_without_payload)) continue;
+      COHORT_INVARIANT(candidate != nullptr, next[s] + 1, t->lanes[s]->held());  // I7: apply never waits
+      if (!b || (candidate->stamp < b->stamp && !mutated(mutation::order_by_slot))) {
+        b = candidate;
+        best = s;
+      }
+    }
+    if (!b) return;
+    ++next[best];
+    const auto& l = *t->lanes[best];
+    deliver_batch d;
+    d.index = e.index;
+    d.time = e.time;
+    d.view = in_force->number;
+    d.sender = l.owner.member;
+    d.inc = l.inc;
+    d.seq = next[best];
+    d.position = delivered + 1;
+    d.own = best == my_slot;
+    d.what = b->what;
+    delivered += b->what.sizes.size();
+    bytes_since_checkpoint += b->what.bytes();
+    if (d.own && !own_unapplied.empty() && own_unapplied.front().first == d.seq) own_unapplied.pop_front();
+    out.deliveries.emplace_back(std::move(d));
+  }
+}
+
+log_index core::impl::append_own(entry_kind kind, frontier cut, view_ptr next) {
+  entry e;
+  e.index = log.last() + 1;
+  e.term = promises.term;
+  e.kind = kind;
+  e.time = std::max(log.last_time(), wall);  // agreed time never goes back
+  e.cut = std::move(cut);
+  e.next = std::move(next);
+  const log_index index = e.index;
+  const auto position = persist(persist_entry{e});
+  if (kind == entry_kind::view) lanes.learn(*e.next, {});
+  log.append(std::move(e), position);
+  match_term = promises.term;
+  match = index;
+  ack_due = true;
+  return index;
+}
+
+/// C7, C9 (eager): cover everything held as soon as nothing stands against it.
+bool core::impl::propose() {
+  if (role != core_role::leader || change.running || wedged.on) return false;
+  if (commit < first_own_entry || log.last_view().index > applied) return false;
+  auto cut = lanes.held(in_force->number);
+  const auto before = log.cut_behind(log.last());
+  if (cut == before) return false;
+  COHORT_INVARIANT(covers(cut, before), log.last(), in_force->number);
+  append_own(entry_kind::cut, std::move(cut), nullptr);
+  return true;
+}
+
+log_index core::impl::minimal_applied() {
+  log_index least = applied;
+  for (const auto& r : in_force->roster) {
+    if (!r.active || r.id == start.self) continue;
+    const auto* p = known_peer(r.id);
+    least = std::min(least, p && p->inc == r.inc && !p->no_state ? p->applied : 0);
+  }
+  return least;
+}
+
+/// PA10: to every roster entry of every view from our commit on, active or not.
+void core::impl::send_appends() {
+  leader_min_applied = minimal_applied();
+  for (const auto& r : governed_roster()) {
+    if (r.id == start.self) continue;
+    auto& p = peer_of(r.id);
+    if (superseded(p)) continue;
+    const bool due = heartbeat_due || now - p.append_sent >= options.heartbeat;
+    const bool more = !p.probing && p.next <= log.last() && p.next < p.match + 1 + options.append_window;
+    if (due || more) send_append(p);
+  }
+  heartbeat_due = false;
+}
+
+void core::impl::send_append(peer& p) {
+  const bool servable = p.next > log.base().index && !p.no_state;
+  if (!servable) {
+    const auto* r = find(*in_force, p.id);
+    const bool may_restore = p.no_state || !r || !r->active || p.inc > r->inc;
+    if (may_restore) {
+      offer_checkpoint(p);
+    } else if (p.unservable_since == never) {
+      p.unservable_since = now;
+    }
+  } else {
+    p.unservable_since = never;
+  }
+  append a;
+  a.term = promises.term;
+  a.prev_index = servable ? p.next - 1 : log.base().index;
+  a.prev_term = log.term_at(a.prev_index);
+  a.commit = commit;
+  a.send_time = stamp;
+  a.min_applied = leader_min_applied;
+  if (servable) {
+    const log_index upto = std::min(log.last(), a.prev_index + options.append_entries_max);
+    for (log_index i = p.next; i <= upto; ++i) a.entries.push_back(log.at(i));
+    if (!p.probing) p.next = upto + 1;
+  }
+  p.append_sent = now;
+  send(p.id.member, std::move(a));
+}
+
+void core::impl::receive_ack(voter_id from, const ack& a) {
+  auto& p = peer_of(from);
+  p.heard = true;
+  if (a.term > promises.term) adopt_term(a.term);
+  if (a.inc > p.inc) {  // PA11: a new life; what its former lane ack said is void
+    p.inc = a.inc;
+    p.applied = 0;
+    p.view = 0;
+    p.have.clear();
+  }
+  if (a.inc == p.inc) {
+    p.no_state = a.no_state;
+    p.applied = std::max(p.applied, a.applied);
+    if (a.view > p.view || p.have.empty()) {
+      p.view = a.view;
+      p.have = a.have;
+    } else if (a.view == p.view) {
+      const bool mine = my_slot != no_slot && at(a.have, my_slot) > at(p.have, my_slot);
+      if (mine) p.lane_progress = now;
+      raise(p.have, a.have);
+    }
+  }
+  if (a.match_term > p.match_term) {
+    p.match_term = a.match_term;
+    p.match = a.match;
+  } else if (a.match_term == p.match_term) {
+    p.match = std::max(p.match, a.match);
+  }
+  if (role != core_role::leader || a.term != promises.term) return;
+  if (a.echo_time > p.echo) p.echo = std::min(a.echo_time, stamp);
+  if (p.reset_at != never && p.echo > p.reset_at) p.reset_at = never;
+  p.refused_our_clock = a.clock_ahead;
+  if (a.clock_ahead) {
+    std::vector<voter_id> content{start.self};
+    for (const auto& other : peers)
+      if (!other.refused_our_clock) content.push_back(other.id);
+    if (!is_quorum(content)) {
+      notify(event_kind::clock_ahead, self());
+      stand_not_before = now + 10 * options.election_max;
+      step_down();
+      return;
+    }
+  }
+  if (a.match_term == promises.term && a.match + 1 >= p.next) {
+    p.next = a.match + 1;
+    p.probing = false;
+  } else if (a.match_term == promises.term && !a.reject && p.probing && a.match + 1 > log.base().index) {
+    // Agreement up to `match` is proven, although entries behind it may still wait for payload or disk.
+    p.next = std::max(p.next, a.match + 1);
+    p.probing = false;
+  }
+  if (a.reject && !a.no_state && a.refused_prev < p.next) {
+    const log_index back = std::min(a.hint + 1, a.refused_prev);
+    if (back < p.next) {
+      p.next = std::max<log_index>(back, 1);
+      p.probing = true;
+      p.append_sent = instant{};
+    }
+  }
+}
+
+void core::impl::send_ack() {
+  if (!ack_due) return;
+  ack_due = false;
+  ack a;
+  a.term = promises.term;
+  a.inc = promises.inc;
+  a.echo_time = echo_time;
+  a.clock_ahead = clock_refused;
+  clock_refused = false;
+  const journal_position needs = on_disk(state_position) ? 0 : state_position;
+  if (!has_state) {
+    a.no_state = true;
+    send(leader, std::move(a), needs);
+    return;
+  }
+  a.match_term = match_term;
+  a.match = durable_match();
+  a.applied = applied;
+  // D9: an installed view is told when its knowledge is on disk (PA4); frontiers are in its slots.
+  a.view = options.durable ? durable_view : in_force->number;
+  if (a.view == in_force->number) a.have = acked_frontier();
+  a.reject = reject_due;
+  a.refused_prev = reject_prev;
+  a.hint = reject_hint;
+  reject_due = false;
+  send_all(std::move(a), needs);
+}
+
+}  // namespace cohort::protocol

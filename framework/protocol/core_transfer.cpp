@@ -1,0 +1,246 @@
+// Checkpoints, their transfer, and trimming (section 8).
+#include "framework/protocol/core_impl.hpp"
+
+#include <algorithm>
+
+namespace cohort::protocol {
+
+static constexpr std::uint32_t chunks_max = 1u << 22;  // 1 TiB in chunks of 256 KiB: a bound on what a peer may claim
+
+// ---- making and keeping ---------------------------------------------------------------------------------------------
+
+void core::impl::maybe_checkpoint() {
+  if (checkpoint_pending || incoming.running) return;
+  // A transfer that is under way goes on from the checkpoint it began with.
+  const bool serving = std::ranges::any_of(peers, [&](const peer& p) {
+    return p.chunk_asked != instant{} && now - p.chunk_asked < options.join_hold;
+  });
+  const bool due = bytes_since_checkpoint >= std::max(options.checkpoint_bytes, last_checkpoint_bytes) ||
+                   entries_since_checkpoint >= options.checkpoint_entries;
+  if (!(due && !serving) && !(checkpoint_wanted && checkpoints.empty())) return;
+  checkpoint_wanted = false;
+  checkpoint_pending = true;
+  bytes_since_checkpoint = 0;
+  entries_since_checkpoint = 0;
+  pending_mark = {applied, log.term_at(applied), applied_time, applied_cut, in_force, delivered};
+  out.deliveries.emplace_back(deliver_checkpoint{pending_mark});
+}
+
+void core::impl::checkpoint_stored(log_index index, std::uint32_t chunks) {
+  if (!checkpoint_pending || pending_mark.index != index) return;
+  checkpoint_pending = false;
+  if (!checkpoints.empty() && checkpoints.back().at.index >= index) return;  // a received one overtook it
+  checkpoints.push_back({pending_mark, chunks});
+  if (checkpoints.size() > 2) checkpoints.pop_front();
+  last_checkpoint_bytes = std::uint64_t(chunks) * 256 * 1024;
+}
+
+/// S2, S3, PA7, PA17: the log begins at the older of two checkpoints, as far as every active member has applied it.
+void core::impl::trim() {
+  if (checkpoints.size() < 2) return;
+  const mark base = checkpoints.front().at;
+  if (base.index <= log.base().index) return;
+  const log_index bound = role == core_role::leader ? minimal_applied() : leader_min_applied;
+  if (base.index > bound && !mutated(mutation::trim_without_regard)) return;
+  log.trim(base);
+  const auto& lanes_there = *lanes.table_of(base.in_force->number);
+  for (slot s = 0; s < lanes_there.lanes.size(); ++s) lanes_there.lanes[s]->trim(at(base.cut, s));
+  lanes.forget_below(base.in_force->number);
+  promises.base = base;
+  save_state();
+  journal_position needed = log.first_position(next_position);
+  for (const auto& l : lanes.all()) needed = l->first_position(needed);
+  if (options.durable) persist(persist_trim{needed});
+}
+
+// ---- giving ---------------------------------------------------------------------------------------------------------
+
+void core::impl::offer_checkpoint(peer& p) {
+  if (checkpoints.empty()) {
+    checkpoint_wanted = true;
+    return;
+  }
+  if (now - p.offer_sent < options.election_min) return;
+  if (now - p.chunk_asked < options.pull_wait) return;  // it is pulling
+  p.offer_sent = now;
+  const auto& newest = checkpoints.back();
+  chunk offer;
+  offer.term = promises.term;
+  offer.index = newest.at.index;
+  offer.count = newest.chunks;
+  struct head {
+    std::vector<std::byte> bytes;
+    std::uint32_t size = 0;
+  };
+  auto h = std::make_shared<head>();
+  h->bytes = encode_mark(newest.at, newest.chunks, start.checksum);
+  h->size = static_cast<std::uint32_t>(h->bytes.size());
+  offer.data = {h, {&h->size, 1}, h->bytes};
+  send(p.id.member, std::move(offer));
+}
+
+void core::impl::receive_pull_chunk(voter_id from, const pull_chunk& p) {
+  if (!has_state || p.number == 0) return;
+  const auto known = std::ranges::find(checkpoints, p.index, [](const auto& c) { return c.at.index; });
+  auto& asker = peer_of(from);
+  if (known == checkpoints.end() || p.number > known->chunks) {
+    asker.chunk_asked = instant{};
+    if (role == core_role::leader) offer_checkpoint(asker);
+    return;
+  }
+  asker.chunk_asked = now;
+  notify(event_kind::chunk_wanted, from.member, p.number, false, p.index);
+}
+
+void core::impl::chunk_loaded(member_id to, log_index index, std::uint32_t number, payload data) {
+  if (data.sizes.empty()) return;
+  const auto known = std::ranges::find(checkpoints, index, [](const auto& c) { return c.at.index; });
+  if (known == checkpoints.end()) return;
+  send(to, chunk{promises.term, index, number, known->chunks, std::move(data)});
+}
+
+// ---- receiving ------------------------------------------------------------------------------------------------------
+
+void core::impl::receive_chunk(voter_id from, chunk&& c) {
+  if (c.data.sizes.size() != 1 || c.count > chunks_max || c.number > c.count) return;
+  if (c.number == 0) {
+    mark at;
+    std::uint32_t chunks = 0;
+    if (decode_mark(c.data.blob, start.checksum, at, chunks) != record_error::none || !at.in_force) return;
+    if (at.index != c.index || chunks != c.count || c.term < promises.term) return;
+    if (c.term > promises.term) adopt_term(c.term);
+    if (role == core_role::leader) return;
+    leader_heard(from);
+    if (has_state) {
+      if (at.index <= applied) return;
+      // S3: an active member never skips deliveries of its view; it may once a later view is without it (S6).
+      const bool excluded = at.in_force->number > in_force->number && slot_of(*at.in_force, start.self, promises.inc) == no_slot;
+      if (my_slot != no_slot && !excluded && !mutated(mutation::active_takes_checkpoint)) return;
+    }
+    if (incoming.running && incoming.at.index >= at.index && now - incoming.progress < options.pull_wait) return;
+    incoming = {};
+    incoming.running = true;
+    incoming.donor = from.member;
+    incoming.at = at;
+    incoming.count = c.count;
+    incoming.have.assign(c.count, false);
+    incoming.progress = now;
+    notify(event_kind::transfer_started, from.member, c.count, false, at.index);
+    drive_transfer();
+    return;
+  }
+  if (c.term > promises.term) adopt_term(c.term);
+  if (role != core_role::leader && from == leader_id && c.term == promises.term) leader_heard(from);
+  if (!incoming.running || c.index != incoming.at.index || c.number > incoming.count || incoming.have[c.number - 1]) return;
+  incoming.have[c.number - 1] = true;
+  ++incoming.received;
+  incoming.progress = now;
+  persist(persist_chunk{c.index, c.number, std::move(c.data)});
+  drive_transfer();
+}
+
+void core::impl::drive_transfer() {
+  if (!incoming.running) return;
+  if (incoming.received == incoming.count) {
+    finish_transfer();
+    return;
+  }
+  if (now - incoming.progress >= options.pull_wait) {
+    // Chunks or their requests were lost, or the donor died: the leader offers again, and any donor of the same
+    // checkpoint goes on where this one stopped.
+    incoming.progress = now;
+    if (leader != no_member) incoming.donor = leader;
+    incoming.asked = 0;
+  }
+  std::uint32_t open_asks = 0;
+  for (std::uint32_t n = 1; n <= incoming.count && open_asks < options.chunk_window; ++n) {
+    if (incoming.have[n - 1]) continue;
+    ++open_asks;
+    if (n <= incoming.asked) continue;
+    incoming.asked = n;
+    send(incoming.donor, pull_chunk{incoming.at.index, n});
+  }
+}
+
+void core::impl::finish_transfer() {
+  const mark at = incoming.at;
+  const auto chunks = incoming.count;
+  const auto donor = incoming.donor;
+  incoming = {};
+  notify(event_kind::transfer_finished, donor, chunks, false, at.index);
+  if (has_state && at.index <= applied) return;  // the log was faster
+  persist(persist_install{at, chunks});
+  // S5: a suffix that agrees at the mark is kept, else the log is void. Its payload stays with it.
+  const bool keep = has_state && log.has(at.index) && log.term_at(at.index) == at.term;
+  if (keep) {
+    // Everything up to the mark is replaced by the checkpoint; entries behind it stay appended and acked.
+    while (checkpoints.size() > 1) checkpoints.pop_front();
+  } else {
+    if (has_state && log.last() > at.index) persist(persist_truncate{at.index + 1});
+    log.reset(at);
+    lanes.clear();
+    lanes.learn(*at.in_force, at.cut);
+    offered.clear();
+    offered_term = 0;
+    // PA5: a checkpoint verifies nothing against the leader's log.
+    match = 0;
+    match_term = 0;
+    promises.base = at;
+    checkpoints.clear();
+  }
+  checkpoints.push_back({at, chunks});
+  checkpoint_pending = false;
+  const bool was_founded = has_state;
+  has_state = true;
+  const view_ptr before = in_force;
+  applied = at.index;
+  commit = std::max(commit, at.index);
+  applied_time = at.time;
+  applied_cut = at.cut;
+  delivered = at.delivered;
+  in_force = at.in_force;
+  view_floor = at.cut;
+  view_index = 0;
+  for (const auto& v : log.views())
+    if (v.index <= applied) view_index = v.index;
+  if (keep)
+    for (const auto& v : log.views()) {
+      if (v.index <= log.base().index || v.index > at.index) continue;
+      const auto* ended = lanes.table_of(log.view_at(v.index - 1)->number);
+      for (slot s = 0; s < ended->lanes.size(); ++s)
+        if (slot_of(*v.what, ended->lanes[s]->owner, ended->lanes[s]->inc) == no_slot)
+          ended->lanes[s]->seal(protocol::at(log.at(v.index).cut, s));
+    }
+  promises.view_commit = std::max(promises.view_commit, view_index);
+  save_state();
+  view_position = state_position;
+  if (!options.durable) durable_view = in_force->number;
+  wedged.on = false;
+  change = {};
+  bytes_since_checkpoint = 0;
+  entries_since_checkpoint = 0;
+  last_checkpoint_bytes = std::uint64_t(chunks) * 256 * 1024;
+  out.deliveries.emplace_back(deliver_restore{at, chunks});
+  deliver_view d;
+  d.index = at.index;
+  d.time = at.time;
+  d.what = in_force;
+  for (const auto& [seq, messages] : own_unapplied) d.lost_messages += messages;
+  own_unapplied.clear();
+  const bool was_active = my_slot != no_slot;
+  place_self();
+  if (was_active && my_slot == no_slot) {  // S6
+    notify(event_kind::excluded, self(), in_force->number);
+    for (const auto& b : open) d.lost_messages += b->sizes.size();
+    open.clear();
+    open_bytes = 0;
+    take_incarnation(0);
+  }
+  d.member = my_slot != no_slot;
+  out.deliveries.emplace_back(std::move(d));
+  if (!was_founded) notify(event_kind::founded, self(), in_force->number);
+  ack_due = true;
+  draw_election();
+}
+
+}  // namespace cohort::protocol

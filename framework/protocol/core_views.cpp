@@ -1,0 +1,410 @@
+// Views: wedge, flush, one VIEW entry with joint commitment, joining (section 6).
+#include "framework/protocol/core_impl.hpp"
+
+#include <algorithm>
+
+namespace cohort::protocol {
+
+// ---- members --------------------------------------------------------------------------------------------------------
+
+void core::impl::wedge_self(term_number term, std::uint64_t attempt) {
+  if (!wedged.on) {
+    wedged.on = true;
+    wedged.term = term;
+    wedged.front = lanes.held(in_force->number);  // V4: frozen once, a later attempt changes nothing
+    notify(event_kind::wedged, leader, in_force->number, true);
+  }
+  wedged.term = mutated(mutation::pa3_wedge_term_not_raised) ? wedged.term : std::max(wedged.term, term);  // PA3
+  wedged.attempt = attempt;
+  wedged.view = in_force->number;
+}
+
+void core::impl::receive_wedge(voter_id from, const wedge& w) {
+  if (w.term < promises.term) {
+    ack_due = true;
+    return;
+  }
+  if (w.term > promises.term) adopt_term(w.term);
+  if (role == core_role::leader) return;  // cannot be: one leader a term (I1)
+  leader_heard(from);
+  report r;
+  r.term = w.term;
+  r.attempt = w.attempt;
+  r.view = w.view;
+  r.inc = promises.inc;
+  if (!has_state) {
+    // PA6: an active member that is still being given its state has sealed and delivered nothing; it stays active.
+    r.no_state = true;
+    send(from.member, std::move(r), state_position);
+    return;
+  }
+  if (in_force->number != w.view) return;  // V3: it first catches up; the leader asks again
+  if (my_slot != no_slot) {
+    if (!mutated(mutation::report_without_wedge)) wedge_self(w.term, w.attempt);
+    r.front = mutated(mutation::report_without_wedge) ? lanes.held(in_force->number) : wedged.front;
+  }
+  // D9: the front must be on disk, or a crash could lose what the final cut relies on.
+  send(from.member, std::move(r), next_position - 1);
+}
+
+void core::impl::send_join() {
+  const bool cut_off = my_slot != no_slot && has_state && role != core_role::leader &&
+                       (leader_contact == instant::min() || now - leader_contact > options.election_max);
+  const bool blank_founder = !has_state && start.blank && !start.ever_founded &&
+                             std::ranges::none_of(peers, [](const peer& p) { return p.linked && !p.blank; });
+  if (blank_founder || (has_state && my_slot != no_slot && !cut_off)) return;
+  if (now - join_sent < options.heartbeat) return;
+  join_sent = now;
+  if (promises.inc == 0) take_incarnation(0);
+  join j;
+  j.inc = promises.inc;
+  j.known = in_force ? in_force->number : 0;
+  j.has_state = has_state;
+  std::vector<member_id> to;
+  for (const member_id m : start.founders)
+    if (m != self()) to.push_back(m);
+  send_to(to, j, state_position);
+  if (start.ever_founded && !has_state && !start.state && !unfounded_told && now - joining_since > std::chrono::seconds(5) &&
+      leader_contact == instant::min()) {
+    unfounded_told = true;
+    notify(event_kind::unfounded_restart);
+  }
+}
+
+void core::impl::take_incarnation(incarnation above) {
+  const incarnation used = in_force ? std::max(burnt(*in_force, self()), burnt(*log.last_view().what, self())) : 0;
+  promises.inc = std::max({static_cast<incarnation>(std::max<std::int64_t>(wall.count(), 0)), used + 1, promises.inc + 1, above + 1});
+  save_state();
+  place_self();
+}
+
+void core::impl::place_self() {
+  my_slot = in_force ? slot_of(*in_force, start.self, promises.inc) : no_slot;
+  if (my_slot == no_slot) wedged.on = false;  // the promise was the former incarnation's, which is no member any more
+}
+
+void core::impl::receive_join(voter_id from, const join& j) {
+  if (j.burnt != 0) {
+    // The leader's answer: our incarnation was admitted and dropped again, or our clock went back over a restart (V11).
+    if (j.inc == promises.inc && (!has_state || my_slot == no_slot || now - leader_contact > options.election_max || leader_contact == instant::min())) {
+      take_incarnation(j.burnt);
+      join_sent = instant{};
+    }
+    return;
+  }
+  auto& p = peer_of(from);
+  if (j.inc > p.inc) {
+    p.inc = j.inc;
+    p.applied = 0;
+    p.view = 0;
+    p.have.clear();
+  }
+  p.no_state = !j.has_state;
+  if (!has_state || role != core_role::leader) return;
+  const auto& newest = *log.last_view().what;
+  const auto* r = find(newest, from);
+  if (r && r->active && r->inc == j.inc) return;  // admitted already
+  if (j.inc <= burnt(newest, from.member) && !mutated(mutation::burnt_readmitted)) {
+    send(from.member, join{j.inc, newest.number, true, burnt(newest, from.member)});
+    return;
+  }
+  p.join_inc = j.inc;
+  p.join_heard = now;
+  p.join_has_state = j.has_state;
+}
+
+// ---- the leader -----------------------------------------------------------------------------------------------------
+
+/// PA7: silent is who has not echoed for T_fail a heartbeat of mine. A reset link shortens the patience; a higher
+/// incarnation ends it (PA11).
+bool core::impl::silent(const roster_entry& r) {
+  if (r.id == start.self) return r.inc != promises.inc;
+  auto& p = peer_of(r.id);
+  if (p.inc > r.inc || superseded(p)) return true;
+  if (now - p.echo > options.fail_after) return true;
+  return p.reset_at != never && now - std::max(p.echo, p.reset_at) > options.election_min;
+}
+
+bool core::impl::caught_up(const roster_entry& r) const {
+  const auto* p = known_peer(r.id);
+  return p && p->inc == r.inc && !p->no_state && p->view == in_force->number && p->match_term == promises.term &&
+         p->match + options.append_entries_max >= log.last();  // W6
+}
+
+bool core::impl::change_wanted() {
+  bool wanted = false;
+  bool transferring = false;
+  for (const auto& r : in_force->roster) {
+    if (!r.active) continue;
+    if (silent(r)) {
+      wanted = true;
+      continue;
+    }
+    if (r.id == start.self) continue;
+    const auto& p = peer_of(r.id);
+    if (!r.voter && caught_up(r)) {
+      // V10: a promotion waits until it cannot make the group depend on the newcomer.
+      const auto next = next_view(true);
+      const auto* n = find(*next, r.id);
+      if (n && n->voter) wanted = true;
+    }
+    if (p.no_state && now - p.chunk_asked < options.join_hold) transferring = true;
+    if (p.unservable_since != never && now - p.unservable_since > options.fail_after) wanted = true;  // S3
+  }
+  if (wanted) return true;
+  if (my_slot == no_slot) return true;  // V1: the leader itself is inactive
+  if (transferring && !mutated(mutation::pa6_joins_not_held)) return false;  // PA6: a change would not end its transfer, but delay it
+  return std::ranges::any_of(peers, [&](const peer& p) {
+    return p.join_inc > burnt(*in_force, p.id.member) && now - p.join_heard < 10 * options.heartbeat && !superseded(p);
+  });
+}
+
+void core::impl::change_views() {
+  if (change.running) {
+    drive_change();
+    return;
+  }
+  // V1: preconditions as C7.
+  if (commit < first_own_entry || log.last_view().index > applied) return;
+  if (!change_wanted()) return;
+  start_change();
+  drive_change();
+}
+
+void core::impl::start_change() {
+  const auto dead = std::move(change.dead_sources);
+  change = {};
+  change.dead_sources = dead;
+  change.running = true;
+  change.attempt = ++attempts;
+  change.started = now;
+  for (const auto& r : in_force->roster)
+    if (r.active && silent(r)) notify(event_kind::member_silent, r.id.member, in_force->number);
+  if (my_slot != no_slot) wedge_self(promises.term, change.attempt);
+  report own;
+  own.term = promises.term;
+  own.attempt = change.attempt;
+  own.view = in_force->number;
+  own.inc = promises.inc;
+  if (my_slot != no_slot) own.front = wedged.front;
+  change.reports[start.self] = own;
+  change.wedge_sent = now;
+  send_all(wedge{promises.term, change.attempt, in_force->number});
+}
+
+void core::impl::receive_report(voter_id from, const report& r) {
+  if (role != core_role::leader || !change.running || change.proposed) return;
+  if (r.term != promises.term || r.attempt != change.attempt || r.view != in_force->number) return;  // I19
+  if (std::ranges::find(change.dead_sources, from) != change.dead_sources.end()) return;
+  const auto* entry = find(*in_force, from);
+  if (!entry) return;
+  if (entry->active && entry->inc == r.inc && !r.no_state && r.front.size() != lane_count(*in_force)) return;
+  change.reports[from] = r;
+}
+
+void core::impl::drive_change() {
+  if (change.proposed) return;
+  if (now - change.wedge_sent >= options.heartbeat) {
+    change.wedge_sent = now;
+    send_all(wedge{promises.term, change.attempt, in_force->number});
+  }
+  // V6: all active members, after T_wedge without the silent; a quorum of the voters in any case.
+  const auto reported = [&](const roster_entry& r) {
+    const auto it = change.reports.find(r.id);
+    return it != change.reports.end() && it->second.inc == r.inc;
+  };
+  bool all = true;
+  for (const auto& r : in_force->roster)
+    if (r.active && !reported(r) && !silent(r) &&
+        std::ranges::find(change.dead_sources, r.id) == change.dead_sources.end())
+      all = false;
+  if (!all && now - change.started < options.wedge_wait) return;
+  std::size_t voters = 0;
+  for (const auto& r : in_force->roster)
+    if (r.voter && change.reports.contains(r.id)) ++voters;
+  if (voters < quorum_size(*in_force) && !mutated(mutation::final_cut_without_quorum)) return;
+
+  // V7: everything that any reporter may have acked, and all that is ordered already.
+  frontier want = log.cut_behind(log.last());
+  if (!mutated(mutation::final_cut_of_leader_only))
+    for (const auto& r : in_force->roster)
+      if (r.active && reported(r)) raise(want, change.reports[r.id].front);
+  raise(want, my_slot == no_slot ? frontier{} : wedged.front);
+  const auto held = lanes.held(in_force->number);
+  if (!covers(held, want)) {
+    if (change.pull_started == never) change.pull_started = now;
+    if (now - change.pull_started > options.pull_wait) {
+      // The only holders stopped answering: a new attempt does without them (V7).
+      for (const auto& [id, r] : change.reports)
+        if (id != start.self && !covers(held, r.front)) change.dead_sources.push_back(id);
+      start_change();
+      return;
+    }
+    if (now - change.pull_sent < options.heartbeat) return;
+    change.pull_sent = now;
+    for (slot s = 0; s < want.size(); ++s) {
+      if (at(held, s) >= want[s]) continue;
+      for (const auto& [id, r] : change.reports)
+        if (id != start.self && at(r.front, s) > at(held, s))
+          send(id.member, pull{in_force->number, s, at(held, s) + 1, std::min(at(r.front, s), want[s])});
+    }
+    return;
+  }
+  propose_view(want);
+}
+
+/// V9, V11: who is in the next view, given the reports of this attempt (or, before one, everybody who is not silent).
+view_ptr core::impl::next_view(bool with_promotions) const {
+  auto next = std::make_shared<view>();
+  next->number = in_force->number + 1;
+  next->burnt = in_force->burnt;
+  const auto note = [&](voter_id id, view_cause cause) { next->notes.push_back({id, cause}); };
+  const auto wants_in = [&](voter_id id) -> incarnation {
+    if (id == start.self) return my_slot == no_slot ? promises.inc : 0;
+    const auto* p = known_peer(id);
+    if (!p || superseded(*p) || now - p->join_heard >= 10 * options.heartbeat || p->join_heard == instant{}) return 0;
+    return p->join_inc > burnt(*in_force, id.member) || mutated(mutation::burnt_readmitted) ? p->join_inc : 0;
+  };
+  for (roster_entry r : in_force->roster) {
+    bool here = r.active;
+    if (change.running && r.active) {
+      const auto it = change.reports.find(r.id);
+      here = (it != change.reports.end() && it->second.inc == r.inc) || mutated(mutation::silent_stays_active);
+      const auto* p = known_peer(r.id);
+      if (p && (p->inc > r.inc || (p->unservable_since != never && now - p->unservable_since > options.fail_after))) here = false;
+    }
+    if (r.active && !here) note(r.id, view_cause::failed);
+    r.active = here;
+    if (!here)
+      if (const incarnation inc = wants_in(r.id); inc > r.inc) {
+        r.active = true;
+        r.inc = inc;
+        note(r.id, r.voter ? view_cause::recovered : view_cause::joined);
+      }
+    if (!r.active && !r.voter) continue;
+    next->roster.push_back(r);
+  }
+  for (const auto& p : peers) {
+    if (find(*in_force, p.id) || p.id.member == self()) continue;
+    if (const incarnation inc = wants_in(p.id)) {
+      next->roster.push_back({p.id, inc, false, true});
+      note(p.id, view_cause::joined);
+    }
+  }
+  if (my_slot == no_slot && !find(*in_force, start.self)) next->roster.push_back({start.self, promises.inc, false, true});
+  if (with_promotions) {
+    const bool voter_away = std::ranges::any_of(next->roster, [](const auto& r) { return r.voter && !r.active; });
+    const auto before = next->roster;
+    for (const auto& r : before) {
+      if (r.voter || !r.active || !caught_up(r)) continue;
+      const auto* old = find_voter(*next, r.id.member);
+      if (old && old->active) continue;
+      auto promoted = next->roster;
+      std::erase_if(promoted, [&](const auto& e) { return e.voter && e.id.member == r.id.member; });
+      for (auto& e : promoted)
+        if (e.id == r.id) e.voter = true;
+      // V10, second part: with another voter away the new quorum must exist without the newcomer.
+      const auto replaced_only_away = old && std::ranges::count_if(next->roster, [](const auto& e) { return e.voter && !e.active; }) == 1;
+      if (voter_away && !replaced_only_away) {
+        view trial{0, promoted, {}, {}};
+        std::size_t without = 0;
+        for (const auto& e : promoted)
+          if (e.voter && e.active && e.id != r.id) ++without;
+        if (without < quorum_size(trial)) continue;
+      }
+      if (old) note(old->id, view_cause::replaced);
+      next->roster = std::move(promoted);
+      note(r.id, view_cause::promoted);
+    }
+  }
+  std::ranges::sort(next->roster, {}, &roster_entry::id);
+  for (const auto& r : next->roster) {
+    if (!r.active) continue;
+    const auto it = std::ranges::find(next->burnt, r.id.member, &burnt_entry::member);
+    if (it == next->burnt.end())
+      next->burnt.push_back({r.id.member, r.inc});
+    else
+      it->inc = std::max(it->inc, r.inc);
+  }
+  std::ranges::sort(next->burnt, {}, &burnt_entry::member);
+  return next;
+}
+
+/// V10: the reporters must contain a quorum of the new voters, else the VIEW could never be committed.
+bool core::impl::feasible(const view& next) const {
+  std::size_t reporters = 0;
+  for (const auto& r : next.roster)
+    if (r.voter && change.reports.contains(r.id)) ++reporters;
+  return reporters >= quorum_size(next);
+}
+
+void core::impl::propose_view(const frontier& want) {
+  auto next = next_view(true);
+  if (!feasible(*next) && !mutated(mutation::infeasible_view)) next = next_view(false);
+  if (!feasible(*next) && !mutated(mutation::infeasible_view)) return;
+  append_own(entry_kind::view, want, next);  // V8: nothing is left to close in a group of class T alone (PA18)
+  change.proposed = true;
+}
+
+// ---- installation ---------------------------------------------------------------------------------------------------
+
+void core::impl::install(view_ptr next, log_index index, const frontier& final_cut) {
+  const view_ptr before = in_force;
+  COHORT_INVARIANT(next->number == before->number + 1, next->number, before->number);
+  const auto* ended = lanes.table_of(before->number);
+  deliver_view d;
+  d.index = index;
+  d.time = applied_time;
+  d.what = next;
+  for (slot s = 0; s < ended->lanes.size(); ++s) {
+    auto& l = *ended->lanes[s];
+    if (slot_of(*next, l.owner, l.inc) != no_slot) continue;
+    // V13, L8: batches above F of a lane that ends were delivered by nobody who stays; they are void.
+    if (!mutated(mutation::sealed_lane_not_capped)) l.seal(at(final_cut, s));
+    if (s == my_slot) {
+      for (const auto& [seq, messages] : own_unapplied) d.lost_messages += messages;
+      own_unapplied.clear();
+    }
+  }
+  if (mutated(mutation::install_drops_later_lanes)) {
+    for (const auto& v : log.views())
+      if (v.what->number > next->number)
+        for (const auto& l : lanes.table_of(v.what->number)->lanes)
+          if (slot_of(*next, l->owner, l->inc) == no_slot) l->seal(l->trimmed());
+  }
+  const bool was_active = my_slot != no_slot;
+  in_force = next;
+  view_index = index;
+  applied_cut = carry_over(*before, final_cut, *next);
+  view_floor = applied_cut;
+  if (wedged.on) {
+    wedged.on = false;
+    notify(event_kind::wedged, leader, next->number, false);
+  }
+  promises.view_commit = index;  // PA4
+  save_state();
+  view_position = state_position;
+  if (!options.durable) durable_view = next->number;
+  change = {};
+  place_self();
+  d.member = my_slot != no_slot;
+  if (was_active && my_slot == no_slot) {
+    notify(event_kind::excluded, self(), next->number);
+    for (const auto& b : open) d.lost_messages += b->sizes.size();
+    open.clear();
+    open_bytes = 0;
+    take_incarnation(0);
+    join_sent = instant{};
+  }
+  out.deliveries.emplace_back(std::move(d));
+  for (auto& p : peers) {
+    p.lane_progress = now;
+    if (p.join_inc != 0 && p.join_inc <= burnt(*next, p.id.member)) p.join_inc = 0;
+  }
+  if (role == core_role::leader) {
+    const auto* r = find(*next, start.self);
+    if (!r || !r->voter) step_down();  // V14
+  }
+}
+
+}  // namespace cohort::protocol

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <string_view>
+
+namespace cohort::protocol {
+
+/// One-place mistakes that can be planted in the core to see that the tests catch them (docs/testing.md). X(slug,
+/// number in the lists of known bugs, rule it breaks).
+#define COHORT_MUTATION_LIST(X)                                    \
+  X(ack_before_fsync, "M1 F17", "D9")                              \
+  X(vote_unsynced, "M2 F5", "D9 E4")                               \
+  X(term_unsynced, "M3", "D9 E4")                                  \
+  X(old_term_counted, "M4 F3", "C5")                               \
+  X(conflict_by_index_only, "M10", "C11")                          \
+  X(no_check_quorum, "M14", "E6")                                  \
+  X(read_before_own_commit, "M18", "R1")                           \
+  X(lease_too_long, "M22 F43", "R2")                               \
+  X(view_by_new_quorum, "M28 F9", "C4")                            \
+  X(view_by_old_quorum, "F10", "C4")                               \
+  X(quorum_of_last_view_only, "F28", "E2")                         \
+  X(quorum_of_committed_view_only, "M31", "E2")                    \
+  X(final_cut_of_leader_only, "M36 F4", "V7")                      \
+  X(incarnation_reused, "M39 F2", "D2 L2")                         \
+  X(append_without_payload, "M48 F1", "C1")                        \
+  X(frontier_acked_unsynced, "M49", "L8")                          \
+  X(trim_without_regard, "M68 F8", "S3")                           \
+  X(order_by_slot, "F7", "C10")                                    \
+  X(acks_not_frozen, "F14", "V4")                                  \
+  X(wedge_never_held, "F13", "V5")                                 \
+  X(read_at_commit, "F19", "R1")                                   \
+  X(read_unconfirmed, "M17", "R1")                                 \
+  X(vote_right_after_boot, "F20", "E5")                            \
+  X(no_up_to_date_check, "F21", "E3")                              \
+  X(vote_twice, "M2b", "E4")                                       \
+  X(late_batches_accepted, "M37 F22", "L6")                        \
+  X(active_takes_checkpoint, "F23", "S3 S5")                       \
+  X(silent_stays_active, "F27", "V6")                              \
+  X(burnt_readmitted, "M38 F29", "V11")                            \
+  X(infeasible_view, "F30", "V10")                                 \
+  X(final_cut_without_quorum, "F34", "V6")                         \
+  X(ack_unverified, "M11 F35", "C3")                               \
+  X(no_stickiness, "F40", "E5")                                    \
+  X(report_without_wedge, "F41", "V4")                             \
+  X(no_pre_vote, "F44", "E3")                                      \
+  X(install_drops_later_lanes, "F45", "V13")                       \
+  X(sealed_lane_not_capped, "F46", "L8")                           \
+  X(pa3_wedge_term_not_raised, "PA3", "V4 V5")                     \
+  X(pa4_view_knowledge_volatile, "PA4", "E2 C4")                   \
+  X(pa6_joins_not_held, "PA6", "V1")
+
+enum class mutation : unsigned char {
+  none,
+#define X(slug, number, rule) slug,
+  COHORT_MUTATION_LIST(X)
+#undef X
+};
+
+#ifdef COHORT_MUTATIONS
+/// The mistake that is planted in this thread's cores.
+inline thread_local mutation planted = mutation::none;
+inline bool mutated(mutation m) { return planted == m; }
+#else
+/// Production has none: the branch is gone at compile time.
+constexpr bool mutated(mutation) { return false; }
+#endif
+
+}  // namespace cohort::protocol
