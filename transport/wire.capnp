@@ -1,0 +1,205 @@
+@0xd3c0a6e1f1b25a47;
+
+# What nodes say to each other. A frame is 16 bytes of header (transport/codec.hpp) and one segment that holds one of
+# the structs below; the header's type says which. docs/transport.md has the grammar, limits and the version rule.
+# New fields and new structs go at the end; a receiver ignores what it does not know (rule M1).
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("cohort::transport::wire");
+
+# ---- Links ---------------------------------------------------------------------------------------------------------
+
+struct Hello {
+  magic       @0 :UInt64;        # "cohort" and two zero bytes: a stranger's bytes are told from an old version's
+  version     @1 :UInt32;        # newest the sender speaks
+  oldest      @2 :UInt32;        # oldest the sender speaks
+  name        @3 :Text;
+  member      @4 :UInt16;
+  directoryId @5 :UInt64;        # of the data directory: a name with another directory is a replacement
+  bootId      @6 :UInt64;        # of the process: tells a restarted peer from a broken connection
+  epoch       @7 :UInt64;
+  cluster     @8 :UInt64;        # digest of the founders' table
+  founders    @9 :List(Founder);
+  groups      @10 :List(Group);
+  attempt     @11 :UInt64;       # of this connection between these two processes; the larger one wins
+  target      @12 :UInt16;       # the member whom the sender believes to talk to
+  dialled     @13 :Bool;         # the sender opened the connection
+
+  struct Founder {
+    member @0 :UInt16;
+    name   @1 :Text;
+    where  @2 :Text;
+  }
+  struct Group {
+    index    @0 :UInt32;
+    name     @1 :Text;
+    hash     @2 :UInt64;
+    identity @3 :UInt64;
+    blank    @4 :Bool;
+  }
+}
+
+# Last frame before the sender closes the connection.
+struct Refuse {
+  code @0 :UInt16;
+  text @1 :Text;                 # from the receiver's point of view
+}
+
+# ---- Payload -------------------------------------------------------------------------------------------------------
+
+# The messages of a batch or chunk are two runs of bytes, so that neither side works per message: `sizes` holds the
+# length of each, `blob` all bytes back to back; the sizes add up to the length of the blob.
+
+struct Batch {
+  view  @0 :UInt64;
+  slot  @1 :UInt16;
+  seq   @2 :UInt64;
+  stamp @3 :UInt64;
+  sizes @4 :List(UInt32);
+  blob  @5 :Data;
+}
+
+struct Chunk {
+  term   @0 :UInt64;
+  index  @1 :UInt64;
+  number @2 :UInt32;
+  count  @3 :UInt32;
+  sizes  @4 :List(UInt32);
+  blob   @5 :Data;
+}
+
+# ---- Views ---------------------------------------------------------------------------------------------------------
+
+struct View {
+  number @0 :UInt64;
+  roster @1 :List(Entry);
+  burnt  @2 :List(Burnt);
+  notes  @3 :List(Note);
+
+  struct Entry {
+    member   @0 :UInt16;
+    voter    @1 :Bool;
+    active   @2 :Bool;
+    identity @3 :UInt64;
+    inc      @4 :UInt64;
+  }
+  struct Burnt {
+    member @0 :UInt16;
+    inc    @1 :UInt64;
+  }
+  struct Note {
+    member   @0 :UInt16;
+    cause    @1 :UInt8;
+    identity @2 :UInt64;
+  }
+}
+
+# ---- Log -----------------------------------------------------------------------------------------------------------
+
+struct LogEntry {
+  index @0 :UInt64;
+  term  @1 :UInt64;
+  kind  @2 :UInt8;
+  time  @3 :Int64;               # microseconds since 1970, agreed
+  cut   @4 :List(UInt64);
+  next  @5 :View;                # kind `view` only
+}
+
+struct Append {
+  term       @0 :UInt64;
+  prevIndex  @1 :UInt64;
+  prevTerm   @2 :UInt64;
+  commit     @3 :UInt64;
+  sendTime   @4 :Int64;          # nanoseconds of the leader's monotonic clock; only echoed
+  minApplied @5 :UInt64;
+  entries    @6 :List(LogEntry);
+}
+
+struct Ack {
+  term        @0 :UInt64;
+  inc         @1 :UInt64;
+  matchTerm   @2 :UInt64;
+  match       @3 :UInt64;
+  applied     @4 :UInt64;
+  view        @5 :UInt64;
+  echoTime    @6 :Int64;
+  have        @7 :List(UInt64);
+  noState     @8 :Bool;
+  reject      @9 :Bool;
+  refusedPrev @10 :UInt64;
+  hint        @11 :UInt64;
+  clockAhead  @12 :Bool;
+}
+
+# The acks of all groups of one pass; the header's group index is 0.
+struct AckSet {
+  acks @0 :List(Item);
+
+  struct Item {
+    group @0 :UInt32;
+    ack   @1 :Ack;
+  }
+}
+
+# ---- Election and views --------------------------------------------------------------------------------------------
+
+struct Vote {
+  phase     @0 :UInt8;
+  request   @1 :Bool;
+  granted   @2 :Bool;
+  term      @3 :UInt64;
+  forTerm   @4 :UInt64;
+  lastIndex @5 :UInt64;
+  lastTerm  @6 :UInt64;
+}
+
+struct Wedge {
+  term    @0 :UInt64;
+  attempt @1 :UInt64;
+  view    @2 :UInt64;
+}
+
+struct Report {
+  term    @0 :UInt64;
+  attempt @1 :UInt64;
+  view    @2 :UInt64;
+  inc     @3 :UInt64;
+  noState @4 :Bool;
+  front   @5 :List(UInt64);
+}
+
+struct Join {
+  inc      @0 :UInt64;
+  known    @1 :UInt64;
+  hasState @2 :Bool;
+}
+
+struct Form {
+  phase    @0 :UInt8;
+  attempt  @1 :UInt64;
+  founders @2 :View;
+}
+
+# ---- Repair and reads ----------------------------------------------------------------------------------------------
+
+struct Pull {
+  view @0 :UInt64;
+  slot @1 :UInt16;
+  from @2 :UInt64;
+  to   @3 :UInt64;               # inclusive
+}
+
+struct PullChunk {
+  index  @0 :UInt64;
+  number @1 :UInt32;
+}
+
+struct ReadRequest {
+  id @0 :UInt64;
+}
+
+struct ReadReply {
+  id      @0 :UInt64;
+  refused @1 :Bool;
+  index   @2 :UInt64;
+}
