@@ -56,6 +56,8 @@ core::impl::impl(const core_options& o, const core_start& s) : options(o), start
 journal_position core::impl::persist(decltype(persist_op::what) what) {
   if (!options.durable && !std::holds_alternative<persist_chunk>(what) && !std::holds_alternative<persist_install>(what))
     return 0;
+  if (const auto* b = std::get_if<persist_batch>(&what)) written_bytes += b->what.what.bytes();
+  if (const auto* c = std::get_if<persist_chunk>(&what)) written_bytes += c->data.bytes();
   out.persists.push_back({next_position, std::move(what)});
   return options.durable ? next_position++ : 0;
 }
@@ -177,7 +179,6 @@ void core::impl::drain() {
     drive_transfer();
   }
   if (has_state) {
-    drive_founding();
     election_timers();
     settle();
     if (role == core_role::leader) {
@@ -198,6 +199,10 @@ void core::impl::drain() {
   }
   send_join();
   send_ack();
+  if (options.durable && !out.persists.empty()) {
+    if (unwritten.empty()) disk_progress = now;
+    unwritten.emplace_back(out.persists.back().position, written_bytes);
+  }
   compute_deadline();
 }
 
@@ -206,7 +211,6 @@ void core::impl::compute_deadline() {
   const auto at = [&](instant t) { d = std::min(d, t); };
   const bool idle_alone = has_state && roster_members().empty();
   if (!has_state || my_slot == no_slot) at(join_sent + options.heartbeat);
-  if (forming.coordinating && forming.committed) at(forming.sent + options.heartbeat);
   if (incoming.running) at(incoming.progress + options.pull_wait);
   if (has_state && role != core_role::leader && election_at != never) at(election_at);
   if (has_state && role != core_role::leader && primary) at(leader_contact + options.election_max);
@@ -289,7 +293,12 @@ submit_status core::submit(std::span<const std::span<const std::byte>> messages)
 void core::receive(voter_id from, message&& what) {
   auto& c = *impl_;
   if (from.member == c.self() || !std::ranges::binary_search(c.start.founders, from.member)) return;
-  c.peer_of(from).heard_order = ++c.heard_counter;
+  auto& sender = c.peer_of(from);
+  sender.heard_order = ++c.heard_counter;
+  const auto* told = std::get_if<ack>(&what);
+  // Who takes part in the protocol has a view: the founding is over, whatever the HELLO said.
+  if (!std::holds_alternative<form>(what) && !std::holds_alternative<join>(what) && !(told && told->no_state))
+    sender.blank = false;
   std::visit(
     [&]<class Message>(Message& m) {
       if constexpr (std::is_same_v<Message, batch>) c.receive_batch(from, std::move(m));
@@ -313,6 +322,11 @@ void core::persisted(journal_position up_to) {
   auto& c = *impl_;
   if (up_to <= c.persisted_to) return;
   c.persisted_to = up_to;
+  c.disk_progress = c.now;
+  while (!c.unwritten.empty() && c.unwritten.front().first <= up_to) {
+    c.persisted_bytes = c.unwritten.front().second;
+    c.unwritten.pop_front();
+  }
   c.ack_due = true;
   if (c.in_force && up_to >= c.view_position) c.durable_view = c.in_force->number;
 }

@@ -35,9 +35,10 @@ struct core_options {
   std::size_t batches_in_flight = 1;             ///< own unacknowledged batches before small ones are gathered (N3)
   std::size_t message_bytes_max = 16u << 20;     ///< largest single message
   std::size_t lane_window = 8u << 20;            ///< bytes sealed beyond the slowest active member's frontier (FC1)
+  std::size_t journal_backlog_max = 64u << 20;   ///< bytes not on disk yet above which nothing new is taken
   std::size_t append_entries_max = 256;          ///< entries per APPEND
   std::size_t append_window = 4096;              ///< entries in flight to one member
-  std::size_t pull_bytes_max = 1u << 20;         ///< payload answered to one PULL
+  std::size_t pull_bytes_max = 4u << 20;         ///< payload answered to one PULL
   std::uint32_t chunk_window = 8;                ///< checkpoint chunks asked for ahead
   std::uint64_t checkpoint_bytes = 64u << 20;    ///< payload bytes applied between checkpoints, or the last one's size
   std::uint64_t checkpoint_entries = 2'000'000;  ///< log entries applied between checkpoints
@@ -92,7 +93,9 @@ public:
   ~core();
   core(core&&) noexcept;
 
-  /// Time is now `mono` (never going back; a smaller one counts as no progress) and `wall` (may jump).
+  /// Time is now `mono` (never going back; a smaller one counts as no progress) and `wall` (may jump). Called before the
+  /// inputs of a pass and once more right before `drain`: a lease must be judged by a clock that was read after the last
+  /// input arrived, or a pause in between would answer from a lease that is over (R2).
   void tick(instant mono, wall_time wall);
 
   /// Takes messages for total order, all or none of the span. Copies.

@@ -11,7 +11,7 @@ void core::impl::draw_election() {
 
 /// E1: voters of the last logged view or of the one at the commit index.
 bool core::impl::may_stand() const {
-  if (!has_state || now < stand_not_before) return false;
+  if (!has_state || now < stand_not_before || disk_stuck()) return false;
   for (const auto& v : {log.last_view().what, log.view_at(std::max(commit, log.base().index))}) {
     const auto* r = find(*v, start.self);
     if (r && r->voter) return true;
@@ -96,6 +96,8 @@ void core::impl::election_timers() {
   if (role == core_role::leader) {
     // E6: without a quorum's echoes for E_max we may have been deposed long ago.
     if (!roster_members().empty() && now - quorum_echo() > options.election_max && !mutated(mutation::no_check_quorum)) step_down();
+    // A leader that cannot write promises nothing any more: let others lead.
+    if (role == core_role::leader && disk_stuck() && !roster_members().empty()) step_down();
     return;
   }
   if (primary && leader_contact != instant::min() && now - leader_contact > options.election_max) set_primary(false);

@@ -21,22 +21,6 @@ bool names_all(const view& v, const std::vector<member_id>& founders) {
 /// The founder with the smallest number proposes once it is linked to all others and every directory is blank. Nobody
 /// acts before *all* have accepted in this boot: a founder that was missed could otherwise hold an older promise.
 void core::impl::drive_founding() {
-  if (forming.committed) {
-    // Founders that have not been heard since may have missed the commit.
-    if (!forming.coordinating || now - forming.sent < options.heartbeat) return;
-    forming.sent = now;
-    bool missing = false;
-    for (const auto& r : forming.proposed->roster) {
-      if (r.id == start.self) continue;
-      const auto& p = peer_of(r.id);
-      if (p.heard && !p.no_state) continue;
-      if (superseded(p)) continue;
-      missing = true;
-      send(r.id.member, form{form_phase::commit, forming.attempt, forming.proposed}, state_position);
-    }
-    if (!missing) forming.coordinating = false;
-    return;
-  }
   if (has_state || !start.blank || start.ever_founded || start.founders.empty() || start.founders.front() != self()) return;
   std::vector<voter_id> founders{start.self};
   for (const auto& p : peers)
@@ -84,9 +68,7 @@ void core::impl::receive_form(voter_id from, const form& f) {
       if (forming.accepted.size() + 1 == start.founders.size()) found(forming.proposed);
       return;
     case form_phase::commit:
-      // Our identity is in it and this directory has never acted: it can have promised nothing (decided: founding).
-      if (from.member != start.founders.front()) return;
-      forming.proposed = f.founders;
+      // Our identity is in it and has never acted, so it can have promised nothing, whoever tells us.
       found(f.founders);
       return;
   }
@@ -97,7 +79,9 @@ void core::impl::found(view_ptr v) {
   base.in_force = v;
   base.cut.assign(lane_count(*v), 0);
   has_state = true;
-  promises.inc = 1;
+  // A founder that missed the commit has asked to join by now, under an incarnation above the founders': it stays with
+  // that one and is admitted like any member that recovers.
+  promises.inc = std::max<incarnation>(promises.inc, 1);
   promises.base = base;
   save_state();
   view_position = state_position;
@@ -107,13 +91,15 @@ void core::impl::found(view_ptr v) {
   applied_cut = base.cut;
   view_floor = base.cut;
   in_force = v;
-  forming.committed = true;
-  forming.sent = now - options.heartbeat;
+  if (forming.coordinating)
+    for (const auto& r : v->roster)
+      send(r.id.member, form{form_phase::commit, forming.attempt, v}, state_position);
+  forming = {};
   place_self();
   notify(event_kind::founded, self(), 0);
   deliver_view d;
   d.what = v;
-  d.member = true;
+  d.member = my_slot != no_slot;
   out.deliveries.emplace_back(std::move(d));
   // The coordinator stands first; the others hear of it before their own draw.
   draw_election();

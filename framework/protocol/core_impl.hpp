@@ -47,6 +47,7 @@ struct peer {
   bool no_state = false;
 
   // For a leader.
+  instant match_progress{};        ///< when its match last grew, or was complete
   instant echo{};                  ///< newest of my send times it has echoed in my term (PA7)
   log_index next = 1;              ///< next entry to send
   bool probing = true;             ///< the point of agreement is not known: one APPEND at a time
@@ -117,6 +118,14 @@ struct core::impl {
   journal_position state_position = 0;  ///< of the newest state record
   journal_position view_position = 0;   ///< of the state record that tells the newest view_commit (PA4)
   view_number durable_view = 0;
+
+  std::uint64_t written_bytes = 0;      ///< payload handed to the journal ...
+  std::uint64_t persisted_bytes = 0;    ///< ... and known to be on disk
+  std::deque<std::pair<journal_position, std::uint64_t>> unwritten;  ///< position, `written_bytes` through it; a pass each
+  instant disk_progress{};
+  std::size_t journal_backlog() const { return static_cast<std::size_t>(written_bytes - persisted_bytes); }
+  bool disk_stuck() const { return !unwritten.empty() && now - disk_progress > options.fail_after; }
+  bool journal_full() const { return journal_backlog() > options.journal_backlog_max; }
 
   // ---- log, lanes, application
   entry_log log;
@@ -200,7 +209,6 @@ struct core::impl {
     std::vector<member_id> accepted;
     instant sent{};
     bool coordinating = false;
-    bool committed = false;
   } forming;
 
   // ---- reads
@@ -338,6 +346,8 @@ struct core::impl {
   view_ptr next_view(bool with_promotions) const;
   bool feasible(const view& next) const;
   bool caught_up(const roster_entry& r) const;
+  bool admissible(const peer& p) const;
+  bool stuck(const peer& p) const;
   void install(view_ptr next, log_index index, const frontier& final_cut);
   void place_self();
   void take_incarnation(incarnation above);

@@ -18,7 +18,7 @@ submit_status core::impl::submit(std::span<const std::span<const std::byte>> mes
   }
   // FC1. Something is always let through when nothing is under way, however large it is.
   const std::size_t under_way = own_in_flight() + open_bytes;
-  if (under_way > 0 && under_way + bytes > options.lane_window) {
+  if ((under_way > 0 && under_way + bytes > options.lane_window) || (journal_full() && options.durable)) {
     told_busy = true;
     return submit_status::busy;
   }
@@ -50,7 +50,7 @@ sequence core::impl::slowest(slot s) const {
     vouched = std::max(vouched, at(log.cut_behind(leader_min_applied), s));
   sequence least = lanes.find(in_force->number, s)->held();
   for (const auto& r : in_force->roster) {
-    if (!r.active || r.id == start.self) continue;
+    if (!r.active || !r.voter || r.id == start.self) continue;  // a learner that is still being fed holds nobody up
     const auto* p = known_peer(r.id);
     const bool current = p && p->inc == r.inc && p->view == in_force->number;
     least = std::min(least, std::max(vouched, current ? at(p->have, s) : 0));
@@ -60,8 +60,11 @@ sequence core::impl::slowest(slot s) const {
 
 std::vector<member_id> core::impl::active_others() const {
   std::vector<member_id> members;
-  for (const auto& r : in_force->roster)
-    if (r.active && r.id != start.self) members.push_back(r.id.member);
+  for (const auto& r : in_force->roster) {
+    if (!r.active || r.id == start.self) continue;
+    const auto* p = known_peer(r.id);
+    if (!p || !p->no_state) members.push_back(r.id.member);
+  }
   return members;
 }
 
@@ -126,6 +129,7 @@ void core::impl::receive_batch(voter_id from, batch&& b) {
     const bool current = b.view == in_force->number;
     if (current && l->bytes_above(at(applied_cut, b.slot)) + b.what.bytes() > 2 * options.lane_window + options.message_bytes_max) return;
   }
+  if (options.durable && journal_full()) return;  // a disk that does not keep up must not fill the memory
   if (b.seq > l->held() + lane_ahead_max) return;
   if (l->find(b.seq)) return;
   largest_stamp = std::max(largest_stamp, b.stamp);
@@ -201,7 +205,7 @@ frontier core::impl::acked_frontier() {
 
 void core::impl::window_check() {
   if (!told_busy || my_slot == no_slot) return;
-  if (own_in_flight() + open_bytes > options.lane_window / 2) return;
+  if (own_in_flight() + open_bytes > options.lane_window / 2 || (journal_full() && options.durable)) return;
   told_busy = false;
   notify(event_kind::window_open);
 }

@@ -133,9 +133,9 @@ bool core::impl::take_offered() {
 }
 
 void core::impl::pull_for_offered() {
-  if (offered.empty() || leader == no_member) return;
+  if (offered.empty() || leader == no_member || (options.durable && journal_full())) return;
   // An active member gets batches from their owners and waits a little; others depend on being answered (L7).
-  const bool served = my_slot != no_slot && log.last_view().what->number == in_force->number;
+  const bool served = my_slot != no_slot && log.last_view().what->number == in_force->number && offered.size() <= 32;
   if (now - offered_since < 2 * options.heartbeat && served) return;
   if (now - offered_pull < 2 * options.heartbeat) return;
   offered_pull = now;
@@ -346,6 +346,8 @@ void core::impl::receive_ack(voter_id from, const ack& a) {
       raise(p.have, a.have);
     }
   }
+  if (a.match_term > p.match_term || (a.match_term == p.match_term && (a.match > p.match || a.match >= commit)))
+    p.match_progress = now;
   if (a.match_term > p.match_term) {
     p.match_term = a.match_term;
     p.match = a.match;

@@ -100,7 +100,12 @@ void core::impl::receive_join(voter_id from, const join& j) {
     p.have.clear();
   }
   p.no_state = !j.has_state;
-  if (!has_state || role != core_role::leader) return;
+  if (!has_state) return;
+  if (!j.has_state && log.base().index == 0 && find(*log.base().in_force, from)) {
+    // A founder that missed the commit of view 0: its identity has never acted.
+    send(from.member, form{form_phase::commit, 0, log.base().in_force});
+  }
+  if (role != core_role::leader) return;
   const auto& newest = *log.last_view().what;
   const auto* r = find(newest, from);
   if (r && r->active && r->inc == j.inc) return;  // admitted already
@@ -131,6 +136,12 @@ bool core::impl::caught_up(const roster_entry& r) const {
          p->match + options.append_entries_max >= log.last();  // W6
 }
 
+/// FC4, policy `exclude`: it answers heartbeats but has acknowledged nothing for T_fail although it lags, as with a disk
+/// that is full. Windows must not wait for it for ever.
+bool core::impl::stuck(const peer& p) const {
+  return p.match_term == promises.term && p.match < commit && now - std::max(p.match_progress, led_since) > options.fail_after;
+}
+
 bool core::impl::change_wanted() {
   bool wanted = false;
   bool transferring = false;
@@ -148,6 +159,7 @@ bool core::impl::change_wanted() {
       const auto* n = find(*next, r.id);
       if (n && n->voter) wanted = true;
     }
+    if (stuck(p)) wanted = true;
     if (p.no_state && now - p.chunk_asked < options.join_hold) transferring = true;
     if (p.unservable_since != never && now - p.unservable_since > options.fail_after) wanted = true;  // S3
   }
@@ -155,8 +167,16 @@ bool core::impl::change_wanted() {
   if (my_slot == no_slot) return true;  // V1: the leader itself is inactive
   if (transferring && !mutated(mutation::pa6_joins_not_held)) return false;  // PA6: a change would not end its transfer, but delay it
   return std::ranges::any_of(peers, [&](const peer& p) {
-    return p.join_inc > burnt(*in_force, p.id.member) && now - p.join_heard < 10 * options.heartbeat && !superseded(p);
+    return p.join_inc > burnt(*in_force, p.id.member) && admissible(p);
   });
+}
+
+/// Whether a process that asks to join may do so now. One that has state first catches up as an inactive member, fed by
+/// the leader: were it admitted at once, everybody's window would wait for it (FC1).
+bool core::impl::admissible(const peer& p) const {
+  if (p.join_inc == 0 || superseded(p) || now - p.join_heard >= 10 * options.heartbeat) return false;
+  if (!p.join_has_state || !find(*in_force, p.id)) return true;
+  return p.match_term == promises.term && p.match + options.append_entries_max >= log.last();
 }
 
 void core::impl::change_views() {
@@ -262,18 +282,23 @@ view_ptr core::impl::next_view(bool with_promotions) const {
   const auto wants_in = [&](voter_id id) -> incarnation {
     if (id == start.self) return my_slot == no_slot ? promises.inc : 0;
     const auto* p = known_peer(id);
-    if (!p || superseded(*p) || now - p->join_heard >= 10 * options.heartbeat || p->join_heard == instant{}) return 0;
+    if (!p || !admissible(*p)) return 0;
     return p->join_inc > burnt(*in_force, id.member) || mutated(mutation::burnt_readmitted) ? p->join_inc : 0;
   };
   for (roster_entry r : in_force->roster) {
     bool here = r.active;
+    bool excluded = false;
     if (change.running && r.active) {
       const auto it = change.reports.find(r.id);
       here = (it != change.reports.end() && it->second.inc == r.inc) || mutated(mutation::silent_stays_active);
       const auto* p = known_peer(r.id);
-      if (p && (p->inc > r.inc || (p->unservable_since != never && now - p->unservable_since > options.fail_after))) here = false;
+      if (p && p->inc > r.inc) here = false;
+      if (p && (stuck(*p) || (p->unservable_since != never && now - p->unservable_since > options.fail_after))) {
+        here = false;
+        excluded = true;
+      }
     }
-    if (r.active && !here) note(r.id, view_cause::failed);
+    if (r.active && !here) note(r.id, excluded ? view_cause::excluded : view_cause::failed);
     r.active = here;
     if (!here)
       if (const incarnation inc = wants_in(r.id); inc > r.inc) {
