@@ -1,0 +1,273 @@
+#include "samples/kv/commands.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace kv {
+
+namespace {
+
+constexpr auto write = command_kind::write;
+constexpr auto read = command_kind::read;
+constexpr auto session = command_kind::session;
+
+// Arity, flags, categories, tips and key specifications are those that Redis 7.0 reports for the same names.
+// clang-format off
+constexpr command_info rows[] = {
+    {"append", write, command_id::append, 3, 1, 1, 1, "write denyoom fast", "@write @string @fast",
+     "", "RW insert", "2.0.0", "string",
+     "Appends to a string"},
+    {"client", session, command_id::none, -2, 0, 0, 0, "", "@slow",
+     "", "", "2.4.0", "connection",
+     "About the connection"},
+    {"command", session, command_id::none, -1, 0, 0, 0, "loading stale", "@slow @connection",
+     "nondeterministic_output_order", "", "2.8.13", "server",
+     "About the commands"},
+    {"config", session, command_id::none, -2, 0, 0, 0, "", "@slow",
+     "", "", "2.0.0", "server",
+     "About the configuration"},
+    {"dbsize", read, command_id::dbsize, 1, 0, 0, 0, "readonly fast", "@keyspace @read @fast",
+     "request_policy:all_shards response_policy:agg_sum", "", "1.0.0", "server",
+     "Counts the keys"},
+    {"decr", write, command_id::decr, 2, 1, 1, 1, "write denyoom fast", "@write @string @fast",
+     "", "RW access update", "1.0.0", "string",
+     "Subtracts one"},
+    {"decrby", write, command_id::decrby, 3, 1, 1, 1, "write denyoom fast", "@write @string @fast",
+     "", "RW access update", "1.0.0", "string",
+     "Subtracts an integer"},
+    {"del", write, command_id::del, -2, 1, -1, 1, "write", "@keyspace @write @slow",
+     "request_policy:multi_shard response_policy:agg_sum", "RM delete", "1.0.0", "generic",
+     "Deletes keys"},
+    {"discard", session, command_id::none, 1, 0, 0, 0, "noscript loading stale fast allow_busy", "@fast @transaction",
+     "", "", "2.0.0", "transactions",
+     "Forgets the collected transaction"},
+    {"echo", session, command_id::none, 2, 0, 0, 0, "loading stale fast", "@fast @connection",
+     "", "", "1.0.0", "connection",
+     "Returns its argument"},
+    {"exec", session, command_id::none, 1, 0, 0, 0, "noscript loading stale skip_slowlog", "@slow @transaction",
+     "", "", "1.2.0", "transactions",
+     "Runs the collected transaction"},
+    {"exists", read, command_id::exists, -2, 1, -1, 1, "readonly fast", "@keyspace @read @fast",
+     "request_policy:multi_shard response_policy:agg_sum", "RO", "1.0.0", "generic",
+     "Counts which of the keys exist"},
+    {"expire", write, command_id::expire, -3, 1, 1, 1, "write fast", "@keyspace @write @fast",
+     "", "RW update", "1.0.0", "generic",
+     "Lets a key expire after seconds"},
+    {"expireat", write, command_id::expireat, -3, 1, 1, 1, "write fast", "@keyspace @write @fast",
+     "", "RW update", "1.2.0", "generic",
+     "Lets a key expire at a time in seconds"},
+    {"expiretime", read, command_id::expiretime, 2, 1, 1, 1, "readonly fast", "@keyspace @read @fast",
+     "", "RO access", "7.0.0", "generic",
+     "When a key expires, in seconds"},
+    {"flushall", write, command_id::flushall, -1, 0, 0, 0, "write", "@keyspace @write @slow @dangerous",
+     "request_policy:all_shards response_policy:all_succeeded", "", "1.0.0", "server",
+     "Deletes all keys"},
+    {"flushdb", write, command_id::flushdb, -1, 0, 0, 0, "write", "@keyspace @write @slow @dangerous",
+     "request_policy:all_shards response_policy:all_succeeded", "", "1.0.0", "server",
+     "Deletes all keys"},
+    {"get", read, command_id::get, 2, 1, 1, 1, "readonly fast", "@read @string @fast",
+     "", "RO access", "1.0.0", "string",
+     "Reads a string"},
+    {"getdel", write, command_id::getdel, 2, 1, 1, 1, "write fast", "@write @string @fast",
+     "", "RW access delete", "6.2.0", "string",
+     "Reads a string and deletes its key"},
+    {"getex", write, command_id::getex, -2, 1, 1, 1, "write fast", "@write @string @fast",
+     "", "RW access update", "6.2.0", "string",
+     "Reads a string and changes its expiry"},
+    {"getrange", read, command_id::getrange, 4, 1, 1, 1, "readonly", "@read @string @slow",
+     "", "RO access", "2.4.0", "string",
+     "Reads part of a string"},
+    {"getset", write, command_id::getset, 3, 1, 1, 1, "write denyoom fast", "@write @string @fast",
+     "", "RW access update", "1.0.0", "string",
+     "Writes a string and returns the one before"},
+    {"hdel", write, command_id::hdel, -3, 1, 1, 1, "write fast", "@write @hash @fast",
+     "", "RW delete", "2.0.0", "hash",
+     "Deletes fields of a hash"},
+    {"hello", session, command_id::none, -1, 0, 0, 0, "noscript loading stale fast no_auth allow_busy", "@fast @connection",
+     "", "", "6.0.0", "connection",
+     "Chooses the protocol version"},
+    {"hexists", read, command_id::hexists, 3, 1, 1, 1, "readonly fast", "@read @hash @fast",
+     "", "RO", "2.0.0", "hash",
+     "Tells whether a hash has a field"},
+    {"hget", read, command_id::hget, 3, 1, 1, 1, "readonly fast", "@read @hash @fast",
+     "", "RO access", "2.0.0", "hash",
+     "Reads a field of a hash"},
+    {"hgetall", read, command_id::hgetall, 2, 1, 1, 1, "readonly", "@read @hash @slow",
+     "nondeterministic_output_order", "RO access", "2.0.0", "hash",
+     "Reads all fields of a hash"},
+    {"hincrby", write, command_id::hincrby, 4, 1, 1, 1, "write denyoom fast", "@write @hash @fast",
+     "", "RW access update", "2.0.0", "hash",
+     "Adds an integer to a field of a hash"},
+    {"hkeys", read, command_id::hkeys, 2, 1, 1, 1, "readonly", "@read @hash @slow",
+     "nondeterministic_output_order", "RO access", "2.0.0", "hash",
+     "Lists the fields of a hash"},
+    {"hlen", read, command_id::hlen, 2, 1, 1, 1, "readonly fast", "@read @hash @fast",
+     "", "RO", "2.0.0", "hash",
+     "Counts the fields of a hash"},
+    {"hmget", read, command_id::hmget, -3, 1, 1, 1, "readonly fast", "@read @hash @fast",
+     "", "RO access", "2.0.0", "hash",
+     "Reads several fields of a hash"},
+    {"hmset", write, command_id::hmset, -4, 1, 1, 1, "write denyoom fast", "@write @hash @fast",
+     "", "RW update", "2.0.0", "hash",
+     "Sets fields of a hash"},
+    {"hset", write, command_id::hset, -4, 1, 1, 1, "write denyoom fast", "@write @hash @fast",
+     "", "RW update", "2.0.0", "hash",
+     "Sets fields of a hash"},
+    {"hsetnx", write, command_id::hsetnx, 4, 1, 1, 1, "write denyoom fast", "@write @hash @fast",
+     "", "RW insert", "2.0.0", "hash",
+     "Sets a field of a hash if it has none of that name"},
+    {"hstrlen", read, command_id::hstrlen, 3, 1, 1, 1, "readonly fast", "@read @hash @fast",
+     "", "RO", "3.2.0", "hash",
+     "Length of a field of a hash"},
+    {"hvals", read, command_id::hvals, 2, 1, 1, 1, "readonly", "@read @hash @slow",
+     "nondeterministic_output_order", "RO access", "2.0.0", "hash",
+     "Lists the values of a hash"},
+    {"incr", write, command_id::incr, 2, 1, 1, 1, "write denyoom fast", "@write @string @fast",
+     "", "RW access update", "1.0.0", "string",
+     "Adds one"},
+    {"incrby", write, command_id::incrby, 3, 1, 1, 1, "write denyoom fast", "@write @string @fast",
+     "", "RW access update", "1.0.0", "string",
+     "Adds an integer"},
+    {"incrbyfloat", write, command_id::incrbyfloat, 3, 1, 1, 1, "write denyoom fast", "@write @string @fast",
+     "", "RW access update", "2.6.0", "string",
+     "Adds a number with a fraction"},
+    {"info", session, command_id::none, -1, 0, 0, 0, "loading stale", "@slow @dangerous",
+     "nondeterministic_output request_policy:all_shards response_policy:special", "", "1.0.0", "server",
+     "About the node and its group"},
+    {"keys", read, command_id::keys, 2, 0, 0, 0, "readonly", "@keyspace @read @slow @dangerous",
+     "request_policy:all_shards nondeterministic_output_order", "", "1.0.0", "generic",
+     "Lists the keys that match a pattern"},
+    {"mget", read, command_id::mget, -2, 1, -1, 1, "readonly fast", "@read @string @fast",
+     "request_policy:multi_shard", "RO access", "1.0.0", "string",
+     "Reads several strings"},
+    {"mset", write, command_id::mset, -3, 1, -1, 2, "write denyoom", "@write @string @slow",
+     "request_policy:multi_shard response_policy:all_succeeded", "OW update", "1.0.1", "string",
+     "Writes several strings"},
+    {"msetnx", write, command_id::msetnx, -3, 1, -1, 2, "write denyoom", "@write @string @slow",
+     "request_policy:multi_shard response_policy:agg_min", "OW insert", "1.0.1", "string",
+     "Writes several strings if none of their keys exists"},
+    {"multi", session, command_id::none, 1, 0, 0, 0, "noscript loading stale fast allow_busy", "@fast @transaction",
+     "", "", "1.2.0", "transactions",
+     "Begins to collect a transaction"},
+    {"persist", write, command_id::persist, 2, 1, 1, 1, "write fast", "@keyspace @write @fast",
+     "", "RW update", "2.2.0", "generic",
+     "Takes the expiry from a key"},
+    {"pexpire", write, command_id::pexpire, -3, 1, 1, 1, "write fast", "@keyspace @write @fast",
+     "", "RW update", "2.6.0", "generic",
+     "Lets a key expire after milliseconds"},
+    {"pexpireat", write, command_id::pexpireat, -3, 1, 1, 1, "write fast", "@keyspace @write @fast",
+     "", "RW update", "2.6.0", "generic",
+     "Lets a key expire at a time in milliseconds"},
+    {"pexpiretime", read, command_id::pexpiretime, 2, 1, 1, 1, "readonly fast", "@keyspace @read @fast",
+     "", "RO access", "7.0.0", "generic",
+     "When a key expires, in milliseconds"},
+    {"ping", session, command_id::none, -1, 0, 0, 0, "fast", "@fast @connection",
+     "request_policy:all_shards response_policy:all_succeeded", "", "1.0.0", "connection",
+     "Tells that the node answers"},
+    {"psetex", write, command_id::psetex, 4, 1, 1, 1, "write denyoom", "@write @string @slow",
+     "", "OW update", "2.6.0", "string",
+     "Writes a string that expires, in milliseconds"},
+    {"pttl", read, command_id::pttl, 2, 1, 1, 1, "readonly fast", "@keyspace @read @fast",
+     "nondeterministic_output", "RO access", "2.6.0", "generic",
+     "Milliseconds until a key expires"},
+    {"quit", session, command_id::none, -1, 0, 0, 0, "noscript loading stale fast no_auth allow_busy", "@fast @connection",
+     "", "", "1.0.0", "connection",
+     "Closes the connection"},
+    {"randomkey", read, command_id::randomkey, 1, 0, 0, 0, "readonly", "@keyspace @read @slow",
+     "request_policy:all_shards nondeterministic_output", "", "1.0.0", "generic",
+     "Names any key"},
+    {"rename", write, command_id::rename, 3, 1, 2, 1, "write", "@keyspace @write @slow",
+     "", "RW access delete;OW update", "1.0.0", "generic",
+     "Gives a key another name"},
+    {"renamenx", write, command_id::renamenx, 3, 1, 2, 1, "write fast", "@keyspace @write @fast",
+     "", "RW access delete;OW insert", "1.0.0", "generic",
+     "Gives a key another name unless that exists"},
+    {"scan", read, command_id::scan, -2, 0, 0, 0, "readonly", "@keyspace @read @slow",
+     "nondeterministic_output request_policy:special", "", "2.8.0", "generic",
+     "Goes through the keys in steps"},
+    {"select", session, command_id::none, 2, 0, 0, 0, "loading stale fast", "@fast @connection",
+     "", "", "1.0.0", "connection",
+     "Chooses the database; there is only 0"},
+    {"set", write, command_id::set, -3, 1, 1, 1, "write denyoom", "@write @string @slow",
+     "", "RW access update variable_flags", "1.0.0", "string",
+     "Writes a string, with conditions and an expiry if wanted"},
+    {"setex", write, command_id::setex, 4, 1, 1, 1, "write denyoom", "@write @string @slow",
+     "", "OW update", "2.0.0", "string",
+     "Writes a string that expires, in seconds"},
+    {"setnx", write, command_id::setnx, 3, 1, 1, 1, "write denyoom fast", "@write @string @fast",
+     "", "OW insert", "1.0.0", "string",
+     "Writes a string if its key does not exist"},
+    {"setrange", write, command_id::setrange, 4, 1, 1, 1, "write denyoom", "@write @string @slow",
+     "", "RW update", "2.2.0", "string",
+     "Overwrites part of a string"},
+    {"strlen", read, command_id::strlen, 2, 1, 1, 1, "readonly fast", "@read @string @fast",
+     "", "RO", "2.2.0", "string",
+     "Length of a string"},
+    {"substr", read, command_id::substr, 4, 1, 1, 1, "readonly", "@read @string @slow",
+     "", "RO access", "1.0.0", "string",
+     "Reads part of a string, like GETRANGE"},
+    {"time", session, command_id::none, 1, 0, 0, 0, "loading stale fast", "@fast",
+     "nondeterministic_output", "", "2.6.0", "server",
+     "The serving node's clock"},
+    {"touch", read, command_id::touch, -2, 1, -1, 1, "readonly fast", "@keyspace @read @fast",
+     "request_policy:multi_shard response_policy:agg_sum", "RO", "3.2.1", "generic",
+     "Counts which of the keys exist"},
+    {"ttl", read, command_id::ttl, 2, 1, 1, 1, "readonly fast", "@keyspace @read @fast",
+     "nondeterministic_output", "RO access", "1.0.0", "generic",
+     "Seconds until a key expires"},
+    {"type", read, command_id::type, 2, 1, 1, 1, "readonly fast", "@keyspace @read @fast",
+     "", "RO", "1.0.0", "generic",
+     "Type of what a key holds"},
+    {"unlink", write, command_id::unlink, -2, 1, -1, 1, "write fast", "@keyspace @write @fast",
+     "request_policy:multi_shard response_policy:agg_sum", "RM delete", "4.0.0", "generic",
+     "Deletes keys, like DEL"},
+    {"unwatch", session, command_id::none, 1, 0, 0, 0, "noscript loading stale fast allow_busy", "@fast @transaction",
+     "", "", "2.2.0", "transactions",
+     "Forgets what WATCH remembered"},
+    {"wait", session, command_id::none, 3, 0, 0, 0, "noscript", "@slow @connection",
+     "request_policy:all_shards response_policy:agg_min", "", "3.0.0", "generic",
+     "How many other members hold every answered write"},
+    {"watch", session, command_id::none, -2, 1, -1, 1, "noscript loading stale fast allow_busy", "@fast @transaction",
+     "", "RO", "2.2.0", "transactions",
+     "Makes EXEC depend on keys staying as they are"},
+};
+// clang-format on
+
+constexpr command_info internal_rows[] = {
+    {"watch token", read, command_id::watch_token, -2, 1, -1, 1, "", "", "", "", "", "", ""},
+    {"summary", read, command_id::summary, 1, 0, 0, 0, "", "", "", "", "", "", ""},
+};
+
+static_assert(std::is_sorted(std::begin(rows), std::end(rows), [](auto& a, auto& b) { return a.name < b.name; }));
+
+constexpr std::size_t name_max = 16;
+
+const std::array<const command_info*, 256>& by_number() {
+  static const auto table = [] {
+    std::array<const command_info*, 256> result{};
+    for (const auto& c : rows)
+      if (c.id != command_id::none) result[static_cast<std::size_t>(c.id)] = &c;
+    for (const auto& c : internal_rows) result[static_cast<std::size_t>(c.id)] = &c;
+    return result;
+  }();
+  return table;
+}
+
+}  // namespace
+
+std::span<const command_info> all_commands() { return rows; }
+
+const command_info* find_command(std::string_view name) {
+  std::array<char, name_max> lower{};
+  if (name.size() > lower.size()) return nullptr;
+  std::transform(name.begin(), name.end(), lower.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  const std::string_view wanted(lower.data(), name.size());
+  const auto* found = std::lower_bound(std::begin(rows), std::end(rows), wanted,
+                                       [](const command_info& c, std::string_view n) { return c.name < n; });
+  return found != std::end(rows) && found->name == wanted ? found : nullptr;
+}
+
+const command_info* find_command(command_id id) { return by_number()[static_cast<std::size_t>(id)]; }
+
+}  // namespace kv
