@@ -118,8 +118,7 @@ void core::impl::receive_read_reply(voter_id from, const read_reply& r) {
   for (auto it = follower_reads.begin(); it != follower_reads.end(); ++it) {
     if (it->id != r.id || it->asked_of != from.member) continue;
     if (r.refused) {
-      it->asked_of = no_member;
-      it->sent = now;
+      it->sent = now;  // asked again after a heartbeat, or of the next leader as soon as it is known
       return;
     }
     ready_reads.push_back({r.index, std::move(it->tags)});
