@@ -22,17 +22,19 @@ submit_status core::impl::submit(std::span<const std::span<const std::byte>> mes
     told_busy = true;
     return submit_status::busy;
   }
+  std::size_t left = bytes;
   for (const auto& m : messages) {
     if (open.empty() || open.back()->blob.size() + m.size() > options.batch_bytes) {
       if (open.empty() || !open.back()->sizes.empty()) {
         open.push_back(std::make_shared<open_batch>());
-        open.back()->blob.reserve(std::max(m.size(), std::min<std::size_t>(options.batch_bytes, 4096)));
+        open.back()->blob.reserve(std::max(m.size(), std::min(options.batch_bytes, left)));
         open.back()->oldest = now;
       }
     }
     auto& b = *open.back();
     b.sizes.push_back(static_cast<std::uint32_t>(m.size()));
     b.blob.insert(b.blob.end(), m.begin(), m.end());
+    left -= m.size() + sizeof(std::uint32_t);
   }
   open_bytes += bytes;
   return submit_status::taken;
