@@ -1,0 +1,395 @@
+#include "tests/unit/persistence_harness.hpp"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+using namespace cohort;
+using namespace cohort::protocol;
+using namespace cohort::persistence;
+using namespace cohort::persistence::samples;
+
+TEST_SUITE("journal") {
+  TEST_CASE("what was appended comes back in order after reopening") {
+    for (const auto mode : {durability::sync, durability::one_flush}) {
+      temporary_directory where;
+      auto o = small_options(where.path() / "new" / "deep");
+      o.mode = mode;
+      std::map<journal_position, std::vector<std::byte>> expected;
+      std::uint64_t directory_id = 0;
+      {
+        witness w;
+        auto j = reopen(o, w.calls());
+        directory_id = j->identity().directory_id;
+        CHECK(directory_id != 0);
+        contents nothing;
+        const auto found = j->read_group(0, nothing);
+        CHECK(found.blank);
+        CHECK(!found.founded);
+        CHECK(found.damage == "");
+        std::vector<persist_op> ops;
+        journal_position at = 0;
+        // From inline values to several pages; 4048 and 4080 are the edges of one page.
+        for (const std::size_t size : {0, 1, 100, 2000, 2100, 3900, 4000, 4004, 4005, 4048, 4080, 8200, 70'000, 300'000})
+          ops.push_back(batch_op(++at, size));
+        ops.push_back({++at, persist_entry{sample_entry(1, 1)}});
+        ops.push_back({++at, persist_entry{sample_view_entry(2, 1)}});
+        ops.push_back({++at, persist_state{sample_state(7)}});
+        ops.push_back({++at, persist_truncate{2}});
+        for (const auto& op : ops)
+          if (!std::holds_alternative<persist_state>(op.what)) expected[op.position] = encoded(op);
+        REQUIRE(j->append(0, ops));
+        REQUIRE(w.wait_durable(at));
+        CHECK(w.durable() == at);
+      }
+      auto j = reopen(o);
+      CHECK(j->identity().directory_id == directory_id);
+      CHECK(j->identity().node == "n1");
+      contents back;
+      const auto found = j->read_group(0, back);
+      CHECK(found.damage == "");
+      CHECK(!found.blank);
+      CHECK(found.records == expected.size());
+      CHECK(found.last == expected.rbegin()->first);
+      CHECK(back.records == expected);
+      REQUIRE(back.hard_state);
+      CHECK(back.hard_state->term == 7);
+      CHECK(!back.mark);
+      j.reset();
+      const auto v = verify(o.directory);
+      CHECK(v.damage == "");
+      CHECK(v.records == expected.size());
+    }
+  }
+
+  TEST_CASE("recovery goes on behind the newest record although the last operations were none") {
+    temporary_directory where;
+    const auto o = small_options(where.path());
+    for (int round = 0; round < 3; ++round) {
+      witness w;
+      auto j = reopen(o, w.calls());
+      contents back;
+      const auto found = j->read_group(0, back);
+      CHECK(found.damage == "");
+      CHECK(found.last == static_cast<journal_position>(round));
+      REQUIRE(put(*j, batch_op(found.last + 1, 10)));
+      REQUIRE(put(*j, {found.last + 2, persist_state{sample_state(1)}}));
+      REQUIRE(put(*j, {found.last + 3, persist_trim{1}}));
+      REQUIRE(w.wait_durable(found.last + 3));
+    }
+  }
+
+  TEST_CASE("several groups share the file and are trimmed apart") {
+    temporary_directory where;
+    auto o = small_options(where.path());
+    o.groups.push_back({5, "other", 3, false});
+    {
+      witness w;
+      auto j = reopen(o, w.calls());
+      for (journal_position p = 1; p <= 3000; ++p) {
+        REQUIRE(put(*j, batch_op(p, 50)));
+        if (p <= 10) REQUIRE(put(*j, batch_op(p, 50), 5));
+      }
+      REQUIRE(put(*j, {3001, persist_trim{2990}}));
+      REQUIRE(w.wait_durable(3001));
+      REQUIRE(w.wait_durable(10, 5));
+    }
+    for (int i = 0; i < 2; ++i) {
+      auto j = reopen(o);
+      contents first, second;
+      CHECK(j->read_group(0, first).damage == "");
+      CHECK(j->read_group(5, second).damage == "");
+      CHECK(second.records.size() == 10);
+      // Trimming rides in slices of 1000 rows; what is left when the journal closes lingers until the next trim.
+      CHECK(first.records.rbegin()->first == 3000);
+      CHECK(first.records.size() <= 3000);
+    }
+  }
+
+  TEST_CASE("trimming leaves exactly what was not trimmed, whatever the size of the records") {
+    temporary_directory where;
+    const auto o = small_options(where.path());
+    witness w;
+    auto j = reopen(o, w.calls());
+    for (journal_position p = 1; p <= 5000; ++p) REQUIRE(put(*j, batch_op(p, p % 7 == 0 ? 20'000 : 40)));
+    REQUIRE(put(*j, {5001, persist_trim{4900}}));
+    journal_position p = 5002;
+    // Each wait makes at least one commit, and each commit trims a slice.
+    for (int i = 0; i < 40; ++i, ++p) {
+      REQUIRE(put(*j, batch_op(p, 10)));
+      REQUIRE(w.wait_durable(p));
+    }
+    contents back;
+    CHECK(j->read_group(0, back).damage == "");
+    CHECK(back.records.begin()->first == 4900);
+    CHECK(back.records.rbegin()->first == p - 1);
+    CHECK(back.records.size() == 101 + 40);
+  }
+
+  TEST_CASE("the file does not grow for ever") {
+    temporary_directory where;
+    const auto o = small_options(where.path());
+    witness w;
+    auto j = reopen(o, w.calls());
+    journal_position p = 0;
+    std::uint64_t after_two = 0;
+    for (int cycle = 0; cycle < 10; ++cycle) {
+      const auto from = p + 1;
+      for (int i = 0; i < 2500; ++i) {
+        ++p;
+        // Small records, whole pages and 64 KiB batches mixed: what fragments free space.
+        REQUIRE(put(*j, batch_op(p, p % 50 == 0 ? 65'000 : p % 11 == 0 ? 3000 : 120)));
+        if (i % 100 == 99) REQUIRE(w.wait_durable(p));
+      }
+      REQUIRE(checkpoint(*j, static_cast<log_index>(cycle + 1), std::string(3'000'000, 'c')) == 12);
+      REQUIRE(put(*j, {++p, persist_trim{from}}));  // keeps this cycle's records, drops those of the one before
+      for (int i = 0; i < 8; ++i) {
+        REQUIRE(put(*j, batch_op(++p, 10)));
+        REQUIRE(w.wait_durable(p));
+      }
+      if (cycle == 3) after_two = j->stats().file_bytes;
+    }
+    const auto s = j->stats();
+    MESSAGE("file after 4 cycles " << (after_two >> 10) << " KiB, after 10 cycles " << (s.file_bytes >> 10) << " KiB");
+    CHECK(s.file_bytes <= after_two + after_two / 10);
+    CHECK(s.used_bytes <= s.file_bytes);
+    CHECK(s.commits > 0);
+    CHECK(s.commit_p50 > 0ns);
+    CHECK(s.commit_p99 >= s.commit_p50);
+    CHECK(s.trouble == "");
+  }
+
+  TEST_CASE("checkpoints: written in chunks, the newest two kept, unfinished ones forgotten") {
+    temporary_directory where;
+    const auto o = small_options(where.path());
+    std::string big(1'500'000, '\0');
+    for (std::size_t i = 0; i < big.size(); ++i) big[i] = static_cast<char>(i * 2654435761u >> 13);
+    {
+      auto j = reopen(o);
+      CHECK(!j->newest_checkpoint(0));
+      REQUIRE(checkpoint(*j, 10, big) == 6);
+      REQUIRE(checkpoint(*j, 20, "") == 1);  // an empty state is one empty chunk
+      CHECK(j->newest_checkpoint(0)->at.index == 20);
+      CHECK(state_of(*j, 10, 6) == big);
+      CHECK(state_of(*j, 20, 1) == "");
+      REQUIRE(checkpoint(*j, 30, big + "x") == 6);
+      CHECK(j->load_chunk(0, 10, 1).blob.empty());
+      CHECK(state_of(*j, 30, 6) == big + "x");
+      // The same index again: the one that is there stays.
+      REQUIRE(checkpoint(*j, 30, "other") == 6);
+      CHECK(state_of(*j, 30, 6) == big + "x");
+      auto dropped = j->store_checkpoint(0, sample_mark(40));
+      dropped->write(std::as_bytes(std::span(big)));
+      dropped.reset();
+      auto unfinished = j->store_checkpoint(0, sample_mark(50));
+      unfinished->write(std::as_bytes(std::span(big)));
+      j.reset();
+      CHECK(unfinished->failed());
+      unfinished->write(std::as_bytes(std::span(big)));  // after the journal's end: taken and forgotten
+    }
+    CHECK(verify(o.directory).checkpoints == 2);
+    auto j = reopen(o);
+    contents back;
+    CHECK(j->read_group(0, back).damage == "");
+    REQUIRE(back.mark);
+    CHECK(back.mark->index == 30);
+    CHECK(back.chunks == 6);
+    CHECK(state_of(*j, 30, 6) == big + "x");
+    mark head;
+    std::uint32_t chunks = 0;
+    const auto first = j->load_chunk(0, 30, 0);
+    REQUIRE(decode_mark(first.blob, checksum, head, chunks) == record_error::none);
+    CHECK(chunks == 6);
+    CHECK(head.index == 30);
+    CHECK(first.sizes.size() == 1);
+    CHECK(first.sizes[0] == first.blob.size());
+  }
+
+  TEST_CASE("received checkpoints: chunks and install in the stream of operations") {
+    for (const bool is_volatile : {false, true}) {
+      temporary_directory where;
+      auto o = small_options(where.path());
+      o.groups[0].is_volatile = is_volatile;
+      {
+        witness w;
+        auto j = reopen(o, w.calls());
+        journal_position p = 0;
+        REQUIRE(put(*j, {++p, persist_chunk{70, 1, sample_payload({"of a transfer given up"})}}));
+        REQUIRE(put(*j, {++p, persist_chunk{80, 2, sample_payload({"world"})}}));
+        REQUIRE(put(*j, {++p, persist_chunk{80, 1, sample_payload({std::string(10'000, 'h')})}}));
+        CHECK(!j->newest_checkpoint(0));
+        REQUIRE(put(*j, {++p, persist_install{sample_mark(80), 2}}));
+        if (!is_volatile) REQUIRE(w.wait_durable(p));
+        REQUIRE(j->newest_checkpoint(0));
+        CHECK(j->newest_checkpoint(0)->at.index == 80);
+        CHECK(state_of(*j, 80, 2) == std::string(10'000, 'h') + "world");
+        CHECK(checkpoint(*j, 90, "own") == 1);
+        CHECK(state_of(*j, 90, 1) == "own");
+        bool founded = false;
+        std::mutex m;
+        std::condition_variable c;
+        j->mark_founded(0, [&] {
+          const std::lock_guard lock(m);
+          founded = true;
+          c.notify_all();
+        });
+        std::unique_lock lock(m);
+        REQUIRE(c.wait_for(lock, 20s, [&] { return founded; }));
+      }
+      auto j = reopen(o);
+      contents back;
+      const auto found = j->read_group(0, back);
+      CHECK(found.founded);
+      CHECK(found.blank == is_volatile);
+      CHECK(back.mark.has_value() == !is_volatile);
+      CHECK(j->newest_checkpoint(0).has_value() == !is_volatile);
+      if (is_volatile) {
+        j.reset();
+        o.groups[0].epoch = 2;  // --new-epoch: the group may be founded again
+        j = reopen(o);
+        CHECK(!j->read_group(0, back).founded);
+      } else {
+        CHECK(back.mark->index == 90);
+        CHECK(back.records.size() == 1);  // the install
+      }
+    }
+  }
+
+  TEST_CASE("a directory of another node, group, kind, epoch or format is refused with a reason") {
+    temporary_directory where;
+    const auto o = small_options(where.path());
+    reopen(o);
+    auto other = o;
+    other.node = "n2";
+    CHECK(contains(open_error(other), "belongs to node \"n1\", not to \"n2\""));
+    other = o;
+    other.groups[0].name = "orders";
+    CHECK(contains(open_error(other), "belongs to group \"kv\", not to \"orders\""));
+    other = o;
+    other.groups[0].is_volatile = true;
+    CHECK(contains(open_error(other), "created for a journaled group \"kv\""));
+    other = o;
+    other.groups[0].epoch = 2;
+    CHECK(contains(open_error(other), "holds epoch 1 of group \"kv\", not epoch 2"));
+    other = o;
+    other.groups = {{1, "kv", 1, false}};
+    CHECK(contains(open_error(other), "under number 0, not 1"));
+    other = o;
+    other.node = "";
+    CHECK(contains(open_error(other), "name must have 1 to 255 bytes"));
+    CHECK(open_error(o) == "(opened)");
+    const auto nothing = verify(where.path() / "absent");
+    CHECK(contains(nothing.damage, "holds no journal"));
+  }
+
+  TEST_CASE("a directory is open once") {
+    temporary_directory where;
+    const auto o = small_options(where.path());
+    auto j = reopen(o);
+    const auto error = open_error(o);
+    CHECK(contains(error, "already open in process " + std::to_string(::getpid()) + " (node \"n1\")"));
+    CHECK(contains(verify(o.directory).damage, "already open"));
+    j.reset();
+    CHECK(open_error(o) == "(opened)");
+  }
+
+  TEST_CASE("a path that cannot be a directory") {
+    temporary_directory where;
+    auto o = small_options(where.path() / "file" / "below");
+    std::ofstream(where.path() / "file") << "text";
+    CHECK(contains(open_error(o), "cannot create it"));
+    o.directory = where.path() / "file";
+    CHECK(open_error(o) != "(opened)");
+  }
+
+  TEST_CASE("a file cut short, or of zeros, is told and not mapped") {
+    temporary_directory where;
+    const auto o = small_options(where.path());
+    {
+      witness w;
+      auto j = reopen(o, w.calls());
+      for (journal_position p = 1; p <= 100; ++p) REQUIRE(put(*j, batch_op(p, 1000)));
+      REQUIRE(w.wait_durable(100));
+    }
+    const auto file = o.directory / "journal.mdb";
+    const auto size = std::filesystem::file_size(file);
+    for (auto left = size - 4096;; left = left / 2) {
+      std::filesystem::resize_file(file, left);
+      const auto error = open_error(o);
+      CHECK(contains(error, "is damaged"));
+      CHECK(contains(error, "move the data directory away"));
+      CHECK(verify(o.directory).damage != "");
+      if (left == 0) break;
+    }
+    std::filesystem::resize_file(file, size);
+    CHECK(contains(open_error(o), "is damaged"));
+  }
+
+  TEST_CASE("a leftover of an interrupted creation is replaced") {
+    temporary_directory where;
+    const auto o = small_options(where.path());
+    std::ofstream(where.path() / "journal.mdb.new") << "half a file";
+    CHECK(open_error(o) == "(opened)");
+    CHECK(!std::filesystem::exists(where.path() / "journal.mdb.new"));
+  }
+
+  TEST_CASE("pre-recycled pages keep the file from growing") {
+    temporary_directory where;
+    auto o = small_options(where.path());
+    o.recycled_bytes = 4u << 20;
+    witness w;
+    auto j = reopen(o, w.calls());
+    const auto before = j->stats().file_bytes;
+    CHECK(before >= o.recycled_bytes);
+    CHECK(j->stats().used_bytes < before / 4);
+    for (journal_position p = 1; p <= 1000; ++p) REQUIRE(put(*j, batch_op(p, 1000)));
+    REQUIRE(w.wait_durable(1000));
+    CHECK(j->stats().file_bytes == before);
+  }
+
+  TEST_CASE("the map grows when a small one is full") {
+    temporary_directory where;
+    auto o = small_options(where.path());
+    o.map_bytes = 1u << 20;
+    witness w;
+    auto j = reopen(o, w.calls());
+    // open() leaves 64 MiB of room above the file; fill beyond that.
+    for (journal_position p = 1; p <= 100; ++p) REQUIRE(put(*j, batch_op(p, 1'000'000)));
+    REQUIRE(w.wait_durable(100));
+    CHECK(w.troubles().empty());
+    CHECK(j->stats().map_bytes > (100u << 20));
+  }
+
+  TEST_CASE("threads: appending, checkpoints, loading and figures at once") {
+    temporary_directory where;
+    const auto o = small_options(where.path());
+    witness w;
+    auto j = reopen(o, w.calls());
+    std::atomic<bool> stop = false;
+    REQUIRE(checkpoint(*j, 1, std::string(600'000, 'a')) == 3);
+    std::thread reader([&] {
+      while (!stop) {
+        if (const auto c = j->newest_checkpoint(0))
+          for (std::uint32_t n = 0; n <= c->chunks; ++n) {
+            std::string damage;
+            j->load_chunk(0, c->at.index, n, &damage);
+            if (!damage.empty()) stop = true;
+          }
+        (void)j->stats();
+      }
+    });
+    std::thread checkpoints([&] {
+      for (log_index i = 2; i < 12; ++i) checkpoint(*j, i, std::string(600'000, static_cast<char>('a' + i)));
+    });
+    for (journal_position p = 1; p <= 20'000; ++p) {
+      REQUIRE(put(*j, batch_op(p, 100)));
+      if (p % 2000 == 0) REQUIRE(w.wait_durable(p));
+    }
+    checkpoints.join();
+    CHECK(!stop);
+    stop = true;
+    reader.join();
+    CHECK(j->newest_checkpoint(0)->at.index == 11);
+    CHECK(state_of(*j, 11, 3) == std::string(600'000, static_cast<char>('a' + 11)));
+  }
+}
