@@ -43,6 +43,7 @@ struct Hello {
 struct Refuse {
   code @0 :UInt16;
   text @1 :Text;                 # from the receiver's point of view
+  attempt @2 :UInt64;            # largest number of a connection seen between the two
 }
 
 # ---- Payload -------------------------------------------------------------------------------------------------------

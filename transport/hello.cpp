@@ -1,0 +1,206 @@
+#include "transport/hello.hpp"
+
+#include "transport/frame.hpp"
+#include "wire.capnp.h"
+
+#include <algorithm>
+#include <map>
+
+namespace cohort::transport {
+
+namespace {
+
+constexpr std::uint64_t magic = 0x0000'7472'6f68'6f63;  // "cohort"
+constexpr std::size_t name_bytes_max = 128;
+constexpr std::size_t where_bytes_max = 300;
+constexpr std::size_t text_bytes_max = 2000;
+
+bool is_printable(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
+}
+
+bool is_name(std::string_view text, std::size_t bytes_max) {
+  return !text.empty() && text.size() <= bytes_max && is_printable(text);
+}
+
+std::string_view view_of(capnp::Text::Reader text) { return {text.cStr(), text.size()}; }
+
+const char* read(wire::Hello::Reader in, hello& out) {
+  if (in.getMagic() != magic) return "it is no node of this kind (wrong magic number)";
+  out.version = in.getVersion();
+  out.oldest = in.getOldest();
+  const auto name = view_of(in.getName());
+  if (!is_name(name, name_bytes_max)) return "its node name is none";
+  out.name = name;
+  out.member = member_id{in.getMember()};
+  out.directory_id = in.getDirectoryId();
+  out.boot_id = in.getBootId();
+  out.epoch = in.getEpoch();
+  out.cluster = in.getCluster();
+  out.attempt = in.getAttempt();
+  out.target = member_id{in.getTarget()};
+  out.dialled = in.getDialled();
+  const auto founders = in.getFounders();
+  if (founders.size() > founders_max) return "its founders' table is too long";
+  for (const auto f : founders) {
+    const auto who = view_of(f.getName());
+    const auto where = view_of(f.getWhere());
+    if (!is_name(who, name_bytes_max) || !is_name(where, where_bytes_max)) return "its founders' table is damaged";
+    out.founders.push_back({member_id{f.getMember()}, std::string(who), std::string(where)});
+  }
+  const auto groups = in.getGroups();
+  if (groups.size() > groups_max) return "it hosts too many groups";
+  for (const auto g : groups) {
+    const auto group_name = view_of(g.getName());
+    if (!is_name(group_name, name_bytes_max)) return "a group's name is none";
+    out.groups.push_back({g.getIndex(), std::string(group_name), g.getHash(), g.getIdentity(), g.getBlank()});
+  }
+  return nullptr;
+}
+
+std::string number(std::uint64_t n) { return std::to_string(n); }
+
+// "node n2 has n3 = 10.0.0.3:7001, this node has n3 = 10.0.0.4:7001"
+std::string founders_difference(const hello& mine, const hello& theirs) {
+  std::map<std::string, std::pair<const founder*, const founder*>> lines;
+  for (const auto& f : mine.founders) lines[f.name].first = &f;
+  for (const auto& f : theirs.founders) lines[f.name].second = &f;
+  std::string text;
+  std::size_t differences = 0;
+  for (const auto& [name, line] : lines) {
+    const auto [here, there] = line;
+    if (here && there && here->where == there->where && here->member == there->member) continue;
+    if (++differences > 3) continue;
+    if (!text.empty()) text += "; ";
+    text += "node " + theirs.name + (there ? " has " + name + " = " + there->where : " does not list " + name);
+    text += here ? ", this node has " + name + " = " + here->where : ", this node does not list " + name;
+    if (here && there && here->where == there->where)
+      text += " (as members " + number(to_index(there->member)) + " and " + number(to_index(here->member)) + ")";
+  }
+  if (differences > 3) text += "; and " + number(differences - 3) + " more";
+  if (text.empty()) text = "node " + theirs.name + " has another order of members";
+  return text + ". The members must be the same on all nodes: correct the configuration and restart";
+}
+
+std::optional<refusal> compare_groups(const hello& mine, const hello& theirs) {
+  for (const auto& here : mine.groups)
+    for (const auto& there : theirs.groups) {
+      if (here.name == there.name && here.index != there.index)
+        return refusal{refuse_code::group, "group " + here.name + " has number " + number(there.index) + " on node " +
+                                               theirs.name + ", " + number(here.index) +
+                                               " on this node. All nodes must list their groups alike"};
+      if (here.name == there.name && here.hash != there.hash)
+        return refusal{refuse_code::group, "group " + here.name + " is set up differently on node " + theirs.name +
+                                               " and on this node. Durability, reads and limits of a group must be "
+                                               "the same on all nodes"};
+      if (here.name != there.name && here.index == there.index)
+        return refusal{refuse_code::group, "number " + number(here.index) + " is group " + there.name + " on node " +
+                                               theirs.name + ", group " + here.name +
+                                               " on this node. All nodes must list their groups alike"};
+    }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string printable(std::string_view text, std::size_t bytes_max) {
+  std::string out(text.substr(0, bytes_max));
+  for (auto& c : out)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  return out;
+}
+
+std::uint64_t cluster_digest(const std::vector<founder>& founders) {
+  std::string all;
+  for (const auto& f : founders)
+    all += number(to_index(f.member)) + "=" + number(f.name.size()) + ":" + f.name + number(f.where.size()) + ":" +
+           f.where + ";";
+  return checksum(std::as_bytes(std::span(all)), 0);
+}
+
+frame encode_hello(const hello& h) {
+  frame_header head;
+  head.type = frame_type::hello;
+  head.sender = static_cast<std::uint16_t>(h.member);
+  frame_writer writer;
+  return writer.write(head, hello_bytes_max, [&](capnp::MallocMessageBuilder& m) {
+    auto out = m.initRoot<wire::Hello>();
+    out.setMagic(magic);
+    out.setVersion(h.version);
+    out.setOldest(h.oldest);
+    out.setName(h.name.c_str());
+    out.setMember(static_cast<std::uint16_t>(h.member));
+    out.setDirectoryId(h.directory_id);
+    out.setBootId(h.boot_id);
+    out.setEpoch(h.epoch);
+    out.setCluster(h.cluster);
+    out.setAttempt(h.attempt);
+    out.setTarget(static_cast<std::uint16_t>(h.target));
+    out.setDialled(h.dialled);
+    auto founders = out.initFounders(static_cast<unsigned>(h.founders.size()));
+    for (unsigned i = 0; i < h.founders.size(); ++i) {
+      founders[i].setMember(static_cast<std::uint16_t>(h.founders[i].member));
+      founders[i].setName(h.founders[i].name.c_str());
+      founders[i].setWhere(h.founders[i].where.c_str());
+    }
+    auto groups = out.initGroups(static_cast<unsigned>(h.groups.size()));
+    for (unsigned i = 0; i < h.groups.size(); ++i) {
+      groups[i].setIndex(h.groups[i].index);
+      groups[i].setName(h.groups[i].name.c_str());
+      groups[i].setHash(h.groups[i].hash);
+      groups[i].setIdentity(h.groups[i].identity);
+      groups[i].setBlank(h.groups[i].blank);
+    }
+  });
+}
+
+frame encode_refusal(member_id self, const refusal& r) {
+  frame_header head;
+  head.type = frame_type::refuse;
+  head.sender = static_cast<std::uint16_t>(self);
+  frame_writer writer;
+  return writer.write(head, hello_bytes_max, [&](capnp::MallocMessageBuilder& m) {
+    auto out = m.initRoot<wire::Refuse>();
+    out.setCode(static_cast<std::uint16_t>(r.code));
+    out.setAttempt(r.attempt);
+    out.setText(r.text.substr(0, text_bytes_max).c_str());
+  });
+}
+
+bool decode_hello(std::span<const std::byte> bytes, hello& out, std::string& why) {
+  return read_struct<wire::Hello>(bytes.subspan(frame_header_bytes), &why,
+                                  [&](wire::Hello::Reader in) { return read(in, out); });
+}
+
+bool decode_refusal(std::span<const std::byte> bytes, refusal& out, std::string& why) {
+  return read_struct<wire::Refuse>(bytes.subspan(frame_header_bytes), &why, [&](wire::Refuse::Reader in) {
+    out.code = static_cast<refuse_code>(in.getCode());
+    out.attempt = in.getAttempt();
+    out.text = printable(view_of(in.getText()), text_bytes_max);
+    return static_cast<const char*>(nullptr);
+  });
+}
+
+std::optional<refusal> compare(const hello& mine, const hello& theirs) {
+  if (theirs.oldest > mine.version || mine.oldest > theirs.version)
+    return refusal{refuse_code::version, "node " + theirs.name + " speaks versions " + number(theirs.oldest) + " to " +
+                                             number(theirs.version) + " of the wire format, this node " +
+                                             number(mine.oldest) + " to " + number(mine.version) +
+                                             ". Upgrade the older one"};
+  if (theirs.cluster != mine.cluster || theirs.founders != mine.founders)
+    return refusal{refuse_code::founders, founders_difference(mine, theirs)};
+  if (theirs.epoch != mine.epoch)
+    return refusal{refuse_code::epoch, "node " + theirs.name + " is in epoch " + number(theirs.epoch) +
+                                           ", this node in epoch " + number(mine.epoch) +
+                                           ". Start all nodes of a cluster with the same epoch"};
+  if (theirs.member == mine.member || theirs.name == mine.name)
+    return refusal{refuse_code::wrong_node, "the other node says it is " + theirs.name + ", which is this node. Is the "
+                                            "node started twice, or an address wrong?"};
+  const auto known = std::ranges::find(mine.founders, theirs.member, &founder::member);
+  if (known != mine.founders.end() && known->name != theirs.name)
+    return refusal{refuse_code::wrong_node, "the other node says it is " + theirs.name + " as member " +
+                                                number(to_index(theirs.member)) + ", which is " + known->name};
+  return compare_groups(mine, theirs);
+}
+
+}  // namespace cohort::transport
