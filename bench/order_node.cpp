@@ -1,0 +1,237 @@
+// One of three nodes whose group is measured: total order, volatile, every message delivered to an application process on each
+// node. Driven by lines on stdin, answers each with one JSON line on stdout:
+//
+//   status                          {"leader": NAME, "active": BOOL, "members": N}
+//   run ID BYTES SECONDS WINDOW     submits for SECONDS, at most WINDOW bytes unanswered, then a mark
+//   wait ID SENDERS                 waits for the marks of SENDERS nodes; tells what was delivered here of that run, and when
+//   alone ID BYTES COUNT            COUNT messages, one at a time, submit to delivery in the application here
+//
+// Times are CLOCK_MONOTONIC, so nodes of one machine can be compared.
+#include <cohort/node.hpp>
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace {
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+// The first bytes of each message; the rest is filler.
+struct head {
+  std::uint32_t run;
+  std::uint32_t mark;  // 1: the sender's last one of this run
+  std::uint64_t serial;
+};
+
+// What came of one run at this node.
+struct tally {
+  std::uint64_t messages = 0, bytes = 0;
+  std::uint32_t marks = 0;
+  double last = 0;
+};
+
+// Shared by the process (which counts) and the main thread (which asks).
+class board {
+public:
+  void add(std::uint32_t run, std::uint64_t messages, std::uint64_t bytes, std::uint32_t marks, double at) {
+    std::lock_guard guard(mutex_);
+    auto& t = runs_[run];
+    t.messages += messages;
+    t.bytes += bytes;
+    t.marks += marks;
+    t.last = at;
+    if (marks) changed_.notify_all();
+  }
+  tally wait(std::uint32_t run, std::uint32_t marks, double seconds) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::duration<double>(seconds), [&] { return runs_[run].marks >= marks; });
+    return runs_[run];
+  }
+
+private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::uint32_t, tally> runs_;
+};
+
+class counting_process final : public cohort::listener {
+public:
+  explicit counting_process(std::shared_ptr<board> counts) : counts_(std::move(counts)) {}
+
+  void deliver(const cohort::delivery_batch& batch) override {
+    // Every message is looked at, as an application would; runs do not overlap, so a batch mostly holds one.
+    std::uint32_t run = 0, marks = 0;
+    std::uint64_t messages = 0, bytes = 0;
+    std::size_t at = 0;
+    for (auto size : batch.sizes) {
+      head h;
+      std::memcpy(&h, batch.blob.data() + at, sizeof h);
+      at += size;
+      if (h.run != run && messages + marks) {
+        counts_->add(run, messages, bytes, marks, now());
+        messages = bytes = marks = 0;
+      }
+      run = h.run;
+      if (h.mark) {
+        ++marks;
+      } else {
+        ++messages;
+        bytes += size;
+      }
+    }
+    if (messages + marks) counts_->add(run, messages, bytes, marks, now());
+  }
+
+private:
+  std::shared_ptr<board> counts_;
+};
+
+class sender {
+public:
+  explicit sender(cohort::node& node) : event_(::eventfd(0, EFD_CLOEXEC)) {
+    port_ = node.port("bench", [event = event_] {
+      std::uint64_t one = 1;
+      if (::write(event, &one, sizeof one) < 0) return;
+    });
+  }
+
+  cohort::group_status status() { return port_.status(); }
+
+  // Submits as fast as the window allows. Answers left open from here are taken before returning.
+  void run(std::uint32_t id, std::size_t size, double seconds, std::size_t window_bytes) {
+    std::vector<std::byte> filler(size * burst);
+    std::vector<std::span<const std::byte>> messages(burst);
+    auto window = std::max<std::size_t>(window_bytes / size, burst);
+    std::size_t open = 0;
+    wrong_ = 0;
+    first_ = now();
+    std::uint64_t serial = 0;
+    auto each = std::min<std::size_t>(burst, std::max<std::size_t>(1, (256 << 10) / size));
+    while (now() - first_ < seconds) {
+      while (open + each <= window) {
+        for (std::size_t i = 0; i < each; ++i) {
+          head h{id, 0, serial++};
+          std::memcpy(filler.data() + i * size, &h, sizeof h);
+          messages[i] = std::span(filler).subspan(i * size, size);
+        }
+        port_.submit(std::span(messages).first(each), serial);
+        port_.flush();
+        open += each;
+        if (port_.take(answers_)) open -= count();
+      }
+      if (!port_.take(answers_)) sleep();
+      else open -= count();
+    }
+    head last{id, 1, serial};
+    std::vector<std::byte> mark(std::max(size, sizeof last));
+    std::memcpy(mark.data(), &last, sizeof last);
+    port_.submit(std::span<const std::byte>(mark), serial);
+    port_.flush();
+    ++open;
+    auto limit = now() + 30;
+    while (open && now() < limit) {
+      if (port_.take(answers_)) open -= count();
+      else sleep();
+    }
+    std::printf("{\"submitted\": %llu, \"first\": %.9f, \"wrong\": %zu, \"open\": %zu}\n",
+      static_cast<unsigned long long>(serial), first_, wrong_, open);
+  }
+
+  void alone(std::uint32_t id, std::size_t size, std::size_t count_wanted) {
+    std::vector<std::byte> message(std::max(size, sizeof(head)));
+    std::vector<double> taken;
+    for (std::size_t i = 0; i < count_wanted; ++i) {
+      head h{id, 0, i};
+      std::memcpy(message.data(), &h, sizeof h);
+      auto start = now();
+      port_.submit(std::span<const std::byte>(message), i);
+      port_.flush();
+      while (!port_.take(answers_)) sleep();
+      taken.push_back((now() - start) * 1e6);
+      count();
+      if (i % 16 == 15) ::usleep(1000);  // an idle group, not a busy one
+    }
+    std::sort(taken.begin(), taken.end());
+    std::printf("{\"p50_us\": %.2f, \"p99_us\": %.2f, \"wrong\": %zu}\n", taken[taken.size() / 2],
+      taken[taken.size() * 99 / 100], wrong_);
+  }
+
+private:
+  static constexpr std::size_t burst = 256;
+
+  std::size_t count() {
+    for (std::size_t i = 0; i < answers_.size(); ++i) wrong_ += answers_[i].outcome != cohort::outcome::replied;
+    return answers_.size();
+  }
+  void sleep() {
+    std::uint64_t value;
+    if (::read(event_, &value, sizeof value) < 0) return;
+  }
+
+  int event_;
+  cohort::group_port port_;
+  cohort::completion_batch answers_;
+  double first_ = 0;
+  std::size_t wrong_ = 0;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  auto config = cohort::config_from_arguments(argc, argv);
+  cohort::node node(config);
+  auto counts = std::make_shared<board>();
+  cohort::contract how;
+  how.durability = cohort::durability::in_memory;
+  node.listen("bench", [counts] { return std::make_unique<counting_process>(counts); }, how);
+  node.start();
+  sender from(node);
+  for (std::string line; std::getline(std::cin, line);) {
+    std::istringstream words(line);
+    std::string what;
+    words >> what;
+    if (what == "status") {
+      auto s = from.status();
+      std::printf("{\"leader\": \"%s\", \"active\": %s, \"members\": %zu}\n", s.leader.c_str(),
+        s.active && s.primary ? "true" : "false", s.members.size());
+    } else if (what == "run") {
+      std::uint32_t id = 0;
+      std::size_t size = 0, window = 0;
+      double seconds = 0;
+      words >> id >> size >> seconds >> window;
+      from.run(id, size, seconds, window);
+    } else if (what == "wait") {
+      std::uint32_t id = 0, marks = 0;
+      words >> id >> marks;
+      auto t = counts->wait(id, marks, 30);
+      std::printf("{\"messages\": %llu, \"bytes\": %llu, \"marks\": %u, \"last\": %.9f}\n",
+        static_cast<unsigned long long>(t.messages), static_cast<unsigned long long>(t.bytes), t.marks, t.last);
+    } else if (what == "alone") {
+      std::uint32_t id = 0;
+      std::size_t size = 0, count = 0;
+      words >> id >> size >> count;
+      from.alone(id, size, count);
+    } else {
+      std::printf("{\"error\": \"no such command\"}\n");
+    }
+    std::fflush(stdout);
+  }
+  node.stop();
+} catch (const std::exception& problem) {
+  std::fprintf(stderr, "order_node: %s\n", problem.what());
+  return 1;
+}
