@@ -1,0 +1,206 @@
+#include "transport_samples.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace transport_samples {
+
+using cohort::member_id;
+using cohort::wall_time;
+
+namespace {
+
+std::uint64_t number(generator& r) {
+  switch (r() % 4) {
+    case 0: return 0;
+    case 1: return r() % 100;
+    case 2: return r();
+    default: return ~std::uint64_t{0};
+  }
+}
+
+std::int64_t time(generator& r) { return static_cast<std::int64_t>(r() >> 2); }
+bool coin(generator& r) { return r() % 2 == 0; }
+
+frontier draw_frontier(generator& r) {
+  frontier f(r() % 3 == 0 ? 0 : r() % 12);
+  for (auto& x : f) x = number(r);
+  return f;
+}
+
+view_ptr draw_view(generator& r) {
+  auto v = std::make_shared<view>();
+  v->number = number(r);
+  std::uint16_t m = 0;
+  for (auto left = r() % 8; left > 0; --left) {
+    m = static_cast<std::uint16_t>(m + r() % 3);
+    const voter_id id{member_id{m}, v->roster.empty() ? r() % 1000 : v->roster.back().id.identity + 1 + r() % 1000};
+    v->roster.push_back({id, number(r), coin(r), coin(r)});
+    v->notes.push_back({id, static_cast<view_cause>(r() % 7)});
+  }
+  m = 0;
+  for (auto left = r() % 8; left > 0; --left) {
+    v->burnt.push_back({member_id{m}, number(r)});
+    m = static_cast<std::uint16_t>(m + 1 + r() % 3);
+  }
+  return v;
+}
+
+payload draw_payload(generator& r) {
+  std::vector<std::string> messages(r() % 20);
+  for (auto& m : messages) m.assign(r() % 4 == 0 ? 0 : r() % 200, static_cast<char>(r()));
+  return make_payload(messages);
+}
+
+entry draw_entry(generator& r) {
+  entry e;
+  e.index = number(r);
+  e.term = number(r);
+  e.kind = static_cast<entry_kind>(r() % 3);
+  e.time = wall_time(time(r));
+  e.cut = draw_frontier(r);
+  if (e.kind == entry_kind::view) e.next = draw_view(r);
+  return e;
+}
+
+bool same_view(const view_ptr& a, const view_ptr& b) { return a && b ? *a == *b : !a && !b; }
+
+bool same_payload(const payload& a, const payload& b) {
+  return std::ranges::equal(a.sizes, b.sizes) && std::ranges::equal(a.blob, b.blob);
+}
+
+bool same_entry(const entry& a, const entry& b) {
+  return a.index == b.index && a.term == b.term && a.kind == b.kind && a.time == b.time && a.cut == b.cut &&
+         same_view(a.next, b.next);
+}
+
+struct comparison {
+  const message& other;
+  template <class T>
+  const T& as() const {
+    return std::get<T>(other);
+  }
+  bool operator()(const batch& a) const {
+    const auto& b = as<batch>();
+    return a.view == b.view && a.slot == b.slot && a.seq == b.seq && a.stamp == b.stamp && same_payload(a.what, b.what);
+  }
+  bool operator()(const append& a) const {
+    const auto& b = as<append>();
+    return a.term == b.term && a.prev_index == b.prev_index && a.prev_term == b.prev_term && a.commit == b.commit &&
+           a.send_time == b.send_time && a.min_applied == b.min_applied &&
+           std::ranges::equal(a.entries, b.entries, same_entry);
+  }
+  bool operator()(const ack& a) const {
+    const auto& b = as<ack>();
+    return a.term == b.term && a.inc == b.inc && a.match_term == b.match_term && a.match == b.match &&
+           a.applied == b.applied && a.view == b.view && a.echo_time == b.echo_time && a.have == b.have &&
+           a.no_state == b.no_state && a.reject == b.reject && a.refused_prev == b.refused_prev && a.hint == b.hint &&
+           a.clock_ahead == b.clock_ahead;
+  }
+  bool operator()(const vote& a) const {
+    const auto& b = as<vote>();
+    return a.phase == b.phase && a.request == b.request && a.granted == b.granted && a.term == b.term &&
+           a.for_term == b.for_term && a.last_index == b.last_index && a.last_term == b.last_term;
+  }
+  bool operator()(const wedge& a) const {
+    const auto& b = as<wedge>();
+    return a.term == b.term && a.attempt == b.attempt && a.view == b.view;
+  }
+  bool operator()(const report& a) const {
+    const auto& b = as<report>();
+    return a.term == b.term && a.attempt == b.attempt && a.view == b.view && a.inc == b.inc &&
+           a.no_state == b.no_state && a.front == b.front;
+  }
+  bool operator()(const pull& a) const {
+    const auto& b = as<pull>();
+    return a.view == b.view && a.slot == b.slot && a.from == b.from && a.to == b.to;
+  }
+  bool operator()(const pull_chunk& a) const {
+    const auto& b = as<pull_chunk>();
+    return a.index == b.index && a.number == b.number;
+  }
+  bool operator()(const chunk& a) const {
+    const auto& b = as<chunk>();
+    return a.term == b.term && a.index == b.index && a.number == b.number && a.count == b.count &&
+           same_payload(a.data, b.data);
+  }
+  bool operator()(const join& a) const {
+    const auto& b = as<join>();
+    return a.inc == b.inc && a.known == b.known && a.has_state == b.has_state;
+  }
+  bool operator()(const form& a) const {
+    const auto& b = as<form>();
+    return a.phase == b.phase && a.attempt == b.attempt && same_view(a.founders, b.founders);
+  }
+  bool operator()(const read_request& a) const { return a.id == as<read_request>().id; }
+  bool operator()(const read_reply& a) const {
+    const auto& b = as<read_reply>();
+    return a.id == b.id && a.refused == b.refused && a.index == b.index;
+  }
+};
+
+}  // namespace
+
+payload make_payload(const std::vector<std::string>& messages) {
+  struct memory {
+    std::vector<std::uint32_t> sizes;
+    std::string blob;
+  };
+  auto m = std::make_shared<memory>();
+  for (const auto& text : messages) {
+    m->sizes.push_back(static_cast<std::uint32_t>(text.size()));
+    m->blob += text;
+  }
+  payload p;
+  p.sizes = m->sizes;
+  p.blob = std::as_bytes(std::span(m->blob));
+  p.owner = std::move(m);
+  return p;
+}
+
+std::string text_of(const payload& p, std::size_t i) {
+  std::size_t from = 0;
+  for (std::size_t k = 0; k < i; ++k) from += p.sizes[k];
+  return {reinterpret_cast<const char*>(p.blob.data()) + from, p.sizes[i]};
+}
+
+message draw(std::size_t kind, generator& r) {
+  const auto slot_number = static_cast<slot>(r());
+  switch (kind) {
+    case 0: return batch{number(r), slot_number, number(r), number(r), draw_payload(r)};
+    case 1: {
+      append a{number(r), number(r), number(r), number(r), instant(time(r)), number(r), {}};
+      for (auto left = r() % 6; left > 0; --left) a.entries.push_back(draw_entry(r));
+      return a;
+    }
+    case 2: {
+      ack a{number(r), number(r), number(r), number(r), number(r), number(r), instant(time(r)), draw_frontier(r)};
+      a.no_state = coin(r);
+      a.reject = coin(r);
+      a.refused_prev = number(r);
+      a.hint = number(r);
+      a.clock_ahead = coin(r);
+      return a;
+    }
+    case 3:
+      return vote{coin(r) ? vote_phase::pre : vote_phase::real, coin(r), coin(r), number(r), number(r), number(r),
+                  number(r)};
+    case 4: return wedge{number(r), number(r), number(r)};
+    case 5: return report{number(r), number(r), number(r), number(r), coin(r), draw_frontier(r)};
+    case 6: return pull{number(r), slot_number, number(r), number(r)};
+    case 7: return pull_chunk{number(r), static_cast<std::uint32_t>(r())};
+    case 8:
+      return chunk{number(r), number(r), static_cast<std::uint32_t>(r()), static_cast<std::uint32_t>(r()),
+                   draw_payload(r)};
+    case 9: return join{number(r), number(r), coin(r)};
+    case 10: return form{static_cast<form_phase>(r() % 3), number(r), coin(r) ? draw_view(r) : nullptr};
+    case 11: return read_request{number(r)};
+    default: return read_reply{number(r), coin(r), number(r)};
+  }
+}
+
+bool same(const message& a, const message& b) {
+  return a.index() == b.index() && std::visit(comparison{b}, a);
+}
+
+}  // namespace transport_samples
