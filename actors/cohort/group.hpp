@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cohort/listener.hpp>
+#include <cohort/node.hpp>
+
+#include <caf/actor.hpp>
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/fwd.hpp>
+
+#include <functional>
+#include <string>
+
+namespace cohort {
+
+/// Errors with which a group handle answers a request: the values of `outcome` in this category.
+/// `outcome_of` reads one back.
+caf::error make_error(outcome o);
+/// `replied` if the error is none of ours.
+outcome outcome_of(const caf::error& e);
+
+/// The group as an ordinary actor. Send or request it a `std::string` (any bytes): it is submitted for total order, and a
+/// request is answered with the state machine's reply as a `std::string` once this replica has applied it; otherwise
+/// with an error that tells refused, lost and unknown apart. Monitor it: it ends when the node stops.
+/// The node must have been started.
+caf::actor group_handle(node& where, std::string_view group);
+
+/// From now on `process` gets a `cohort::group_view` message for each view of the group (the newest at once), until it
+/// ends.
+void subscribe(node& where, std::string_view group, const caf::actor& process);
+
+/// Spawns application processes under the node's supervisor: `spawn` is called at once, and again after a back-off
+/// whenever the actor ended with an error. Past the intensity limit the node stops and says why.
+void supervise(node& where, const std::string& name, std::function<caf::actor(caf::actor_system&)> spawn);
+
+}  // namespace cohort
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::group_view)

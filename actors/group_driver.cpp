@@ -1,0 +1,374 @@
+#include "actors/group_driver.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+namespace cohort::detail {
+namespace {
+
+constexpr std::size_t chunk_bytes = 64u << 10;   // of submissions per call of the core, about one batch
+constexpr std::size_t chunk_messages = 2048;
+constexpr std::size_t turn_bytes = 1u << 20;     // of submissions per turn, so that peers' bytes get their turn
+constexpr std::size_t spare_works = 64;
+
+protocol::instant steady_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
+
+wall_time wall_now() {
+  return std::chrono::duration_cast<wall_time>(std::chrono::system_clock::now().time_since_epoch());
+}
+
+[[noreturn]] void broken(const char* what, std::uint64_t a, std::uint64_t b) {
+  std::fprintf(stderr, "cohort: broken invariant: %s (%llu, %llu)\n", what, static_cast<unsigned long long>(a),
+               static_cast<unsigned long long>(b));
+  std::abort();
+}
+
+outcome refusal(protocol::submit_status s) {
+  switch (s) {
+    case protocol::submit_status::no_quorum: return outcome::no_quorum;
+    case protocol::submit_status::not_member: return outcome::not_member;
+    case protocol::submit_status::too_large: return outcome::too_large;
+    default: return outcome::busy;
+  }
+}
+
+}  // namespace
+
+work_ptr driver_credit::fresh() {
+  std::lock_guard guard(mutex_);
+  if (spare_.empty()) return std::make_shared<work>();
+  auto w = std::move(spare_.back());
+  spare_.pop_back();
+  return w;
+}
+
+void driver_credit::finished(work_ptr w) {
+  backlog_.fetch_sub(w->bytes, std::memory_order_relaxed);
+  w->clear();
+  std::lock_guard guard(mutex_);
+  if (spare_.size() < spare_works) spare_.push_back(std::move(w));
+}
+
+group_driver::group_driver(std::shared_ptr<const group_entry> group, const protocol::core_options& options,
+                           const protocol::core_start& start, protocol::journal_position durable, driver_host& host,
+                           std::shared_ptr<driver_credit> credit)
+    : group_(std::move(group)),
+      host_(host),
+      credit_(std::move(credit)),
+      core_(options, start),
+      bound_(group_->how.outcome_bound),
+      durable_(durable),
+      appended_(durable) {
+  begin_turn();
+}
+
+group_driver::~group_driver() { abandon(); }
+
+// ---- inputs ---------------------------------------------------------------------------------------------------------
+
+void group_driver::begin_turn() {
+  if (std::exchange(in_turn_, true)) return;
+  now_ = steady_now();
+  core_.tick(now_, wall_now());
+}
+
+void group_driver::receive(protocol::voter_id from, protocol::message&& what) {
+  begin_turn();
+  core_.receive(from, std::move(what));
+}
+
+void group_driver::persisted(protocol::journal_position up_to) {
+  if (up_to <= durable_) return;
+  begin_turn();
+  durable_ = up_to;
+  core_.persisted(up_to);
+}
+
+void group_driver::link_up(protocol::voter_id peer, bool blank) {
+  begin_turn();
+  core_.link_up(peer, blank);
+}
+
+void group_driver::link_down(member_id peer, bool reset) {
+  begin_turn();
+  core_.link_down(peer, reset);
+}
+
+void group_driver::checkpoint_stored(log_index index, std::uint32_t chunks) {
+  begin_turn();
+  core_.checkpoint_stored(index, chunks);
+}
+
+void group_driver::checkpoint_failed(log_index index) {
+  begin_turn();
+  core_.checkpoint_failed(index);
+}
+
+void group_driver::chunk_loaded(member_id to, log_index index, std::uint32_t number, protocol::payload data) {
+  begin_turn();
+  core_.chunk_loaded(to, index, number, std::move(data));
+}
+
+void group_driver::take(const std::shared_ptr<port_state>& port) {
+  begin_turn();
+  port->take_inbox(inbox_);
+  for (auto& block : inbox_) {
+    if (!accepting_) {
+      port->refuse_rest(*block, refusal_);
+      port->recycle(std::move(block));
+      continue;
+    }
+    ask(port, *block);
+    if (block->consumed()) {
+      port->recycle(std::move(block));
+      continue;
+    }
+    auto known = std::find_if(ports_.begin(), ports_.end(), [&](auto& p) { return p.port == port; });
+    if (known == ports_.end()) known = ports_.emplace(ports_.end(), port);
+    known->blocks.push_back(std::move(block));
+  }
+  inbox_.clear();
+}
+
+/// All questions of a turn share one read of the core: one round of heartbeats confirms them together (rule R1).
+void group_driver::ask(const std::shared_ptr<port_state>& port, submission_block& block) {
+  if (block.questions.empty()) return;
+  auto set = std::make_shared<question_set>();
+  set->port = port;
+  set->bytes.swap(block.question_bytes);
+  set->questions.swap(block.questions);
+  if (reads_.empty() || reads_.back().id != next_read_) reads_.push_back({next_read_, {}});
+  reads_.back().sets.push_back(std::move(set));
+}
+
+// ---- own submissions ------------------------------------------------------------------------------------------------
+
+void group_driver::feed() {
+  // A replica which lags takes the room of nobody else: own submissions wait until it has caught up.
+  if (ports_.empty() || credit_->backlog() > group_->how.backlog_bytes) return;
+  std::size_t fed = 0;
+  std::size_t idle = 0;
+  while (!ports_.empty() && idle < ports_.size()) {
+    if (fed >= turn_bytes) return host_.again();
+    first_port_ %= ports_.size();
+    auto& p = ports_[first_port_];
+    auto before = fed;
+    auto status = feed_some(p, fed);
+    if (status == protocol::submit_status::busy) {
+      // All or nothing: another port's smaller messages may fit, but taking turns then would starve this one.
+      return;
+    }
+    if (status == protocol::submit_status::no_quorum || status == protocol::submit_status::not_member)
+      return refuse_pending(refusal(status));
+    idle = fed == before ? idle + 1 : 0;
+    if (p.blocks.empty())
+      ports_.erase(ports_.begin() + static_cast<std::ptrdiff_t>(first_port_));
+    else
+      ++first_port_;
+  }
+}
+
+protocol::submit_status group_driver::feed_some(pending_port& p, std::size_t& fed) {
+  auto& block = *p.blocks.front();
+  spans_.clear();
+  std::size_t bytes = 0;
+  auto* at = block.blob.data() + block.next_byte;
+  for (auto i = block.next_message; i < block.sizes.size() && spans_.size() < chunk_messages; ++i) {
+    auto size = block.sizes[i];
+    if (!spans_.empty() && bytes + size > chunk_bytes) break;
+    spans_.push_back({at, size});
+    at += size;
+    bytes += size;
+  }
+  auto status = core_.submit(spans_);
+  if (status == protocol::submit_status::taken) {
+    took(p, spans_.size(), bytes);
+    fed += bytes + spans_.size() * sizeof(std::uint32_t);
+  } else if (status == protocol::submit_status::too_large) {
+    p.port->refuse_rest(block, outcome::too_large);  // ports check sizes: limits differ only if the core's were lowered
+    p.blocks.pop_front();
+  }
+  return status;
+}
+
+/// The core took the first `messages` of the port's oldest block.
+void group_driver::took(pending_port& p, std::size_t messages, std::size_t bytes) {
+  auto& block = *p.blocks.front();
+  p.port->queued.fetch_sub(bytes + messages * sizeof(std::uint32_t), std::memory_order_relaxed);
+  block.next_message += messages;
+  block.next_byte += bytes;
+  while (messages > 0) {
+    auto& run = block.runs[block.next_run];
+    auto part = static_cast<std::uint32_t>(std::min<std::size_t>(messages, run.count - block.next_in_run));
+    own_.add(p.port, run.first_tag + block.next_in_run, part, now_ + bound_);
+    messages -= part;
+    block.next_in_run += part;
+    if (block.next_in_run == run.count) {
+      ++block.next_run;
+      block.next_in_run = 0;
+    }
+  }
+  if (!block.consumed()) return;
+  p.port->recycle(std::move(p.blocks.front()));
+  p.blocks.pop_front();
+}
+
+void group_driver::refuse_pending(outcome why) {
+  for (auto& p : ports_)
+    for (auto& block : p.blocks) {
+      p.port->refuse_rest(*block, why);
+      p.port->recycle(std::move(block));
+    }
+  ports_.clear();
+}
+
+/// Bounds waiting: what the core took is `unknown` after the bound, what still waits for its window is `busy`.
+void group_driver::expire() {
+  own_.expire(now_);
+  for (auto& p : ports_)
+    while (!p.blocks.empty() && p.blocks.front()->flushed + bound_ <= now_) {
+      p.port->refuse_rest(*p.blocks.front(), outcome::busy);
+      p.port->recycle(std::move(p.blocks.front()));
+      p.blocks.pop_front();
+    }
+  std::erase_if(ports_, [](auto& p) { return p.blocks.empty(); });
+}
+
+// ---- the turn's end -------------------------------------------------------------------------------------------------
+
+void group_driver::pass() {
+  if (!in_turn_ && ports_.empty() && next_deadline() > steady_now()) return;
+  begin_turn();
+  expire();
+  feed();
+  if (!reads_.empty() && reads_.back().id == next_read_) core_.read(next_read_++);
+  core_.tick(steady_now(), wall_now());  // a lease is judged by a clock read after the last input (R2)
+  core_.drain();
+  auto& out = core_.out();
+  if (!out.persists.empty()) {
+    appended_ = out.persists.back().position;
+    // A journal that takes nothing more has reported fatal trouble: from here on nothing is promised.
+    if (!broken_) broken_ = !host_.append(group_->index, out.persists);
+  }
+  send_all(out);
+  deliver_all(out);
+  bool window_opened = false;
+  for (auto& e : out.events) {
+    window_opened |= e.kind == protocol::event_kind::window_open;
+    host_.happened(group_->index, e);
+  }
+  core_.drained();
+  in_turn_ = false;
+  release_sends();
+  release_deliveries();
+  if (window_opened && !ports_.empty()) host_.again();
+}
+
+protocol::instant group_driver::next_deadline() const {
+  auto next = std::min(core_.next_deadline(), own_.next_deadline());
+  for (auto& p : ports_)
+    if (!p.blocks.empty()) next = std::min(next, p.blocks.front()->flushed + bound_);
+  return next;
+}
+
+void group_driver::send_all(protocol::outputs& out) {
+  for (auto& op : out.sends) {
+    auto targets = std::span(out.targets).subspan(op.first_target, op.target_count);
+    if (op.needs <= durable_) {
+      host_.send(group_->index, targets, op.what);
+      continue;
+    }
+    // Sorted by position; nearly always this is the end.
+    auto at = held_.end();
+    while (at != held_.begin() && std::prev(at)->needs > op.needs) --at;
+    held_.insert(at, {{targets.begin(), targets.end()}, op.needs, std::move(op.what)});
+  }
+}
+
+void group_driver::release_sends() {
+  for (; !held_.empty() && held_.front().needs <= durable_; held_.pop_front())
+    host_.send(group_->index, held_.front().targets, held_.front().what);
+}
+
+/// One mailbox message for all that this turn delivers. From a restore on, deliveries wait until the checkpoint they
+/// stand on can be read back.
+void group_driver::deliver_all(protocol::outputs& out) {
+  if (out.deliveries.empty()) return;
+  auto w = credit_->fresh();
+  bool hold = held_work_ != nullptr;
+  for (auto& op : out.deliveries) {
+    account(op, *w);
+    after_restore_ = std::holds_alternative<protocol::deliver_restore>(op);
+    hold |= after_restore_;
+  }
+  std::swap(w->ops, out.deliveries);
+  credit_->grew(w->bytes);
+  if (!hold) return hand_over(std::move(w));
+  if (!held_work_) {
+    held_work_ = std::move(w);
+    held_until_ = group_->how.durability == durability::journaled ? appended_ : 0;
+    return;
+  }
+  held_work_->bytes += w->bytes;
+  for (auto& op : w->ops) {
+    if (std::holds_alternative<protocol::deliver_restore>(op)) held_until_ = appended_;
+    held_work_->ops.push_back(std::move(op));
+  }
+  for (auto& run : w->runs) held_work_->runs.push_back(std::move(run));
+  for (auto& read : w->reads) held_work_->reads.push_back(std::move(read));
+  w->clear();
+  credit_->finished(std::move(w));
+}
+
+/// Finds out whose messages and questions an operation answers.
+void group_driver::account(protocol::delivery_op& op, work& w) {
+  if (auto* b = std::get_if<protocol::deliver_batch>(&op)) {
+    w.bytes += b->what.bytes();
+    if (b->own && !own_.take(b->what.sizes.size(), w.runs))
+      broken("own messages delivered which were not submitted", b->what.sizes.size(), own_.size());
+  } else if (auto* v = std::get_if<protocol::deliver_view>(&op)) {
+    if (v->lost_messages > 0) {
+      std::vector<own_run> lost;
+      if (!own_.take(v->lost_messages, lost))
+        broken("own messages lost which were not submitted", v->lost_messages, own_.size());
+      // A checkpoint hides what was delivered before it: ours may be among that.
+      answer_all(lost, after_restore_ ? outcome::unknown : outcome::lost);
+    }
+    host_.view_installed(group_->index, *v);
+  } else if (auto* r = std::get_if<protocol::deliver_read>(&op)) {
+    auto at = std::find_if(reads_.begin(), reads_.end(), [&](auto& g) { return g.id == r->tag; });
+    if (at == reads_.end()) broken("a read was answered which was not asked", r->tag, next_read_);
+    if (r->refused) at->sets.clear();  // they answer `no_quorum`
+    w.reads.push_back(std::move(*at));
+    reads_.erase(at);
+  }
+}
+
+void group_driver::release_deliveries() {
+  if (held_work_ && held_until_ <= durable_) hand_over(std::exchange(held_work_, nullptr));
+}
+
+void group_driver::hand_over(work_ptr w) { host_.deliver(group_->index, std::move(w)); }
+
+// ---- the end --------------------------------------------------------------------------------------------------------
+
+void group_driver::stop_accepting(outcome why) {
+  accepting_ = false;
+  refusal_ = why;
+  refuse_pending(why);
+}
+
+void group_driver::abandon() {
+  stop_accepting(refusal_);
+  std::vector<own_run> open;
+  own_.take(own_.size(), open);
+  answer_all(open, outcome::unknown);
+  reads_.clear();
+  held_.clear();
+  held_work_.reset();
+}
+
+}  // namespace cohort::detail

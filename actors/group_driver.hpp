@@ -1,0 +1,139 @@
+#pragma once
+
+#include "actors/group_entry.hpp"
+#include "actors/work.hpp"
+
+#include "framework/protocol/core.hpp"
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace cohort::detail {
+
+/// What a driver needs around it. Called on the protocol thread only.
+class driver_host {
+public:
+  virtual ~driver_host() = default;
+  /// Encodes once and sends to all targets.
+  virtual void send(std::uint32_t group, std::span<const member_id> targets, const protocol::message& what) = 0;
+  /// Takes over the operations of one pass; false if the journal has stopped for good.
+  virtual bool append(std::uint32_t group, std::span<protocol::persist_op> ops) = 0;
+  /// Hands deliveries to the replica's thread, which calls `driver_credit::finished`.
+  virtual void deliver(std::uint32_t group, work_ptr w) = 0;
+  virtual void happened(std::uint32_t group, const protocol::event& e) = 0;
+  virtual void view_installed(std::uint32_t group, const protocol::deliver_view& v) = 0;
+  /// Run `pass` again soon without waiting for input.
+  virtual void again() = 0;
+};
+
+/// The credit between protocol thread and replica: works that are finished come back to be reused, and the bytes which
+/// the replica has not applied yet are counted. Any thread.
+class driver_credit {
+public:
+  work_ptr fresh();
+  /// The replica is done with `w`.
+  void finished(work_ptr w);
+  std::size_t backlog() const { return backlog_.load(std::memory_order_relaxed); }
+  void grew(std::size_t bytes) { backlog_.fetch_add(bytes, std::memory_order_relaxed); }
+
+private:
+  std::atomic<std::size_t> backlog_{0};
+  std::mutex mutex_;
+  std::vector<work_ptr> spare_;
+};
+
+/// Drives one group's core through the passes of the loop (rule N1, decision on persist-before-send): inputs as they
+/// come, then `pass` once per turn: feed submissions, drain, journal, send, deliver, report. Owns the book-keeping
+/// which the core does not need: whose message is whose, what waits for the disk, what the replica has in hand.
+/// Lives on the protocol thread. Knows neither CAF nor sockets nor disks.
+class group_driver {
+public:
+  group_driver(std::shared_ptr<const group_entry> group, const protocol::core_options& options,
+               const protocol::core_start& start, protocol::journal_position durable, driver_host& host,
+               std::shared_ptr<driver_credit> credit);
+  ~group_driver();
+
+  // Inputs. The first of a turn ticks the core.
+  void receive(protocol::voter_id from, protocol::message&& what);
+  void persisted(protocol::journal_position up_to);
+  void link_up(protocol::voter_id peer, bool blank);
+  void link_down(member_id peer, bool reset);
+  void take(const std::shared_ptr<port_state>& port);
+  void checkpoint_stored(log_index index, std::uint32_t chunks);
+  void checkpoint_failed(log_index index);
+  void chunk_loaded(member_id to, log_index index, std::uint32_t number, protocol::payload data);
+
+  /// Ends the turn: drains the core and carries out what it wants. Does nothing if it had no input and no deadline is due.
+  void pass();
+  protocol::instant next_deadline() const;
+
+  /// From now on own submissions are refused as `why`; what the core has taken is still resolved.
+  void stop_accepting(outcome why);
+  /// True when nothing of our own is in flight.
+  bool idle() const { return own_.size() == 0 && ports_.empty() && reads_.empty(); }
+  /// The end: answers everything that is open.
+  void abandon();
+
+  protocol::core_status status() const { return core_.status(); }
+
+private:
+  struct pending_port {
+    explicit pending_port(std::shared_ptr<port_state> p) : port(std::move(p)) {}
+    pending_port(pending_port&&) noexcept = default;
+    pending_port& operator=(pending_port&&) noexcept = default;
+    std::shared_ptr<port_state> port;
+    std::deque<std::unique_ptr<submission_block>> blocks;
+  };
+  struct held_send {
+    std::vector<member_id> targets;
+    protocol::journal_position needs = 0;
+    protocol::message what;
+  };
+
+  void begin_turn();
+  void ask(const std::shared_ptr<port_state>& port, submission_block& block);
+  void feed();
+  protocol::submit_status feed_some(pending_port& p, std::size_t& fed);
+  void took(pending_port& p, std::size_t messages, std::size_t bytes);
+  void refuse_pending(outcome why);
+  void expire();
+  void send_all(protocol::outputs& out);
+  void release_sends();
+  void deliver_all(protocol::outputs& out);
+  void account(protocol::delivery_op& op, work& w);
+  void hand_over(work_ptr w);
+  void release_deliveries();
+
+  std::shared_ptr<const group_entry> group_;
+  driver_host& host_;
+  std::shared_ptr<driver_credit> credit_;
+  protocol::core core_;
+  const std::chrono::nanoseconds bound_;
+  protocol::instant now_{};
+  bool in_turn_ = false;  ///< the core has been ticked in this turn
+
+  std::vector<pending_port> ports_;  ///< with blocks waiting for the core
+  std::size_t first_port_ = 0;       ///< turns, so that no port starves
+  std::vector<std::unique_ptr<submission_block>> inbox_;
+  std::vector<std::span<const std::byte>> spans_;
+  ledger own_;
+  std::deque<read_group> reads_;
+  std::uint64_t next_read_ = 1;
+  bool accepting_ = true;
+  outcome refusal_ = outcome::stopped;
+
+  protocol::journal_position durable_ = 0;
+  protocol::journal_position appended_ = 0;
+  std::deque<held_send> held_;
+  bool after_restore_ = false;                  ///< the delivery before was a restore
+  work_ptr held_work_;                          ///< deliveries from a restore on, until the checkpoint is on disk
+  protocol::journal_position held_until_ = 0;
+  bool broken_ = false;                         ///< the journal takes nothing any more: no promise leaves
+};
+
+}  // namespace cohort::detail

@@ -1,0 +1,209 @@
+#include "actors/group_entry.hpp"
+#include "actors/port_state.hpp"
+
+#include <chrono>
+#include <utility>
+
+namespace cohort {
+
+const char* to_string(outcome o) {
+  switch (o) {
+    case outcome::replied: return "replied";
+    case outcome::no_quorum: return "no quorum";
+    case outcome::busy: return "busy";
+    case outcome::not_member: return "not a member";
+    case outcome::too_large: return "too large";
+    case outcome::lost: return "lost";
+    case outcome::unknown: return "unknown";
+    case outcome::stopped: return "stopped";
+  }
+  return "?";
+}
+
+namespace detail {
+
+void submission_block::clear() {
+  blob.clear();
+  sizes.clear();
+  runs.clear();
+  question_bytes.clear();
+  questions.clear();
+  next_message = next_byte = next_run = 0;
+  next_in_run = 0;
+}
+
+question_set::~question_set() {
+  if (!port || questions.empty()) return;
+  completion_batch done;
+  for (auto& q : questions) done.add(q.tag, otherwise);
+  port->complete(done);
+}
+
+port_state::port_state(std::shared_ptr<group_entry> owner, port_wake on_ready)
+    : staging(std::make_unique<submission_block>()), group(std::move(owner)), wake(std::move(on_ready)) {}
+
+void port_state::complete(completion_batch& done) {
+  if (done.empty()) return;
+  std::lock_guard guard(mutex);
+  if (closed.load(std::memory_order_relaxed)) return done.clear();
+  if (!ready.empty()) {
+    ready.append(done);
+    done.clear();
+    return;
+  }
+  std::swap(ready, done);
+  // Under the lock, so that no call can come after the port's destructor has returned.
+  if (wake) wake();
+}
+
+void port_state::complete_one(std::uint64_t tag, outcome what) {
+  completion_batch one;
+  one.add(tag, what);
+  complete(one);
+}
+
+void port_state::take_inbox(std::vector<std::unique_ptr<submission_block>>& into) {
+  std::lock_guard guard(mutex);
+  armed = false;
+  for (auto& block : inbox) into.push_back(std::move(block));
+  inbox.clear();
+}
+
+void port_state::refuse_rest(submission_block& block, outcome why) {
+  completion_batch refused;
+  std::size_t bytes = 0;
+  for (; block.next_message < block.sizes.size(); ++block.next_message)
+    bytes += block.sizes[block.next_message] + sizeof(std::uint32_t);
+  for (; block.next_run < block.runs.size(); ++block.next_run, block.next_in_run = 0)
+    for (auto& run = block.runs[block.next_run]; block.next_in_run < run.count; ++block.next_in_run)
+      refused.add(run.first_tag + block.next_in_run, why);
+  for (auto& q : block.questions) refused.add(q.tag, why);
+  block.questions.clear();
+  queued.fetch_sub(bytes, std::memory_order_relaxed);
+  complete(refused);
+}
+
+void port_state::refuse_inbox(outcome why) {
+  std::vector<std::unique_ptr<submission_block>> blocks;
+  take_inbox(blocks);
+  for (auto& block : blocks) refuse_rest(*block, why);
+}
+
+void port_state::recycle(std::unique_ptr<submission_block> block) {
+  constexpr std::size_t spares_max = 4;
+  constexpr std::size_t kept_bytes_max = 4u << 20;
+  block->clear();
+  if (block->blob.capacity() > kept_bytes_max) return;
+  std::lock_guard guard(mutex);
+  if (spare.size() < spares_max) spare.push_back(std::move(block));
+}
+
+}  // namespace detail
+
+group_port::group_port(group_port&&) noexcept = default;
+
+group_port& group_port::operator=(group_port&& other) noexcept {
+  group_port old(std::move(*this));
+  state_ = std::move(other.state_);
+  return *this;
+}
+
+group_port::~group_port() {
+  if (!state_) return;
+  std::lock_guard guard(state_->mutex);
+  state_->closed = true;
+  state_->wake = {};
+  state_->ready.clear();
+}
+
+void group_port::submit(std::span<const std::span<const std::byte>> messages, std::uint64_t first_tag) {
+  auto& s = *state_;
+  auto& limits = s.group->how;
+  auto& block = *s.staging;
+  auto queued = s.queued.load(std::memory_order_relaxed);
+  std::size_t added = 0;
+  for (auto& message : messages) {
+    auto tag = first_tag++;
+    if (message.size() > limits.message_bytes_max) {
+      s.refuse(tag, outcome::too_large);
+      continue;
+    }
+    auto cost = message.size() + sizeof(std::uint32_t);
+    if (queued + added + cost > limits.queue_bytes && queued + added > 0) {
+      s.refuse(tag, outcome::busy);
+      continue;
+    }
+    added += cost;
+    block.blob.insert(block.blob.end(), message.begin(), message.end());
+    block.sizes.push_back(static_cast<std::uint32_t>(message.size()));
+    if (!block.runs.empty() && block.runs.back().first_tag + block.runs.back().count == tag)
+      ++block.runs.back().count;
+    else
+      block.runs.push_back({tag, 1});
+  }
+  s.queued.fetch_add(added, std::memory_order_relaxed);
+}
+
+void group_port::query(std::span<const std::byte> question, reads how, std::uint64_t tag) {
+  auto& s = *state_;
+  auto add = [&](std::vector<std::byte>& bytes, std::vector<detail::submission_block::question>& list) {
+    list.push_back({tag, bytes.size(), question.size()});
+    bytes.insert(bytes.end(), question.begin(), question.end());
+  };
+  if (how != reads::local) return add(s.staging->question_bytes, s.staging->questions);
+  if (!s.local_questions) {
+    s.local_questions = std::make_shared<detail::question_set>();
+    s.local_questions->port = s.shared_from_this();
+    s.local_questions->otherwise = outcome::stopped;
+  }
+  add(s.local_questions->bytes, s.local_questions->questions);
+}
+
+void group_port::flush() {
+  auto& s = *state_;
+  if (!s.refused_here.empty()) s.complete(s.refused_here);
+  if (s.staging->empty() && !s.local_questions) return;
+  auto link = s.group->running();
+  if (s.local_questions) {
+    auto questions = std::move(s.local_questions);
+    if (link) link->ask(std::move(questions));
+  }
+  if (s.staging->empty()) return;
+  s.staging->flushed = std::chrono::steady_clock::now().time_since_epoch();
+  if (!link) {
+    s.refuse_rest(*s.staging, outcome::stopped);
+    return s.staging->clear();
+  }
+  bool tell = false;
+  {
+    std::lock_guard guard(s.mutex);
+    s.inbox.push_back(std::move(s.staging));
+    if (!s.spare.empty()) {
+      s.staging = std::move(s.spare.back());
+      s.spare.pop_back();
+    }
+    tell = !std::exchange(s.armed, true);
+  }
+  if (!s.staging) s.staging = std::make_unique<detail::submission_block>();
+  if (tell) link->flushed(s.shared_from_this());
+}
+
+bool group_port::take(completion_batch& into) {
+  into.clear();
+  std::lock_guard guard(state_->mutex);
+  std::swap(state_->ready, into);
+  return !into.empty();
+}
+
+std::size_t group_port::queued_bytes() const { return state_->queued.load(std::memory_order_relaxed); }
+
+group_status group_port::status() const {
+  if (auto link = state_->group->running()) return link->status();
+  group_status none;
+  none.group = state_->group->name;
+  none.role = "stopped";
+  none.durability = state_->group->how.durability == durability::journaled ? "journaled" : "volatile";
+  return none;
+}
+
+}  // namespace cohort

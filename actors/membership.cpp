@@ -1,0 +1,65 @@
+#include "actors/membership.hpp"
+
+#include "actors/ordering.hpp"
+
+#include <algorithm>
+
+namespace cohort::detail {
+namespace {
+
+class membership_actor final : public pinned_actor {
+public:
+  membership_actor(caf::actor_config& config, std::shared_ptr<pinned_unit> unit, std::vector<std::string> names,
+                   membership_calls calls)
+      : pinned_actor(config, std::move(unit)), names_(std::move(names)), calls_(std::move(calls)) {}
+
+  const char* name() const override { return "cohort.membership"; }
+
+protected:
+  caf::behavior make_behavior() override {
+    return {
+      [this](const view_news& m) {
+        newest_ = m.what;
+        for (auto& process : processes_) tell(process);
+      },
+      [this](const view_subscribe& m) {
+        if (std::find(processes_.begin(), processes_.end(), m.process) != processes_.end()) return;
+        processes_.push_back(m.process);
+        auto address = m.process.address();
+        cc::watch(m.process, caf::actor(this), [address](const caf::error&) { return view_unsubscribe{address}; });
+        if (newest_) tell(m.process);
+      },
+      [this](const view_unsubscribe& m) {
+        std::erase_if(processes_, [&](auto& process) { return process.address() == m.process; });
+      },
+      [this](const link_lost& m) {
+        auto name = to_index(m.peer) < names_.size() ? names_[to_index(m.peer)] : std::string("?");
+        // An operator can tell a crash from a partition by this line.
+        calls_.log(m.reset ? "evidence: " + name + "'s end of the link was closed: its process ended"
+                           : "evidence: the link to " + name + " went silent: it hangs, or the network is cut");
+      },
+      [this](actor_stop) {
+        processes_.clear();
+        quit();
+      },
+    };
+  }
+
+private:
+  /// Never with our execution unit: the process's code must not run on this thread.
+  void tell(const caf::actor& process) { cc::hand_over(process, *newest_); }
+
+  std::vector<std::string> names_;
+  membership_calls calls_;
+  std::vector<caf::actor> processes_;
+  view_ptr newest_;
+};
+
+}  // namespace
+
+caf::actor spawn_membership(caf::actor_system& system, std::shared_ptr<pinned_unit> unit,
+                            std::vector<std::string> names, membership_calls calls) {
+  return system.spawn<membership_actor>(std::move(unit), std::move(names), std::move(calls));
+}
+
+}  // namespace cohort::detail

@@ -1,0 +1,143 @@
+#include "actors/node_config.hpp"
+
+#include "actors/log.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <thread>
+
+namespace cohort {
+namespace detail {
+namespace {
+
+constexpr std::size_t name_bytes_max = 64;
+constexpr std::size_t members_max = 64;
+
+bool is_name(std::string_view text) {
+  auto good = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+           c == '-';
+  };
+  return !text.empty() && text.size() <= name_bytes_max && std::all_of(text.begin(), text.end(), good);
+}
+
+template <class Number>
+bool parse_number(std::string_view text, Number& out) {
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc{} && end == text.data() + text.size() && !text.empty();
+}
+
+}  // namespace
+
+host_port parse_address(std::string_view text, const std::string& what) {
+  auto colon = text.rfind(':');
+  host_port parsed;
+  unsigned port = 0;
+  auto bad = [&](const std::string& why) {
+    return node_error(what + " \"" + std::string(text) + "\" " + why + "; write \"host:port\", for instance \"127.0.0.1:7101\"");
+  };
+  if (colon == std::string_view::npos) throw bad("has no port");
+  parsed.host = text.substr(0, colon);
+  if (parsed.host.size() > 2 && parsed.host.front() == '[' && parsed.host.back() == ']')
+    parsed.host = parsed.host.substr(1, parsed.host.size() - 2);
+  if (parsed.host.empty()) throw bad("has no host");
+  if (!parse_number(text.substr(colon + 1), port) || port == 0 || port > 65535)
+    throw bad("has no port between 1 and 65535");
+  parsed.port = static_cast<std::uint16_t>(port);
+  return parsed;
+}
+
+node_config checked(node_config config) {
+  auto& members = config.members;
+  if (members.empty()) throw node_error("no members are configured; name every founder as NAME = \"host:port\"");
+  if (members.size() > members_max)
+    throw node_error(std::to_string(members.size()) + " members are configured; at most 64 can found a group");
+  std::sort(members.begin(), members.end(), [](auto& a, auto& b) { return a.name < b.name; });
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    auto& m = members[i];
+    if (!is_name(m.name))
+      throw node_error("member name \"" + m.name + "\" is not 1 to 64 characters of A-Z a-z 0-9 _ . -");
+    if (i > 0 && members[i - 1].name == m.name) throw node_error("member " + m.name + " is named twice");
+    parse_address(m.address, "the address of member " + m.name);
+    for (std::size_t k = 0; k < i; ++k)
+      if (members[k].address == m.address)
+        throw node_error("members " + members[k].name + " and " + m.name + " have the same address " + m.address);
+  }
+  auto own = std::find_if(members.begin(), members.end(), [&](auto& m) { return m.name == config.name; });
+  if (own == members.end()) {
+    std::string known;
+    for (auto& m : members) known += (known.empty() ? "" : ", ") + m.name;
+    throw node_error("this node's name \"" + config.name + "\" is not among the members (" + known + ")");
+  }
+  if (config.listen.empty()) {
+    config.listen = own->address;
+  } else if (config.listen != own->address) {
+    auto listen = parse_address(config.listen, "the listening address");
+    auto named = parse_address(own->address, "the address of member " + own->name);
+    if (listen.host != "0.0.0.0" && listen.host != "::")
+      throw node_error("the listening address " + config.listen + " differs from this node's entry " + own->address +
+                       " in the members; make them equal, or listen on 0.0.0.0 or ::");
+    if (listen.port != named.port)
+      throw node_error("the listening port of " + config.listen + " differs from this node's entry " + own->address +
+                       " in the members, so nobody would find it; make them equal");
+  }
+  if (config.data.empty()) throw node_error("no data directory is configured; give one that only this node uses");
+  if (config.workers == 0) config.workers = std::max(1u, std::thread::hardware_concurrency() - 1);
+  if (!is_log_level(config.log_level))
+    throw node_error("unknown log level \"" + config.log_level + "\"; one of trace, debug, info, warn, error, off");
+  return config;
+}
+
+void check(const contract& how, std::string_view group) {
+  auto refuse = [&](const std::string& why) { throw node_error("group " + std::string(group) + ": " + why); };
+  using std::chrono::milliseconds;
+  if (how.heartbeat < milliseconds(1)) refuse("heartbeat must be at least 1 ms");
+  if (how.election_min < 4 * how.heartbeat)
+    refuse("election_min of " + std::to_string(how.election_min.count()) + " ms is below 4 heartbeats of " +
+           std::to_string(how.heartbeat.count()) + " ms: one late packet would unseat a leader; raise it to " +
+           std::to_string(4 * how.heartbeat.count()) + " ms");
+  if (how.fail_after < 2 * how.election_min)
+    refuse("fail_after must be at least 2 election_min (" + std::to_string(2 * how.election_min.count()) +
+           " ms): a member must not be excluded before a leader could be replaced");
+  if (how.outcome_bound < milliseconds(10)) refuse("outcome_bound must be at least 10 ms");
+  if (how.message_bytes_max == 0 || how.message_bytes_max > (256u << 20))
+    refuse("message_bytes_max must be between 1 byte and 256 MiB");
+  if (how.lane_window < 64u << 10) refuse("lane_window must be at least 64 KiB, one batch");
+  if (how.queue_bytes == 0 || how.backlog_bytes == 0) refuse("queue_bytes and backlog_bytes must not be 0");
+}
+
+}  // namespace detail
+
+node_config config_from_arguments(int argc, char** argv) {
+  static constexpr const char* usage =
+    "usage: --name NAME --data DIRECTORY --member NAME=HOST:PORT ... [--listen HOST:PORT] [--new-epoch N] "
+    "[--log-level LEVEL]";
+  node_config config;
+  for (int i = 1; i < argc; i += 2) {
+    std::string_view flag = argv[i];
+    if (i + 1 == argc) throw node_error(std::string(flag) + " needs a value\n" + usage);
+    std::string_view value = argv[i + 1];
+    if (flag == "--name") {
+      config.name = value;
+    } else if (flag == "--data") {
+      config.data = std::filesystem::path(value);
+    } else if (flag == "--member") {
+      auto equals = value.find('=');
+      if (equals == std::string_view::npos)
+        throw node_error("--member " + std::string(value) + " is not NAME=HOST:PORT\n" + usage);
+      config.members.push_back({std::string(value.substr(0, equals)), std::string(value.substr(equals + 1))});
+    } else if (flag == "--listen") {
+      config.listen = value;
+    } else if (flag == "--new-epoch") {
+      if (!detail::parse_number(value, config.epoch) || config.epoch == 0)
+        throw node_error("--new-epoch " + std::string(value) + " is not a number from 1 up\n" + usage);
+    } else if (flag == "--log-level") {
+      config.log_level = value;
+    } else {
+      throw node_error("unknown argument " + std::string(flag) + "\n" + usage);
+    }
+  }
+  return config;
+}
+
+}  // namespace cohort

@@ -1,0 +1,72 @@
+#pragma once
+
+// Inside actors/ only: includes CAF.
+#include "actors/runtime.hpp"
+
+#include <cohort/node.hpp>
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+namespace cohort {
+
+/// Owns what outlives a restart of the runtime: configuration, groups with their ports, the actor system, the
+/// supervisor, and the keeper thread which carries out what the supervisor decides.
+struct node::impl {
+  explicit impl(node_config wanted);
+  ~impl();
+
+  void host(std::string_view group, machine_factory machine, listener_factory listener, const contract& how);
+  void start();
+  void stop(bool gently);
+  int run();
+  void request_stop();
+  std::shared_ptr<detail::group_entry> entry(std::string_view group) const;
+  group_port open_port(std::string_view group, port_wake wake);
+  caf::actor group_handle(std::string_view group);
+  void subscribe(std::string_view group, const caf::actor& process);
+  void supervise(const std::string& name, std::function<caf::actor(caf::actor_system&)> spawn);
+  std::string failure_text() const;
+  std::thread::id protocol_thread() const;
+
+  const node_config config;
+  restart_limits limits;  ///< of the supervisor; tests change them before `start`
+  detail::logger log;
+
+private:
+  void keep();
+  void restart();
+  void fail(const std::string& why);
+  void runtime_failed(const std::string& why);
+  void new_runtime();
+  void end_actors();
+
+  std::map<std::string, std::shared_ptr<detail::group_entry>, std::less<>> groups_;
+  std::optional<caf::actor_system_config> system_config_;
+  std::optional<caf::actor_system> system_;
+  caf::actor supervisor_;
+  std::map<std::string, caf::actor, std::less<>> handles_;
+  std::mutex processes_mutex_;
+  std::map<std::string, caf::actor> supervised_;  ///< processes of the application's own; guarded by it
+
+  mutable std::mutex mutex_;  // guards all below
+  std::condition_variable changed_;
+  std::unique_ptr<detail::runtime> runtime_;
+  std::thread keeper_;
+  bool started_ = false;
+  bool restart_wanted_ = false;
+  bool ending_ = false;
+  bool stop_wanted_ = false;
+  std::string failure_;
+  struct subscriber {
+    std::uint32_t group = 0;
+    caf::actor_addr process;
+  };
+  std::vector<subscriber> subscribers_;
+};
+
+}  // namespace cohort

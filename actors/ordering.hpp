@@ -1,0 +1,43 @@
+#pragma once
+
+// Inside actors/ only: includes CAF.
+#include "actors/group_driver.hpp"
+#include "actors/pinned.hpp"
+
+#include <memory>
+#include <string>
+
+namespace cohort::detail {
+
+/// A port has flushed.
+struct port_flushed {
+  std::shared_ptr<port_state> port;
+};
+/// The replica has caught up: submissions may go on.
+struct credit_back {};
+struct checkpoint_done {
+  log_index index = 0;
+  std::uint32_t chunks = 0;  ///< 0 with an error
+  std::string error;
+};
+struct chunk_done {
+  member_id to = no_member;
+  log_index index = 0;
+  std::uint32_t number = 0;
+  protocol::payload data;
+};
+struct actor_stop {};
+
+/// The ordering actor of a group on this node: pinned to the protocol thread, owns the driver and with it the core.
+/// What comes from actors and ports reaches the core as messages; bytes from links and the journal's reports reach it
+/// by direct calls on the same thread.
+caf::actor spawn_ordering(caf::actor_system& system, std::shared_ptr<pinned_unit> unit,
+                          std::shared_ptr<group_driver> driver, std::function<void(const std::string&)> trouble);
+
+}  // namespace cohort::detail
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::port_flushed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::credit_back)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::checkpoint_done)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::chunk_done)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::actor_stop)

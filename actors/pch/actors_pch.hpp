@@ -1,0 +1,1 @@
+#include "actors/caf_compat.hpp"

@@ -1,0 +1,190 @@
+#include "actors/replica.hpp"
+
+#include "persistence/journal.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace cohort::detail {
+namespace {
+
+/// Reads a checkpoint chunk by chunk, so that one chunk is in memory at a time.
+class chunk_source final : public source {
+public:
+  chunk_source(log_index index, std::uint32_t chunks, const replica_services& services)
+      : index_(index), chunks_(chunks), services_(services) {
+    if (chunks_ == 0) return;
+    left_ = std::uint64_t{chunks_ - 1} * persistence::chunk_bytes + load(chunks_).blob.size();
+  }
+
+  void read(std::span<std::byte> out) override {
+    if (out.size() > left_) throw truncated_checkpoint("the checkpoint ends before what the state machine wants");
+    left_ -= out.size();
+    while (!out.empty()) {
+      if (at_ == current_.blob.size()) {
+        current_ = load(++number_);
+        at_ = 0;
+      }
+      auto part = std::min(out.size(), current_.blob.size() - at_);
+      std::memcpy(out.data(), current_.blob.data() + at_, part);
+      at_ += part;
+      out = out.subspan(part);
+    }
+  }
+
+  std::uint64_t left() const override { return left_; }
+
+private:
+  protocol::payload load(std::uint32_t number) const {
+    std::string why;
+    auto chunk = services_.load_chunk(index_, number, why);
+    bool right_size = number == chunks_ ? !chunk.blob.empty() && chunk.blob.size() <= persistence::chunk_bytes
+                                        : chunk.blob.size() == persistence::chunk_bytes;
+    if (!right_size)
+      throw truncated_checkpoint("chunk " + std::to_string(number) + " of the checkpoint at log index " +
+                                 std::to_string(index_) + (why.empty() ? " is not there" : ": " + why));
+    return chunk;
+  }
+
+  log_index index_;
+  std::uint32_t chunks_;
+  const replica_services& services_;
+  std::uint32_t number_ = 0;
+  std::size_t at_ = 0;
+  protocol::payload current_;
+  std::uint64_t left_ = 0;
+};
+
+}  // namespace
+
+const char* to_string(protocol::view_cause cause) {
+  using protocol::view_cause;
+  switch (cause) {
+    case view_cause::founded: return "founded";
+    case view_cause::joined: return "joined";
+    case view_cause::recovered: return "recovered";
+    case view_cause::promoted: return "promoted";
+    case view_cause::failed: return "failed";
+    case view_cause::excluded: return "excluded";
+    case view_cause::replaced: return "replaced";
+  }
+  return "?";
+}
+
+replica::replica(std::shared_ptr<const group_entry> group, replica_services services)
+    : group_(std::move(group)), services_(std::move(services)) {
+  if (group_->make_machine) machine_ = group_->make_machine();
+  if (group_->make_listener) listener_ = group_->make_listener();
+}
+
+void replica::run(work& w) {
+  next_run_ = 0;
+  next_read_ = 0;
+  try {
+    for (auto& op : w.ops) std::visit([&](auto& what) { deliver(what, w); }, op);
+  } catch (...) {
+    flush_answers();  // what was applied before is true and answered; the rest is `unknown`
+    throw;
+  }
+  flush_answers();
+  w.runs.clear();
+}
+
+void replica::deliver(protocol::deliver_batch& b, work& w) {
+  if (listener_) {
+    listener_->deliver({b.what.sizes, b.what.blob, b.position, b.index, b.view, b.sender, b.inc, b.time, b.own});
+    if (!b.own) return;
+  }
+  delivery d;
+  d.position = b.position;
+  d.index = b.index;
+  d.view = b.view;
+  d.sender = b.sender;
+  d.sender_incarnation = b.inc;
+  d.time = b.time;
+  d.own = b.own;
+  auto* bytes = b.what.blob.data();
+  for (auto size : b.what.sizes) {
+    d.payload = {bytes, size};
+    bytes += size;
+    if (machine_) machine_->apply(d, answer_);
+    ++d.position;
+    if (b.own) {
+      auto& run = w.runs[next_run_];
+      if (!run.answered) {
+        if (answering_ != run.port) answer_port(run.port);
+        answers_.add(run.first_tag, outcome::replied, answer_.bytes());
+      }
+      // The run shrinks as it is answered: should the application throw, the rest is what `work` reports as unknown.
+      ++run.first_tag;
+      if (--run.count == 0) ++next_run_;
+    }
+    if (machine_) answer_.clear();
+  }
+}
+
+void replica::ask(question_set& questions) {
+  answer_port(questions.port);
+  auto& waiting = questions.questions;
+  std::size_t done = 0;
+  try {
+    for (; done < waiting.size(); ++done) {
+      auto& q = waiting[done];
+      if (machine_) machine_->query(std::span(questions.bytes).subspan(q.offset, q.length), answer_);
+      answers_.add(q.tag, outcome::replied, answer_.bytes());
+      answer_.clear();
+    }
+  } catch (...) {
+    waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(done));
+    flush_answers();
+    throw;
+  }
+  waiting.clear();
+  flush_answers();
+}
+
+void replica::deliver(protocol::deliver_read&, work& w) {
+  for (auto& set : w.reads[next_read_].sets) ask(*set);
+  ++next_read_;
+}
+
+void replica::deliver(protocol::deliver_checkpoint& c, work&) {
+  services_.store_checkpoint(c.at, [this](sink& out) {
+    if (machine_) machine_->checkpoint(out);
+  });
+}
+
+void replica::deliver(protocol::deliver_restore& r, work&) {
+  chunk_source from(r.at.index, r.chunks, services_);
+  if (machine_) machine_->restore(from);
+}
+
+void replica::deliver(protocol::deliver_view& v, work&) {
+  if (listener_) listener_->view_changed(describe(v, services_.names));
+}
+
+void replica::answer_port(const std::shared_ptr<port_state>& port) {
+  if (answering_ == port) return;
+  flush_answers();
+  answering_ = port;
+}
+
+void replica::flush_answers() {
+  if (answering_) answering_->complete(answers_);
+  answering_.reset();
+}
+
+group_view describe(const protocol::deliver_view& v, const std::vector<std::string>& names) {
+  auto name = [&](member_id id) { return to_index(id) < names.size() ? names[to_index(id)] : std::string("?"); };
+  group_view view;
+  view.number = v.what->number;
+  view.index = v.index;
+  view.time = v.time;
+  view.active_here = v.member;
+  for (auto& e : v.what->roster) view.members.push_back({name(e.id.member), e.inc, e.voter, e.active});
+  for (auto& n : v.what->notes) view.changes.push_back({name(n.id.member), to_string(n.cause)});
+  return view;
+}
+
+}  // namespace cohort::detail

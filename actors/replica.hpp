@@ -1,0 +1,59 @@
+#pragma once
+
+#include "actors/group_entry.hpp"
+#include "actors/work.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace cohort::detail {
+
+/// What a replica needs from the node around it. Called on the replica's thread.
+struct replica_services {
+  std::vector<std::string> names;  ///< of the members, by `member_id`
+  /// Chunk `number` (1..chunks) of the checkpoint at `index`; `why` tells what is wrong with an empty one.
+  std::function<protocol::payload(log_index index, std::uint32_t number, std::string& why)> load_chunk;
+  /// Takes the state at `at`, which `write` serialises; reports to the core by itself. `write` is called before
+  /// it returns.
+  std::function<void(const protocol::mark& at, const std::function<void(sink&)>& write)> store_checkpoint;
+};
+
+/// The application's side of a group on this node: owns the state machine (or the listener) and gives it the total
+/// order. One application thread at a time. Whatever the application throws passes through.
+class replica {
+public:
+  replica(std::shared_ptr<const group_entry> group, replica_services services);
+
+  /// Applies a pass's deliveries in their order and answers own messages.
+  void run(work& w);
+  /// Answers questions from the state as it is.
+  void ask(question_set& questions);
+
+private:
+  void deliver(protocol::deliver_batch& b, work& w);
+  void deliver(protocol::deliver_view& v, work& w);
+  void deliver(protocol::deliver_read& r, work& w);
+  void deliver(protocol::deliver_checkpoint& c, work& w);
+  void deliver(protocol::deliver_restore& r, work& w);
+  void answer_port(const std::shared_ptr<port_state>& port);
+  void flush_answers();
+
+  std::shared_ptr<const group_entry> group_;
+  replica_services services_;
+  std::unique_ptr<state_machine> machine_;
+  std::unique_ptr<listener> listener_;
+
+  reply answer_;
+  std::size_t next_run_ = 0;      ///< in the work's `runs`
+  std::size_t next_read_ = 0;  ///< in the work's `reads`
+  std::shared_ptr<port_state> answering_;  ///< whose answers `answers_` gathers
+  completion_batch answers_;
+};
+
+const char* to_string(protocol::view_cause cause);
+/// The view in the application's words.
+group_view describe(const protocol::deliver_view& v, const std::vector<std::string>& names);
+
+}  // namespace cohort::detail

@@ -1,0 +1,562 @@
+#include "actors/runtime.hpp"
+
+#include "transport/checksum.hpp"
+
+#include <algorithm>
+#include <random>
+
+namespace cohort::detail {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// How long an application may take to come to an end at a stop.
+constexpr auto process_patience = 10s;
+/// The same event of a group is logged once in so long.
+constexpr protocol::duration quiet_time = 10s;
+
+protocol::instant steady_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
+
+std::uint64_t random_bits() {
+  std::random_device device;
+  std::uint64_t bits = 0;
+  while (bits == 0) bits = (std::uint64_t{device()} << 32) | device();
+  return bits;
+}
+
+protocol::core_options core_options_of(const contract& how) {
+  protocol::core_options o;
+  o.durable = how.durability == durability::journaled;
+  o.reads = how.reads == reads::lease ? protocol::read_mode::lease : protocol::read_mode::read_index;
+  o.heartbeat = how.heartbeat;
+  o.election_min = how.election_min;
+  o.election_max = 2 * how.election_min;
+  o.fail_after = how.fail_after;
+  o.wedge_wait = how.election_min;
+  o.pull_wait = 2 * how.election_min;
+  o.message_bytes_max = how.message_bytes_max;
+  o.lane_window = how.lane_window;
+  o.checkpoint_bytes = how.checkpoint_bytes;
+  return o;
+}
+
+/// Keeps a pipe's writer from waiting for a reader that will never come.
+struct pipe_end {
+  std::shared_ptr<checkpoint_pipe> pipe;
+  explicit pipe_end(std::shared_ptr<checkpoint_pipe> p) : pipe(std::move(p)) {}
+  ~pipe_end() { pipe->abort(); }
+};
+
+}  // namespace
+
+// ---- ports' side ----------------------------------------------------------------------------------------------------
+
+class runtime::link_to_group final : public group_link {
+public:
+  link_to_group(runtime& owner, std::uint32_t index) : owner_(&owner), index_(index) {
+    ordering_ = owner.groups_[index].ordering;
+    process_ = owner.groups_[index].process;
+  }
+
+  void flushed(std::shared_ptr<port_state> port) override {
+    {
+      std::lock_guard guard(mutex_);
+      if (owner_) return cc::hand_over(ordering_, port_flushed{std::move(port)});
+    }
+    port->refuse_inbox(outcome::stopped);
+  }
+
+  void ask(std::shared_ptr<question_set> questions) override {
+    std::lock_guard guard(mutex_);
+    if (owner_) cc::hand_over(process_, std::move(questions));
+  }
+
+  group_status status() override {
+    auto answer = std::make_shared<std::promise<group_status>>();
+    auto future = answer->get_future();
+    {
+      std::lock_guard guard(mutex_);
+      if (owner_)
+        owner_->loop_->post([owner = owner_, index = index_, answer] {
+          answer->set_value(owner->status_of(owner->groups_[index]));
+        });
+    }
+    answer.reset();
+    if (future.wait_for(1s) == std::future_status::ready) {
+      try {
+        return future.get();
+      } catch (const std::future_error&) {
+        // The runtime ended with the question in its queue.
+      }
+    }
+    group_status none;
+    none.role = "stopped";
+    return none;
+  }
+
+  void end() {
+    std::lock_guard guard(mutex_);
+    owner_ = nullptr;
+    ordering_ = nullptr;
+    process_ = nullptr;
+  }
+
+private:
+  std::mutex mutex_;
+  runtime* owner_;
+  const std::uint32_t index_;
+  caf::actor ordering_, process_;
+};
+
+// ---- start ----------------------------------------------------------------------------------------------------------
+
+runtime::runtime(const node_config& config, std::vector<std::shared_ptr<group_entry>> groups,
+                 caf::actor_system& system, logger& log, runtime_calls calls)
+    : config_(config),
+      system_(system),
+      log_(log),
+      calls_(std::move(calls)),
+      boot_id_(random_bits()),
+      loop_(std::make_unique<transport::loop>()) {
+  for (auto& m : config_.members) {
+    if (m.name == config_.name) self_ = member_id(names_.size());
+    names_.push_back(m.name);
+  }
+  for (auto& entry : groups) groups_.push_back({entry});
+  try {
+    open_journal();
+    chunk_loads_ = std::make_unique<bulk_worker>();
+    checkpoints_ = std::make_unique<bulk_worker>();
+    unit_ = std::make_shared<pinned_unit>(system_, *loop_);
+    for (auto& g : groups_) start_group(g);
+    open_endpoint();
+  } catch (...) {
+    end();
+    throw;
+  }
+  deadline_ = std::make_unique<transport::timer>(*loop_, [] {});
+  loop_->add_pass_hook(transport::loop::order_drain, [this] { pass(); });
+  protocol_thread_ = std::thread([this] { loop_->run(); });
+  for (auto& g : groups_) {
+    g.link = std::make_shared<link_to_group>(*this, g.entry->index);
+    g.entry->run_by(g.link);
+  }
+}
+
+void runtime::open_journal() {
+  persistence::options o;
+  o.directory = config_.data;
+  o.node = config_.name;
+  o.mode = config_.one_flush ? persistence::durability::one_flush : persistence::durability::sync;
+  o.quota_bytes = config_.journal_quota;
+  for (auto& g : groups_) {
+    bool in_memory = g.entry->how.durability == durability::in_memory;
+    o.groups.push_back({g.entry->index, g.entry->name, in_memory ? config_.epoch : 1, in_memory});
+  }
+  auto opened = persistence::open(
+    o, {.on_durable =
+          [this](std::uint32_t group, protocol::journal_position up_to) {
+            loop_->post([this, group, up_to] { groups_[group].driver->persisted(up_to); });
+          },
+        .on_trouble = [this](const persistence::trouble& t) { loop_->post([this, t] { journal_trouble(t); }); }});
+  if (!opened.opened) throw node_error(opened.error);
+  journal_ = std::move(opened.opened);
+}
+
+void runtime::start_group(group& g) {
+  auto index = g.entry->index;
+  bool journaled = g.entry->how.durability == durability::journaled;
+  protocol::recovery recovered;
+  auto contents = persistence::recover(*journal_, index, recovered);
+  if (!contents.damage.empty()) throw node_error(contents.damage);
+
+  g.voter = journaled ? journal_->identity().directory_id : boot_id_;
+  protocol::core_start start;
+  start.self = {self_, g.voter};
+  start.seed = random_bits();
+  for (std::size_t i = 0; i < names_.size(); ++i) start.founders.push_back(member_id(i));
+  g.blank = contents.blank && !contents.founded;
+  start.blank = g.blank;
+  start.ever_founded = contents.founded;
+  if (journaled && !contents.blank) start.state = recovered.finish();
+
+  g.credit = std::make_shared<driver_credit>();
+  g.driver = std::make_shared<group_driver>(g.entry, core_options_of(g.entry->how), start, recovered.last_position(),
+                                            *this, g.credit);
+  g.ordering = spawn_ordering(system_, unit_, g.driver, [this, index](const std::string& why) {
+    log_.write(log_level::warn, where(groups_[index]) + why);
+  });
+  g.membership = spawn_membership(system_, unit_, names_, {.log = [this, index](const std::string& line) {
+    log_.write(log_level::info, where(groups_[index]) + line);
+  }});
+  process_calls calls;
+  calls.finished = [credit = g.credit, ordering = g.ordering, limit = g.entry->how.backlog_bytes](work_ptr w) {
+    auto before = credit->backlog();
+    auto bytes = w->bytes;
+    credit->finished(std::move(w));
+    if (before > limit && before - bytes <= limit) cc::hand_over(ordering, credit_back{});
+  };
+  calls.failed = [this, index](const std::string& why) {
+    calls_.failed("the replica of group " + groups_[index].entry->name + " threw: " + why);
+  };
+  g.process = spawn_process(system_, g.entry, services_for(g), std::move(calls));
+  auto ended = std::make_shared<std::promise<void>>();
+  g.process_ended = ended->get_future();
+  caf::actor_cast<caf::abstract_actor*>(g.process)->attach_functor([ended](const caf::error&) { ended->set_value(); });
+
+  if (auto checkpoint = journaled ? journal_->newest_checkpoint(index) : std::nullopt) {
+    auto w = g.credit->fresh();
+    w->ops.push_back(protocol::deliver_restore{checkpoint->at, checkpoint->chunks});
+    deliver(index, std::move(w));
+  }
+  log_.write(log_level::info,
+             "group=" + g.entry->name + " " + (journaled ? "journaled" : "volatile") + ", " +
+               (start.blank ? "blank: waits for all founders"
+                            : std::to_string(contents.records) + " journal records read, last position " +
+                                std::to_string(contents.last)));
+}
+
+void runtime::open_endpoint() {
+  transport::endpoint_config c;
+  c.name = config_.name;
+  c.member = self_;
+  c.directory_id = journal_->identity().directory_id;
+  c.boot_id = boot_id_;
+  c.epoch = config_.epoch;
+  auto listen = parse_address(config_.listen, "the listening address");
+  c.listen = {listen.host, listen.port};
+  std::size_t message_bytes = 0;
+  protocol::core_options defaults;
+  for (std::size_t i = 0; i < config_.members.size(); ++i) {
+    auto& m = config_.members[i];
+    c.founders.push_back({member_id(i), m.name, m.address});
+    if (member_id(i) == self_) continue;
+    auto at = parse_address(m.address, "the address of member " + m.name);
+    c.peers.push_back({member_id(i), {at.host, at.port}});
+  }
+  for (auto& g : groups_) {
+    c.groups.push_back({g.entry->index, g.entry->name, contract_hash(g), g.voter, g.blank});
+    message_bytes = std::max(message_bytes, g.entry->how.message_bytes_max);
+  }
+  c.limits.frame_bytes_max = transport::frame_bytes_for(message_bytes, defaults.batch_bytes);
+  endpoint_ = std::make_unique<transport::endpoint>(*loop_, std::move(c), *this);
+  if (auto error = endpoint_->start(); !error.empty()) throw node_error(error);
+  log_.write(log_level::info, "listening on " + config_.listen + " (links are not encrypted)");
+}
+
+/// Whatever all members must agree on: nodes whose hashes differ refuse each other.
+std::uint64_t runtime::contract_hash(const group& g) const {
+  auto& how = g.entry->how;
+  std::string text = g.entry->name;
+  for (auto part : {static_cast<std::uint64_t>(how.durability), static_cast<std::uint64_t>(how.reads == reads::lease),
+                    static_cast<std::uint64_t>(how.heartbeat.count()),
+                    static_cast<std::uint64_t>(how.election_min.count()),
+                    static_cast<std::uint64_t>(how.fail_after.count()),
+                    static_cast<std::uint64_t>(how.message_bytes_max), static_cast<std::uint64_t>(how.lane_window)})
+    text += '/' + std::to_string(part);
+  return transport::checksum(std::as_bytes(std::span(text)));
+}
+
+replica_services runtime::services_for(const group& g) {
+  replica_services s;
+  s.names = names_;
+  auto index = g.entry->index;
+  s.load_chunk = [this, index](log_index at, std::uint32_t number, std::string& why) {
+    return journal_->load_chunk(index, at, number, &why);
+  };
+  s.store_checkpoint = [this, index](const protocol::mark& at, const std::function<void(sink&)>& write) {
+    store_checkpoint(groups_[index], at, write);
+  };
+  return s;
+}
+
+/// On the replica's thread: it only pays for writing its state into memory, a bulk thread feeds the journal.
+void runtime::store_checkpoint(const group& g, const protocol::mark& at, const std::function<void(sink&)>& write) {
+  auto pipe = std::make_shared<checkpoint_pipe>();
+  auto end = std::make_shared<pipe_end>(pipe);
+  checkpoints_->post([end, pipe, ordering = g.ordering, writer = journal_->store_checkpoint(g.entry->index, at),
+                      index = at.index] {
+    if (!pipe->drain(*writer)) return cc::hand_over(ordering, checkpoint_done{index, 0, "the state could not be written"});
+    writer->finish([ordering, index](std::uint32_t chunks, const std::string& error) {
+      cc::hand_over(ordering, checkpoint_done{index, chunks, error});
+    });
+  });
+  end.reset();
+  try {
+    write(*pipe);
+  } catch (...) {
+    pipe->abort();
+    throw;
+  }
+  pipe->close();
+}
+
+// ---- the protocol thread --------------------------------------------------------------------------------------------
+
+void runtime::pass() {
+  again_ = false;
+  auto next = protocol::never;
+  bool idle = true;
+  for (auto& g : groups_) {
+    g.driver->pass();
+    next = std::min(next, g.driver->next_deadline());
+    idle = idle && g.driver->idle();
+  }
+  if (drained_ && idle) {
+    drained_->set_value();
+    drained_.reset();
+  }
+  deadline_->set(again_ ? protocol::instant(0) : next);
+}
+
+void runtime::send(std::uint32_t group, std::span<const member_id> targets, const protocol::message& what) {
+  endpoint_->send(group, targets, what);
+}
+
+bool runtime::append(std::uint32_t group, std::span<protocol::persist_op> ops) { return journal_->append(group, ops); }
+
+void runtime::deliver(std::uint32_t group, work_ptr w) { cc::hand_over(groups_[group].process, std::move(w)); }
+
+void runtime::view_installed(std::uint32_t group, const protocol::deliver_view& v) {
+  auto told = std::make_shared<const group_view>(describe(v, names_));
+  std::string members, changes;
+  for (auto& m : told->members)
+    members += (members.empty() ? "" : ",") + m.name + (m.active ? "" : "(away)") + (m.voter ? "" : "(learner)");
+  for (auto& c : told->changes) changes += (changes.empty() ? "" : ", ") + c.name + " " + c.cause;
+  auto& g = groups_[group];
+  log_.write(log_level::info, where(g) + "view " + std::to_string(told->number) + " installed: members " + members +
+                                (changes.empty() ? "" : "; " + changes) +
+                                (v.lost_messages ? "; own messages lost: " + std::to_string(v.lost_messages) : ""));
+  cc::hand_over(g.membership, view_news{std::move(told)});
+}
+
+void runtime::happened(std::uint32_t group, const protocol::event& e) {
+  using protocol::event_kind;
+  auto& g = groups_[group];
+  if (e.kind == event_kind::window_open) return;
+  if (e.kind == event_kind::chunk_wanted)
+    return chunk_loads_->post([this, group, e, ordering = g.ordering] {
+      cc::hand_over(ordering, chunk_done{e.member, e.index, static_cast<std::uint32_t>(e.number),
+                                         journal_->load_chunk(group, e.index, static_cast<std::uint32_t>(e.number))});
+    });
+  std::uint64_t suppressed = 0;
+  if (quiet(g, e, suppressed)) return;
+  auto number = std::to_string(e.number);
+  auto level = log_level::info;
+  std::string line;
+  switch (e.kind) {
+    case event_kind::founded:
+      journal_->mark_founded(group, {});
+      endpoint_->set_blank(group, false);
+      line = "founded here";
+      break;
+    case event_kind::leader_changed:
+      line = e.member == no_member ? "no leader known" : "leader is " + name_of(e.member) + " in term " + number;
+      break;
+    case event_kind::elected: line = "elected leader of term " + number; break;
+    case event_kind::stepped_down: line = "stepped down in term " + number; break;
+    case event_kind::election_started: line = "stands for election in term " + number; break;
+    case event_kind::primary:
+      level = e.flag ? log_level::info : log_level::warn;
+      line = e.flag ? "has contact with a quorum: serves" : "lost contact with the quorum: refuses until it is back";
+      break;
+    case event_kind::wedged: line = e.flag ? "sending stopped for a view change" : "sending goes on"; break;
+    case event_kind::excluded:
+      level = log_level::warn;
+      line = "was excluded by view " + number + "; joins again with a new incarnation";
+      break;
+    case event_kind::transfer_started:
+      line = "receives a checkpoint at log index " + std::to_string(e.index) + " from " + name_of(e.member) + ", " +
+             number + " chunks";
+      break;
+    case event_kind::transfer_finished: line = "checkpoint received at log index " + std::to_string(e.index); break;
+    case event_kind::clock_ahead:
+      level = log_level::warn;
+      line = "clock of " + name_of(e.member) + " runs ahead beyond the bound and is refused; synchronise the clocks";
+      break;
+    case event_kind::member_silent:
+      line = "evidence: " + name_of(e.member) + " has not answered for too long";
+      break;
+    case event_kind::unfounded_restart:
+      level = log_level::error;
+      g.trouble = "volatile group " + g.entry->name +
+                  " was founded before and nobody is found who still holds it; if all its members were restarted, what "
+                  "it held is gone: start all of them with --new-epoch " +
+                  std::to_string(config_.epoch + 1);
+      line = g.trouble;
+      break;
+    case event_kind::window_open:
+    case event_kind::chunk_wanted: return;
+  }
+  if (e.kind == event_kind::founded || (e.kind == event_kind::leader_changed && e.member != no_member)) g.trouble.clear();
+  if (suppressed > 0) line += " (and " + std::to_string(suppressed) + " times since the last line)";
+  log_.write(level, where(g) + line);
+}
+
+/// What repeats while something stays wrong (elections without a quorum, a clock that runs ahead) is said once in 10 s.
+bool runtime::quiet(group& g, const protocol::event& e, std::uint64_t& suppressed) {
+  using protocol::event_kind;
+  if (e.kind != event_kind::election_started && e.kind != event_kind::clock_ahead &&
+      e.kind != event_kind::member_silent && e.kind != event_kind::wedged)
+    return false;
+  auto key = (static_cast<std::uint64_t>(e.kind) << 32) | (std::uint64_t{e.flag} << 24) | to_index(e.member);
+  auto& [last, count] = g.quieted.try_emplace(key, -quiet_time, 0).first->second;
+  auto now = steady_now();
+  if (now - last < quiet_time) {
+    ++count;
+    return true;
+  }
+  suppressed = std::exchange(count, 0);
+  last = now;
+  return false;
+}
+
+void runtime::journal_trouble(const persistence::trouble& t) {
+  log_.write(t.what == persistence::trouble::kind::resumed ? log_level::info : log_level::error, "journal: " + t.text);
+  if (t.what == persistence::trouble::kind::fatal) calls_.failed("the journal stopped: " + t.text);
+}
+
+void runtime::on_message(std::uint32_t group, protocol::voter_id from, protocol::message&& what) {
+  groups_[group].driver->receive(from, std::move(what));
+}
+
+void runtime::on_link_up(std::uint32_t group, protocol::voter_id peer, bool blank) {
+  log_.write(log_level::info, where(groups_[group]) + "link to " + name_of(peer.member) + " is up" + (blank ? ", it is blank" : ""));
+  groups_[group].driver->link_up(peer, blank);
+}
+
+void runtime::on_link_down(member_id peer, bool reset) {
+  for (auto& g : groups_) {
+    g.driver->link_down(peer, reset);
+    cc::hand_over(g.membership, link_lost{peer, reset});
+  }
+}
+
+void runtime::on_event(const transport::link_event& what) {
+  using kind = transport::link_event_kind;
+  auto level = log_level::info;
+  switch (what.kind) {
+    case kind::up:
+    case kind::down: level = log_level::debug; break;  // said per group
+    case kind::refused: level = log_level::error; break;
+    case kind::stranger:
+    case kind::malformed:
+    case kind::dropped:
+    case kind::trouble: level = log_level::warn; break;
+    case kind::unreachable: break;
+  }
+  if (log_.wants(level)) log_.write(level, what.text);
+}
+
+std::string runtime::where(const group& g) const {
+  auto s = g.driver->status();
+  return "group=" + g.entry->name + " view=" + (s.in_force ? std::to_string(s.in_force->number) : "-") +
+         " term=" + std::to_string(s.term) + " ";
+}
+
+const std::string& runtime::name_of(member_id id) const {
+  static const std::string nobody = "nobody";
+  return to_index(id) < names_.size() ? names_[to_index(id)] : nobody;
+}
+
+group_status runtime::status_of(const group& g) const {
+  auto s = g.driver->status();
+  auto j = journal_->stats();
+  group_status out;
+  out.group = g.entry->name;
+  out.self = config_.name;
+  if (s.leader != no_member) out.leader = name_of(s.leader);
+  out.role = s.is_leader ? "leader" : !s.active ? "joining" : s.voter ? "follower" : "learner";
+  out.durability = g.entry->how.durability == durability::journaled ? "journaled" : "volatile";
+  if (s.in_force) {
+    out.view = s.in_force->number;
+    for (auto& e : s.in_force->roster)
+      out.members.push_back({name_of(e.id.member),
+                             to_index(e.id.member) < config_.members.size() ? config_.members[to_index(e.id.member)].address : "",
+                             e.inc, e.voter, e.active});
+  }
+  out.term = s.term;
+  out.incarnation = s.inc;
+  out.primary = s.primary;
+  out.founded = s.founded;
+  out.active = s.active;
+  out.transferring = s.transferring;
+  out.last = s.last;
+  out.commit = s.commit;
+  out.applied = s.applied;
+  out.durable = s.durable;
+  out.checkpoint = s.checkpoint;
+  out.delivered = s.delivered;
+  out.backlog_bytes = g.credit->backlog();
+  out.memory_bytes = s.payload_bytes;
+  out.time = s.time;
+  out.journal_bytes = j.file_bytes;
+  out.journal_commits = j.commits;
+  out.journal_p50_us = std::chrono::duration<double, std::micro>(j.commit_p50).count();
+  out.journal_p99_us = std::chrono::duration<double, std::micro>(j.commit_p99).count();
+  out.trouble = j.trouble.empty() ? g.trouble : j.trouble;
+  return out;
+}
+
+// ---- the end --------------------------------------------------------------------------------------------------------
+
+void runtime::drain() {
+  auto done = std::make_shared<std::promise<void>>();
+  auto future = done->get_future();
+  auto bound = 0ms;
+  for (auto& g : groups_) bound = std::max(bound, g.entry->how.outcome_bound);
+  loop_->post([this, done] {
+    for (auto& g : groups_) g.driver->stop_accepting(outcome::stopped);
+    drained_ = done;
+  });
+  if (future.wait_for(bound + 100ms) == std::future_status::timeout)
+    log_.write(log_level::warn, "stopping: some submissions are not resolved and end as unknown");
+}
+
+runtime::~runtime() { end(); }
+
+/// Order matters: nobody may call what is gone. Ports first, then the loop with its actors, then the processes (whose
+/// answers still reach the ports), then bulk work, then the journal.
+void runtime::end() {
+  if (std::exchange(ended_, true)) return;
+  for (auto& g : groups_)
+    if (g.link) {
+      g.entry->run_by(nullptr);
+      g.link->end();
+    }
+  if (protocol_thread_.joinable()) {
+    loop_->post([this] {
+      drained_.reset();
+      endpoint_->stop();
+      loop_->stop();
+    });
+    protocol_thread_.join();
+  }
+  for (auto& g : groups_) {
+    if (g.ordering) cc::hand_over(g.ordering, actor_stop{});
+    if (g.membership) cc::hand_over(g.membership, actor_stop{});
+  }
+  if (unit_) unit_->finish();
+  deadline_.reset();
+  endpoint_.reset();
+  for (auto& g : groups_)
+    for (auto& port : g.entry->open_ports()) port->refuse_inbox(outcome::stopped);
+  end_processes();
+  checkpoints_.reset();
+  chunk_loads_.reset();
+  journal_.reset();
+}
+
+void runtime::end_processes() {
+  for (auto& g : groups_)
+    if (g.process) cc::hand_over(g.process, process_stop{});
+  auto deadline = std::chrono::steady_clock::now() + process_patience;
+  for (auto& g : groups_) {
+    if (!g.process || g.process_ended.wait_until(deadline) == std::future_status::ready) continue;
+    log_.write(log_level::error, "group=" + g.entry->name +
+                                   " the state machine does not come back from a call for 10 s; the process ends without it");
+    std::quick_exit(1);
+  }
+}
+
+}  // namespace cohort::detail

@@ -1,0 +1,115 @@
+#pragma once
+
+// Inside actors/ only: includes CAF.
+#include "actors/bulk.hpp"
+#include "actors/log.hpp"
+#include "actors/membership.hpp"
+#include "actors/node_config.hpp"
+#include "actors/ordering.hpp"
+#include "actors/process.hpp"
+
+#include "transport/endpoint.hpp"
+
+#include <future>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace cohort::detail {
+
+/// What a runtime tells the node. Any thread.
+struct runtime_calls {
+  /// Something that a restart may cure: a replica threw, the journal stopped.
+  std::function<void(const std::string& why)> failed;
+};
+
+/// One life of a node between start and stop (or failure): journal, loop, links, cores, pinned actors, processes. A
+/// node whose replica failed ends its runtime and begins another: in journaled groups it redoes from its journal, in
+/// volatile ones it comes back with a new boot id and a checkpoint from the others. To the group both look like the
+/// restart of a process, so no rule of their own is needed.
+class runtime final : public driver_host, public transport::endpoint_handler {
+public:
+  /// Opens the journal, recovers, binds the port, starts the threads. Throws `node_error`.
+  runtime(const node_config& config, std::vector<std::shared_ptr<group_entry>> groups, caf::actor_system& system,
+          logger& log, runtime_calls calls);
+  /// Ends without drain, unless `drain` was called before.
+  ~runtime() override;
+
+  /// Takes no more submissions and waits until those under way are resolved, but not longer than their bound.
+  void drain();
+
+  caf::actor membership(std::uint32_t group) const { return groups_[group].membership; }
+  /// For tests: the protocol thread.
+  std::thread::id protocol_thread() const { return protocol_thread_.get_id(); }
+
+private:
+  class link_to_group;
+  struct group {
+    std::shared_ptr<group_entry> entry;
+    std::shared_ptr<driver_credit> credit;
+    std::shared_ptr<group_driver> driver;
+    std::shared_ptr<link_to_group> link;
+    caf::actor ordering, membership, process;
+    std::future<void> process_ended;
+    std::uint64_t voter = 0;  ///< voter_id::identity
+    bool blank = true;        ///< the directory never saw the group
+    std::string trouble;      ///< protocol thread
+    std::map<std::uint64_t, std::pair<protocol::instant, std::uint64_t>> quieted;  ///< events that repeat
+  };
+
+  void open_journal();
+  void start_group(group& g);
+  void open_endpoint();
+  void run_loop();
+  void end();
+  void end_processes();
+  replica_services services_for(const group& g);
+  void store_checkpoint(const group& g, const protocol::mark& at, const std::function<void(sink&)>& write);
+  void pass();
+  group_status status_of(const group& g) const;
+  void journal_trouble(const persistence::trouble& t);
+  bool quiet(group& g, const protocol::event& e, std::uint64_t& suppressed);
+  std::string where(const group& g) const;
+  const std::string& name_of(member_id id) const;
+  std::uint64_t contract_hash(const group& g) const;
+
+  // driver_host, on the protocol thread
+  void send(std::uint32_t group, std::span<const member_id> targets, const protocol::message& what) override;
+  bool append(std::uint32_t group, std::span<protocol::persist_op> ops) override;
+  void deliver(std::uint32_t group, work_ptr w) override;
+  void happened(std::uint32_t group, const protocol::event& e) override;
+  void view_installed(std::uint32_t group, const protocol::deliver_view& v) override;
+  void again() override { again_ = true; }
+
+  // endpoint_handler, on the protocol thread
+  void on_message(std::uint32_t group, protocol::voter_id from, protocol::message&& what) override;
+  void on_link_up(std::uint32_t group, protocol::voter_id peer, bool blank) override;
+  void on_link_down(member_id peer, bool reset) override;
+  void on_event(const transport::link_event& what) override;
+
+  const node_config config_;
+  caf::actor_system& system_;
+  logger& log_;
+  runtime_calls calls_;
+  std::vector<std::string> names_;
+  member_id self_ = no_member;
+  std::uint64_t boot_id_ = 0;
+  std::vector<group> groups_;
+
+  // In the order of their construction; destroyed the other way round.
+  std::unique_ptr<transport::loop> loop_;
+  std::unique_ptr<persistence::journal> journal_;
+  std::unique_ptr<bulk_worker> chunk_loads_;
+  std::unique_ptr<bulk_worker> checkpoints_;
+  std::shared_ptr<pinned_unit> unit_;
+  std::unique_ptr<transport::endpoint> endpoint_;
+  std::unique_ptr<transport::timer> deadline_;
+  std::thread protocol_thread_;
+  bool again_ = false;
+  bool ended_ = false;
+  std::shared_ptr<std::promise<void>> drained_;  ///< set while draining
+};
+
+}  // namespace cohort::detail
