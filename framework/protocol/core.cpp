@@ -22,6 +22,7 @@ core::impl::impl(const core_options& o, const core_start& s) : options(o), start
   }
   for (const auto& l : lanes.all()) {
     const auto stored = r.batches.find({l->owner.member, l->inc});
+    if (mutated(mutation::pa8_logged_lanes_dropped) && slot_of(*promises.base.in_force, l->owner, l->inc) == no_slot) continue;
     if (stored == r.batches.end()) continue;
     for (const auto& [seq, b] : stored->second)
       if (seq > l->trimmed()) l->store(b.what, b.position);
@@ -152,7 +153,11 @@ void core::impl::begin(instant mono, wall_time time) {
   ticked = true;
   booted = now;
   joining_since = now;
-  if (!has_state) return;
+  if (!has_state) {
+    // D2: a former life may have sealed under its incarnation before the state it joined with reached the disk.
+    if (promises.inc != 0) take_incarnation(0);
+    return;
+  }
   // A restart takes a new incarnation: lane numbers of the old life are never used again (D2, L2).
   if (mutated(mutation::incarnation_reused))
     place_self();
@@ -210,21 +215,21 @@ void core::impl::compute_deadline() {
   instant d = never;
   const auto at = [&](instant t) { d = std::min(d, t); };
   const bool idle_alone = has_state && roster_members().empty();
-  if (!has_state || my_slot == no_slot) at(join_sent + options.heartbeat);
-  if (incoming.running) at(incoming.progress + options.pull_wait);
+  if (!has_state || my_slot == no_slot) at(std::max(join_sent, now - options.heartbeat / 2) + options.heartbeat);
+  if (incoming.running) at(std::max(incoming.progress, incoming.asked_again) + options.pull_wait);
   if (has_state && role != core_role::leader && election_at != never) at(election_at);
   if (has_state && role != core_role::leader && primary) at(leader_contact + options.election_max);
   if (role == core_role::leader && !idle_alone) {
     for (const auto& r : governed_roster()) {
       if (r.id == start.self) continue;
-      if (const auto* p = known_peer(r.id)) at(p->append_sent + options.heartbeat);
+      if (const auto* p = known_peer(r.id); p && !superseded(*p)) at(p->append_sent + options.heartbeat);
     }
     if (change.running) at(change.wedge_sent + options.heartbeat);
     for (const auto& p : peers)
-      if (p.reset_at != never) at(p.reset_at + options.election_min);
+      if (p.reset_at != never && p.reset_at + options.election_min >= now) at(p.reset_at + options.election_min + duration(1));
   }
-  if (!offered.empty()) at(std::max(offered_since + 2 * options.heartbeat, offered_pull + 2 * options.heartbeat));
-  if (!follower_reads.empty()) at(follower_reads.front().sent + options.heartbeat);
+  if (!offered.empty() && leader != no_member && !(options.durable && journal_full())) at(std::max(offered_since + 2 * options.heartbeat, offered_pull + 2 * options.heartbeat));
+  if (!follower_reads.empty()) at(std::max(follower_reads.front().sent, now) + options.heartbeat);
   if (!open.empty() && may_seal() && options.batch_delay.count() > 0) at(open.front()->oldest + options.batch_delay);
   if (has_state && my_slot != no_slot && own_in_flight() > 0 && !idle_alone) at(now + 4 * options.heartbeat);
   deadline = std::max(d, now + std::chrono::milliseconds(1));

@@ -135,6 +135,7 @@ public:
   void check_invariants() const;
 
 private:
+  friend struct inspector;  // inspect.hpp: how simulations look at the inside
   struct impl;
   std::unique_ptr<impl> impl_;
 };

@@ -26,6 +26,8 @@ bool core::impl::is_quorum(const std::vector<voter_id>& who) const {
   if (mutated(mutation::quorum_of_committed_view_only)) views.resize(1);
   return std::ranges::all_of(views, [&](const view_ptr& v) {
     const auto votes_there = std::ranges::count_if(v->roster, [&](const roster_entry& r) {
+      if (mutated(mutation::pa1_voter_by_name))
+        return r.voter && std::ranges::any_of(who, [&](voter_id id) { return id.member == r.id.member; });
       return r.voter && std::ranges::find(who, r.id) != who.end();
     });
     return static_cast<std::size_t>(votes_there) >= quorum_size(*v);
@@ -52,7 +54,7 @@ void core::impl::adopt_term(term_number t) {
   COHORT_INVARIANT(t > promises.term, t, promises.term);
   promises.term = t;
   promises.vote = {};
-  echo_time = instant{};  // PA12: echoes belong to one term
+  if (!mutated(mutation::pa12_echo_of_any_term)) echo_time = instant{};  // PA12: echoes belong to one term
   save_state();
   if (role == core_role::leader) step_down();
   role = core_role::follower;
@@ -107,7 +109,10 @@ void core::impl::election_timers() {
     count_votes();
     if (role == core_role::leader) return;
   }
-  if (!may_stand()) return;
+  if (!may_stand()) {
+    if (now >= election_at) draw_election();
+    return;
+  }
   // Alone: nobody could tell us of another leader.
   if (election_at == never) draw_election();
   if (roster_members().empty() && role == core_role::follower) election_at = now;
@@ -181,6 +186,11 @@ void core::impl::receive_vote(voter_id from, const vote& v) {
                           std::pair(v.last_term, v.last_index) >= std::pair(log.last_term(), log.last());
   if (v.phase == vote_phase::pre) {
     reply.granted = v.term > promises.term && up_to_date && !sticky();  // E3, PA12
+    // Two that saw the leader's link break in the same instant would split the vote: the larger number yields.
+    if (reply.granted && role == core_role::pre_candidate && from.member < self()) {
+      role = core_role::follower;
+      draw_election();
+    }
     reply.term = promises.term;
     send(from.member, reply, on_disk(state_position) ? 0 : state_position);
     return;
@@ -248,7 +258,7 @@ void core::impl::link_down(member_id member, bool reset) {
     if (reset) p.reset_at = now;
   }
   if (!reset || member != leader || role == core_role::leader || options.reads == read_mode::lease) return;
-  leader_contact = instant::min();
+  leader_contact = std::min(leader_contact, now - options.election_min);  // sticky no more; primary ends if none leads
   // A short draw keeps the followers, who see the reset in the same instant, from splitting the vote.
   election_at = now + random.between(duration(0), options.heartbeat / 2);
 }

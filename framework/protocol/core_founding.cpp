@@ -21,7 +21,7 @@ bool names_all(const view& v, const std::vector<member_id>& founders) {
 /// The founder with the smallest number proposes once it is linked to all others and every directory is blank. Nobody
 /// acts before *all* have accepted in this boot: a founder that was missed could otherwise hold an older promise.
 void core::impl::drive_founding() {
-  if (has_state || !start.blank || start.ever_founded || start.founders.empty() || start.founders.front() != self()) return;
+  if (has_state || !start.blank || (start.ever_founded && !mutated(mutation::pa2_founded_again)) || start.founders.empty() || start.founders.front() != self()) return;
   std::vector<voter_id> founders{start.self};
   for (const auto& p : peers)
     if (p.linked && p.blank) founders.push_back(p.id);
@@ -57,7 +57,7 @@ void core::impl::receive_form(voter_id from, const form& f) {
   if (!self_entry) return;  // names an earlier life of this member
   switch (f.phase) {
     case form_phase::propose:
-      if (start.ever_founded || from.member != start.founders.front()) return;
+      if ((start.ever_founded && !mutated(mutation::pa2_founded_again)) || from.member != start.founders.front()) return;
       forming.proposed = f.founders;  // a later proposal renounces the earlier
       forming.attempt = f.attempt;
       send(from.member, form{form_phase::accept, f.attempt, f.founders});

@@ -82,6 +82,7 @@ struct view_change {
   instant wedge_sent{};
   instant pull_started = never;
   instant pull_sent{};
+  frontier pull_held;              ///< what was held when the pull last made progress
   std::map<voter_id, report> reports;
   std::vector<voter_id> dead_sources;  ///< held payload nobody else has, and stopped answering (V7)
 };
@@ -95,7 +96,8 @@ struct transfer {
   std::uint32_t received = 0;
   std::uint32_t asked = 0;         ///< highest chunk asked for
   std::vector<bool> have;
-  instant progress{};
+  instant progress{};              ///< a chunk came
+  instant asked_again{};
 };
 
 struct core::impl {

@@ -30,7 +30,7 @@ void core::impl::receive_append(voter_id from, append&& a) {
   // A leader whose clock runs ahead of ours would drag agreed time along: not appended (decided: agreed time).
   const wall_time before = has_state ? (offered.empty() ? log.last_time() : offered.back().time) : wall_time::max();
   for (const auto& e : a.entries)
-    if (e.index > log.last() + offered.size() && e.time > before && e.time > wall + options.max_ahead) {
+    if (e.index > log.last() + offered.size() && e.time > before && e.time > wall + options.max_ahead && !mutated(mutation::clock_ahead_accepted)) {
       if (!clock_refused) notify(event_kind::clock_ahead, from.member);
       clock_refused = true;
       return;

@@ -145,10 +145,10 @@ void core::impl::drive_transfer() {
     finish_transfer();
     return;
   }
-  if (now - incoming.progress >= options.pull_wait) {
+  if (now - std::max(incoming.progress, incoming.asked_again) >= options.pull_wait) {
     // Chunks or their requests were lost, or the donor died: the leader offers again, and any donor of the same
     // checkpoint goes on where this one stopped.
-    incoming.progress = now;
+    incoming.asked_again = now;
     if (leader != no_member) incoming.donor = leader;
     incoming.asked = 0;
   }
@@ -183,8 +183,8 @@ void core::impl::finish_transfer() {
     offered.clear();
     offered_term = 0;
     // PA5: a checkpoint verifies nothing against the leader's log.
-    match = 0;
-    match_term = 0;
+    match = mutated(mutation::pa5_checkpoint_sets_match) ? at.index : 0;
+    match_term = mutated(mutation::pa5_checkpoint_sets_match) ? promises.term : 0;
     promises.base = at;
     checkpoints.clear();
   }

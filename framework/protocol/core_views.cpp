@@ -125,7 +125,7 @@ void core::impl::receive_join(voter_id from, const join& j) {
 bool core::impl::silent(const roster_entry& r) {
   if (r.id == start.self) return r.inc != promises.inc;
   auto& p = peer_of(r.id);
-  if (p.inc > r.inc || superseded(p)) return true;
+  if ((p.inc > r.inc || superseded(p)) && !mutated(mutation::pa11_old_life_not_silent)) return true;
   if (now - p.echo > options.fail_after) return true;
   return p.reset_at != never && now - std::max(p.echo, p.reset_at) > options.election_min;
 }
@@ -252,15 +252,24 @@ void core::impl::drive_change() {
   raise(want, my_slot == no_slot ? frontier{} : wedged.front);
   const auto held = lanes.held(in_force->number);
   if (!covers(held, want)) {
-    if (change.pull_started == never) change.pull_started = now;
+    const bool moved = held != change.pull_held;
+    if (change.pull_started == never || moved) change.pull_started = now;
+    change.pull_held = held;
     if (now - change.pull_started > options.pull_wait) {
-      // The only holders stopped answering: a new attempt does without them (V7).
+      // The only holders stopped answering: a new attempt does without them (V7), unless that leaves no quorum.
       for (const auto& [id, r] : change.reports)
         if (id != start.self && !covers(held, r.front)) change.dead_sources.push_back(id);
+      std::size_t left = 0;
+      for (const auto& r : in_force->roster)
+        if (r.voter && change.reports.contains(r.id) &&
+            std::ranges::find(change.dead_sources, r.id) == change.dead_sources.end())
+          ++left;
+      if (left < quorum_size(*in_force)) change.dead_sources.clear();
       start_change();
       return;
     }
-    if (now - change.pull_sent < options.heartbeat) return;
+    // Asked again at once when an answer came (it is bounded), else after two heartbeats.
+    if (!moved && now - change.pull_sent < 2 * options.heartbeat) return;
     change.pull_sent = now;
     for (slot s = 0; s < want.size(); ++s) {
       if (at(held, s) >= want[s]) continue;

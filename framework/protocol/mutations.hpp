@@ -46,7 +46,16 @@ namespace cohort::protocol {
   X(sealed_lane_not_capped, "F46", "L8")                           \
   X(pa3_wedge_term_not_raised, "PA3", "V4 V5")                     \
   X(pa4_view_knowledge_volatile, "PA4", "E2 C4")                   \
-  X(pa6_joins_not_held, "PA6", "V1")
+  X(pa1_voter_by_name, "PA1 M5 F16", "D3")                         \
+  X(pa2_founded_again, "PA2", "V19")                               \
+  X(pa5_checkpoint_sets_match, "PA5", "C3")                        \
+  X(pa6_joins_not_held, "PA6", "V1")                               \
+  X(pa7_windows_by_acks_alone, "PA7", "FC1")                       \
+  X(pa8_logged_lanes_dropped, "PA8", "L6")                         \
+  X(pa11_old_life_not_silent, "PA11", "V6")                        \
+  X(pa12_echo_of_any_term, "PA12", "R1 E6")                        \
+  X(pa21_stamps_unbounded, "PA21", "L4")                           \
+  X(clock_ahead_accepted, "agreed time", "CK8")
 
 enum class mutation : unsigned char {
   none,
