@@ -1,0 +1,103 @@
+// D9: what a message testifies is on its sender's disk when it leaves.
+#include "framework/simulation/check/properties.hpp"
+#include "framework/protocol/frontier.hpp"
+#include "framework/protocol/recovered_state.hpp"
+
+#include <map>
+
+namespace cohort::sim {
+
+using namespace protocol;
+
+namespace {
+
+class persist_before_send final : public checker {
+public:
+  const char* property() const override { return "D9 persist before send"; }
+
+  void started(const life& l, const disk::found& found) override {
+    auto& m = members_[l.number];
+    m.written = l.storage->testifies();
+    if (!found.state) return;
+    if (found.state->founded) learn(m, found.state->promises.base);
+    if (found.checkpoint) learn(m, *found.checkpoint);
+  }
+  void stopped(const life& l) override { members_.erase(l.number); }
+  void persisted(const life& l, const persist_op& op) override { members_[l.number].written.take(op); }
+  void restored(const life& l, const mark& at) override { learn(members_[l.number], at); }
+  void installed(const life& l, const deliver_view& v) override {
+    auto& m = members_[l.number];
+    m.views[v.what->number] = v.what;
+    m.entered[v.what->number] = v.index;
+  }
+  void sent(const life& l, const message& what) override {
+    if (!l.durable) return;
+    const auto& m = members_[l.number];
+    const auto& disk = l.storage->testifies();
+    const auto who = "member " + std::to_string(to_index(l.member()));
+    if (const auto* a = std::get_if<ack>(&what)) {
+      if (a->term > disk.promises.term) fail(who + " acknowledges in a term that is not on its disk");
+      const auto safe = std::max(disk.promises.base.index, disk.checkpoint);
+      if (a->match > safe && (a->match > disk.last() || term_at(disk, a->match) != term_at(m.written, a->match)))
+        fail(who + " acknowledges entry " + std::to_string(a->match) + ", which is not on its disk");
+      frontier_on_disk(m, disk, a->view, a->have, who + " acknowledges");
+      const auto entered = m.entered.find(a->view);
+      if (entered != m.entered.end() && entered->second > std::max(disk.promises.view_commit, safe))
+        fail(who + " tells of view " + std::to_string(a->view) + ", of which its disk does not know (PA4)");
+    } else if (const auto* v = std::get_if<vote>(&what)) {
+      if (v->phase != vote_phase::real) return;
+      if (v->request && disk.promises.term < v->term) fail(who + " stands in a term that is not on its disk");
+      if (!v->request && v->granted &&
+          (disk.promises.term < v->for_term || (disk.promises.term == v->for_term && disk.promises.vote.member == no_member)))
+        fail(who + " votes without its vote on disk");
+    } else if (const auto* j = std::get_if<join>(&what)) {
+      if (j->burnt == 0 && j->inc > disk.promises.inc) fail(who + " uses an incarnation that is not on its disk");
+    } else if (const auto* r = std::get_if<report>(&what)) {
+      frontier_on_disk(m, disk, r->view, r->front, who + " reports");
+    }
+  }
+
+private:
+  struct member {
+    disk::image written;
+    std::map<view_number, view_ptr> views;
+    std::map<view_number, log_index> entered;
+    std::map<std::pair<member_id, incarnation>, sequence> floor;  ///< covered by a checkpoint
+  };
+
+  static term_number term_at(const disk::image& i, log_index at) {
+    return at >= i.first && at <= i.last() ? i.terms[at - i.first] : 0;
+  }
+  static void learn(member& m, const mark& at) {
+    m.views[at.in_force->number] = at.in_force;
+    std::size_t s = 0;
+    for (const auto& r : at.in_force->roster) {
+      if (!r.active) continue;
+      auto& f = m.floor[{r.id.member, r.inc}];
+      f = std::max(f, protocol::at(at.cut, s++));
+    }
+  }
+  void frontier_on_disk(const member& m, const disk::image& disk, view_number number, const frontier& f, const std::string& who) {
+    const auto v = m.views.find(number);
+    if (v == m.views.end()) return;
+    std::size_t s = 0;
+    for (const auto& r : v->second->roster) {
+      if (!r.active) continue;
+      const auto claimed = protocol::at(f, s++);
+      const auto lane = disk.lanes.find({r.id.member, r.inc});
+      const auto floor = m.floor.find({r.id.member, r.inc});
+      const auto has = std::max(lane == disk.lanes.end() ? 0 : lane->second, floor == m.floor.end() ? 0 : floor->second);
+      if (claimed > has)
+        fail(who + " batch " + std::to_string(claimed) + " of member " + std::to_string(to_index(r.id.member)) +
+             ", on its disk are " + std::to_string(has));
+    }
+  }
+
+  std::map<std::uint64_t, member> members_;
+};
+
+}  // namespace
+
+std::unique_ptr<checker> check_persist_before_send() { return std::make_unique<persist_before_send>(); }
+
+}  // namespace cohort::sim

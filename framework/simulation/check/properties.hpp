@@ -1,0 +1,28 @@
+#pragma once
+
+#include "framework/simulation/checker.hpp"
+
+namespace cohort::sim {
+
+// One property each; the numbers are those of docs/protocol.md.
+std::unique_ptr<checker> check_election_safety();       // I1
+std::unique_ptr<checker> check_log_matching();          // I3
+std::unique_ptr<checker> check_leader_completeness();   // I4
+std::unique_ptr<checker> check_agreement();             // I5
+std::unique_ptr<checker> check_cuts();                  // I6
+std::unique_ptr<checker> check_payload_held();          // I7
+std::unique_ptr<checker> check_lane_uniqueness();       // I8
+std::unique_ptr<checker> check_incarnations();          // I9
+std::unique_ptr<checker> check_total_order();           // I10, I16
+std::unique_ptr<checker> check_sending_view();          // I12
+std::unique_ptr<checker> check_view_synchrony();        // I13
+std::unique_ptr<checker> check_view_agreement();        // I14
+std::unique_ptr<checker> check_reads();                 // I17
+std::unique_ptr<checker> check_trim();                  // I18
+std::unique_ptr<checker> check_wedge();                 // I19
+std::unique_ptr<checker> check_outcomes();              // O10 and durability
+std::unique_ptr<checker> check_agreed_time();
+std::unique_ptr<checker> check_state_digests();
+std::unique_ptr<checker> check_persist_before_send();   // D9
+
+}  // namespace cohort::sim

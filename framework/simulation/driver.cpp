@@ -1,0 +1,170 @@
+#include "framework/simulation/driver.hpp"
+
+#include "framework/simulation/streams.hpp"
+
+namespace cohort::sim {
+
+using namespace protocol;
+
+driver::driver(surroundings& world, const workload& app, const life& who, disk& storage, const core_options& options,
+               core_start start, const disk::found& found, std::size_t chunk_bytes)
+    : world_(world), app_(app), who_(who), disk_(storage), chunk_bytes_(chunk_bytes), core_(options, start),
+      machine_(app.make()) {
+  if (found.checkpoint) {
+    restore(storage.newest_checkpoint()->chunks);
+    position_ = found.checkpoint->delivered;
+  }
+  if (found.state) persisted_ = found.state->last_position;
+}
+
+void driver::restore(const std::vector<payload>& chunks) {
+  chunk_source in(chunks);
+  machine_->restore(in);
+}
+
+void driver::pass(instant mono, wall_time wall) {
+  ++passes_;
+  core_.tick(mono, wall);
+  while (!inputs_.empty()) {
+    auto what = std::move(inputs_.front());
+    inputs_.pop_front();
+    feed(what);
+  }
+  core_.drain();
+  auto& out = core_.out();
+  for (auto& op : out.persists) {
+    for (auto& c : world_.watchers()) c->persisted(who_, op);
+    disk_.append(op);
+  }
+  if (!out.persists.empty()) world_.disk_has_work(who_);
+  release_sends();
+  for (auto& s : out.sends) {
+    std::vector<member_id> to(out.targets.begin() + s.first_target, out.targets.begin() + s.first_target + s.target_count);
+    if (s.needs > persisted_)
+      held_.push_back({s.needs, std::move(to), std::move(s.what)});
+    else
+      send(to, s.what);
+  }
+  for (auto& d : out.deliveries) deliver(d);
+  for (const auto& e : out.events) {
+    if (e.kind == event_kind::chunk_wanted) world_.chunk_wanted(who_, e.member, e.index, static_cast<std::uint32_t>(e.number));
+    for (auto& c : world_.watchers()) c->happened(who_, e);
+    world_.happened(who_, e);
+  }
+  core_.drained();
+  core_.check_invariants();
+  for (auto& c : world_.watchers()) c->passed(who_, inspector::of(core_));
+}
+
+void driver::feed(input& what) {
+  if (auto* m = std::get_if<in_message>(&what)) {
+    core_.receive(m->from, std::move(m->what));
+  } else if (auto* p = std::get_if<in_persisted>(&what)) {
+    persisted_ = std::max(persisted_, p->up_to);
+    core_.persisted(p->up_to);
+  } else if (auto* up = std::get_if<in_link_up>(&what)) {
+    core_.link_up(up->peer, up->blank);
+  } else if (auto* down = std::get_if<in_link_down>(&what)) {
+    core_.link_down(down->peer, down->reset);
+  } else if (auto* stored = std::get_if<in_checkpoint_stored>(&what)) {
+    core_.checkpoint_stored(stored->index, stored->chunks);
+  } else if (auto* chunk = std::get_if<in_chunk>(&what)) {
+    core_.chunk_loaded(chunk->to, chunk->index, chunk->number, disk_.load(chunk->index, chunk->number));
+  } else if (auto* o = std::get_if<in_operation>(&what)) {
+    if (o->read) {
+      core_.read(o->number);
+      return;
+    }
+    const std::span<const std::byte> message = o->bytes;
+    if (core_.submit({&message, 1}) == submit_status::taken)
+      submitted_.push_back(o->number);
+    else
+      world_.returned(world_.op(o->number), operation::outcome::refused);
+  }
+}
+
+void driver::release_sends() {
+  // Links keep the order in which messages were handed over; what waits does not hold back what needs less.
+  for (auto h = held_.begin(); h != held_.end();) {
+    if (h->needs > persisted_) {
+      ++h;
+      continue;
+    }
+    send(h->to, h->what);
+    h = held_.erase(h);
+  }
+}
+
+void driver::send(const std::vector<member_id>& to, const message& what) {
+  for (auto& c : world_.watchers()) c->sent(who_, what);
+  for (const auto m : to) world_.transmit(who_, m, what);
+}
+
+void driver::lose(std::uint64_t messages) {
+  for (; messages > 0 && !submitted_.empty(); --messages) {
+    world_.returned(world_.op(submitted_.front()), operation::outcome::lost);
+    submitted_.pop_front();
+  }
+}
+
+void driver::deliver(delivery_op& what) {
+  if (auto* b = std::get_if<deliver_batch>(&what)) {
+    for (auto& c : world_.watchers()) c->delivered(who_, *b);
+    std::size_t begin = 0;
+    for (std::size_t i = 0; i < b->what.sizes.size(); ++i) {
+      delivery d;
+      d.payload = b->what.blob.subspan(begin, b->what.sizes[i]);
+      d.position = b->position + i;
+      d.index = b->index;
+      d.view = b->view;
+      d.sender = b->sender;
+      d.sender_incarnation = b->inc;
+      d.time = b->time;
+      d.own = b->own;
+      begin += b->what.sizes[i];
+      reply_.clear();
+      machine_->apply(d, reply_);
+      position_ = d.position;
+      if (!b->own || submitted_.empty()) continue;
+      auto& o = world_.op(submitted_.front());
+      submitted_.pop_front();
+      o.position = d.position;
+      for (auto& c : world_.watchers()) c->ordered(o, d.position);
+      if (o.what == operation::kind::swap) {
+        const auto old = app_.swapped(reply_.bytes());
+        o.read = old ? *old : ~std::uint64_t(0);
+      }
+      world_.returned(o, operation::outcome::done);
+    }
+    for (auto& c : world_.watchers()) c->state_reached(who_, position_, app_.digest(*machine_));
+  } else if (auto* v = std::get_if<deliver_view>(&what)) {
+    lose(v->lost_messages);
+    for (auto& c : world_.watchers()) c->installed(who_, *v);
+  } else if (auto* r = std::get_if<deliver_read>(&what)) {
+    auto& o = world_.op(r->tag);
+    if (r->refused) {
+      world_.returned(o, operation::outcome::refused);
+      return;
+    }
+    reply_.clear();
+    machine_->query(app_.question(o.key), reply_);
+    const auto value = app_.answered(reply_.bytes());
+    o.read = value ? *value : ~std::uint64_t(0);
+    o.position = position_;
+    world_.returned(o, operation::outcome::done);
+  } else if (auto* k = std::get_if<deliver_checkpoint>(&what)) {
+    chunk_sink out(chunk_bytes_);
+    machine_->checkpoint(out);
+    disk_.store_checkpoint(k->at, out.take());
+    world_.disk_has_work(who_);
+  } else if (auto* restored = std::get_if<deliver_restore>(&what)) {
+    std::vector<payload> chunks;
+    for (std::uint32_t n = 1; n <= restored->chunks; ++n) chunks.push_back(disk_.load(restored->at.index, n));
+    for (auto& c : world_.watchers()) c->restored(who_, restored->at);
+    restore(chunks);
+    position_ = restored->at.delivered;
+    for (auto& c : world_.watchers()) c->state_reached(who_, position_, app_.digest(*machine_));
+  }
+}
+
+}  // namespace cohort::sim

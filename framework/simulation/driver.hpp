@@ -1,0 +1,106 @@
+#pragma once
+
+#include "framework/simulation/checker.hpp"
+#include "framework/simulation/workload.hpp"
+
+#include <deque>
+#include <functional>
+#include <variant>
+
+namespace cohort::sim {
+
+// What reaches a process between two passes of its driver.
+struct in_message {
+  protocol::voter_id from;
+  protocol::message what;
+};
+struct in_persisted {
+  protocol::journal_position up_to = 0;
+};
+struct in_link_up {
+  protocol::voter_id peer;
+  bool blank = false;
+};
+struct in_link_down {
+  member_id peer = no_member;
+  bool reset = false;
+};
+struct in_checkpoint_stored {
+  log_index index = 0;
+  std::uint32_t chunks = 0;
+};
+struct in_chunk {
+  member_id to = no_member;
+  log_index index = 0;
+  std::uint32_t number = 0;
+};
+struct in_operation {
+  std::uint64_t number = 0;
+  bool read = false;
+  std::vector<std::byte> bytes;
+};
+using input = std::variant<in_message, in_persisted, in_link_up, in_link_down, in_checkpoint_stored, in_chunk, in_operation>;
+
+/// What a driver needs of the world around it.
+class surroundings {
+public:
+  virtual ~surroundings() = default;
+  virtual void transmit(const life& from, member_id to, const protocol::message& what) = 0;
+  /// Something was given to the disk.
+  virtual void disk_has_work(const life& l) = 0;
+  /// The group asked for a chunk; `in_chunk` follows after the time that reading takes.
+  virtual void chunk_wanted(const life& l, member_id to, log_index index, std::uint32_t number) = 0;
+  virtual void happened(const life& l, const protocol::event& e) = 0;
+  virtual operation& op(std::uint64_t number) = 0;
+  virtual void returned(operation& o, operation::outcome result) = 0;
+  virtual const checkers& watchers() = 0;
+};
+
+/// Drives a production core as production does: time, inputs, one drain; then persists, sends (held back until the
+/// journal has what they testify), deliveries to the replica, and events.
+class driver {
+public:
+  driver(surroundings& world, const workload& app, const life& who, disk& storage, const protocol::core_options& options,
+         protocol::core_start start, const disk::found& found, std::size_t chunk_bytes);
+
+  void take(input what) { inputs_.push_back(std::move(what)); }
+  bool has_inputs() const { return !inputs_.empty(); }
+  void pass(protocol::instant mono, wall_time wall);
+
+  const life& who() const { return who_; }
+  const protocol::core& inside() const { return core_; }
+  protocol::instant next_deadline() const { return core_.next_deadline(); }
+  std::uint64_t passes() const { return passes_; }
+  std::uint64_t replica_digest() const { return app_.digest(*machine_); }
+  std::uint64_t replica_position() const { return position_; }
+
+private:
+  struct held_send {
+    protocol::journal_position needs = 0;
+    std::vector<member_id> to;
+    protocol::message what;
+  };
+  void feed(input& what);
+  void release_sends();
+  void deliver(protocol::delivery_op& what);
+  void send(const std::vector<member_id>& to, const protocol::message& what);
+  void lose(std::uint64_t messages);
+  void restore(const std::vector<protocol::payload>& chunks);
+
+  surroundings& world_;
+  const workload& app_;
+  life who_;
+  disk& disk_;
+  std::size_t chunk_bytes_;
+  protocol::core core_;
+  std::unique_ptr<state_machine> machine_;
+  std::uint64_t position_ = 0;         ///< of the last message that the machine applied
+  std::deque<input> inputs_;
+  std::deque<held_send> held_;
+  protocol::journal_position persisted_ = 0;
+  std::deque<std::uint64_t> submitted_;  ///< operations not answered yet, in the order of submission
+  reply reply_;
+  std::uint64_t passes_ = 0;
+};
+
+}  // namespace cohort::sim

@@ -1,0 +1,335 @@
+#include "framework/simulation/script.hpp"
+
+#include "framework/simulation/check/linearizable.hpp"
+
+#include <algorithm>
+
+namespace cohort::sim {
+
+using namespace protocol;
+using namespace std::chrono_literals;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+script::script(world& w, std::uint64_t seed)
+    : world_(w), plan_(w.plan()), chance_(seed ^ 0x5ca1ab1e0ddba11ull), waiting_for_(plan_.clients, 0),
+      cuts_(plan_.members, std::vector<unsigned>(plan_.members, 0)) {}
+
+duration script::span() { return microseconds(chance_.between(50'000, plan_.down_most)); }
+unsigned script::any() { return static_cast<unsigned>(chance_.below(world_.members())); }
+unsigned script::leader_or_any() {
+  const int l = world_.leader();
+  const bool aim = chance_.chance(650);
+  const auto other = any();
+  return l >= 0 && aim ? static_cast<unsigned>(l) : other;
+}
+
+void script::run() {
+  for (unsigned i = 0; i < world_.members(); ++i) {
+    const auto when = milliseconds(chance_.between(0, 200));
+    world_.at(when, [this, i] { world_.start(i); });
+  }
+  world_.on_returned = [this](const operation& o) {
+    if (waiting_for_[o.client] != o.number) return;
+    waiting_for_[o.client] = 0;
+    const auto think = microseconds(o.result == operation::outcome::done ? chance_.between(100, plan_.think_most)
+                                                                         : chance_.between(20'000, 150'000));
+    world_.at(world_.now() + think, [this, c = o.client] { next_operation(c); });
+  };
+  world_.on_elected = [this](unsigned node) {
+    if (!faults_on_ || world_.now() > hunt_until_) return;
+    const auto after = microseconds(chance_.between(0, 60'000));
+    world_.at(world_.now() + after, [this, node] {
+      if (!faults_on_ || !world_.up(node)) return;
+      switch (chance_.below(3)) {
+        case 0: kill(node, plan_.quick_crash_evidence, span()); break;
+        case 1: world_.pause(node, span()); break;
+        default:
+          for (unsigned other = 0; other < world_.members(); ++other)
+            if (other != node) {
+              const auto how_long = span();
+              cut(node, other, how_long);
+              cut(other, node, how_long);
+            }
+      }
+    });
+  };
+  world_.on_vote = [this](unsigned node, const message& what) {
+    const auto& v = std::get<vote>(what);
+    if (voter_kills_ == 0 || v.phase != vote_phase::real || v.request || !v.granted) return;
+    --voter_kills_;
+    const auto after = microseconds(chance_.between(0, 300));
+    const auto away = milliseconds(chance_.between(1, 40));
+    world_.at(world_.now() + after, [this, node, away] { kill(node, true, away); });
+  };
+  for (unsigned c = 0; c < plan_.clients; ++c) {
+    const auto begin = milliseconds(chance_.between(300, 900));
+    world_.at(begin, [this, c] { next_operation(c); });
+  }
+  const auto first = chance_.chance(120) ? milliseconds(50) : milliseconds(1200);
+  world_.at(first, [this] { strike(); });
+  if (!world_.run_until(first + plan_.faults_last)) return;
+  heal();
+  if (!world_.run_until(world_.now() + 500ms)) return;
+  clients_work_ = false;
+  if (!settle(40s)) return;
+  if (!plan_.restart_all_at_end) return;
+  for (unsigned i = 0; i < world_.members(); ++i) world_.crash(i, true);
+  for (unsigned i = 0; i < world_.members(); ++i) {
+    const auto when = milliseconds(chance_.between(1, 300));
+    world_.at(world_.now() + when, [this, i] { world_.start(i); });
+  }
+  if (!world_.run_until(world_.now() + 400ms)) return;
+  settle(40s);
+}
+
+// ---- clients --------------------------------------------------------------------------------------------------------
+
+void script::next_operation(unsigned client) {
+  if (!clients_work_ || waiting_for_[client] != 0) return;
+  const bool stray = chance_.chance(200);
+  const auto stray_node = any();
+  const unsigned node = stray ? stray_node : client % world_.members();
+  const auto draw = chance_.below(1000);
+  auto what = operation::kind::write;
+  if (draw < plan_.read_share)
+    what = operation::kind::read;
+  else if (draw < plan_.read_share + plan_.swap_share)
+    what = operation::kind::swap;
+  else if (draw < plan_.read_share + plan_.swap_share + plan_.other_share)
+    what = operation::kind::other;
+  const auto key = static_cast<unsigned>(chance_.below(plan_.keys));
+  waiting_for_[client] = world_.operations().size() + 1;  // `call` may answer at once
+  const auto number = world_.call(client, node, what, key);
+  world_.at(world_.now() + 2s, [this, client, number] {
+    if (waiting_for_[client] != number) return;
+    waiting_for_[client] = 0;  // its outcome is unknown for ever
+    next_operation(client);
+  });
+}
+
+// ---- faults ---------------------------------------------------------------------------------------------------------
+
+void script::strike() {
+  if (!faults_on_) return;
+  unsigned total = 0;
+  for (const auto& [f, weight] : plan_.weights) total += weight;
+  auto draw = chance_.below(total);
+  for (const auto& [f, weight] : plan_.weights) {
+    if (draw < weight) {
+      apply(f);
+      break;
+    }
+    draw -= weight;
+  }
+  const auto gap = microseconds(chance_.between(20'000, plan_.fault_gap_most));
+  world_.at(world_.now() + gap, [this] { strike(); });
+}
+
+void script::kill(unsigned node, bool evidence, duration away) {
+  if (!faults_on_ || !world_.up(node)) return;
+  if (!plan_.core.durable && !world_.expendable(node)) return;
+  world_.crash(node, evidence);
+  world_.at(world_.now() + away, [this, node] { world_.start(node); });
+}
+
+void script::cut(unsigned from, unsigned to, duration how_long) {
+  ++cuts_[from][to];
+  world_.network().cut[from][to] = true;
+  const auto era = heals_;
+  world_.at(world_.now() + how_long, [this, from, to, era] {
+    if (era != heals_) return;
+    if (--cuts_[from][to] == 0) world_.network().cut[from][to] = false;
+  });
+  // A connection that hears nothing is given up sooner or later.
+  if (chance_.chance(300)) {
+    const auto patience = milliseconds(chance_.between(300, 3000));
+    world_.at(world_.now() + patience, [this, from, to, era] {
+      if (era == heals_ && cuts_[from][to] > 0) world_.reset_link(from, to);
+    });
+  }
+}
+
+void script::apply(fault f) {
+  const auto n = world_.members();
+  const auto node = leader_or_any();
+  const auto other = any();
+  const auto how_long = span();
+  ++counts_[static_cast<std::size_t>(f)];
+  switch (f) {
+    case fault::crash: kill(node, plan_.quick_crash_evidence, how_long); break;
+    case fault::power_off: kill(node, false, how_long); break;
+    case fault::restart_all:
+      for (unsigned i = 0; i < n; ++i) {
+        const auto away = milliseconds(chance_.between(1, 800));
+        kill(i, true, away);
+      }
+      break;
+    case fault::wipe:
+      if (!world_.up(node) || !world_.expendable(node)) break;
+      world_.wipe(node);
+      world_.at(world_.now() + how_long, [this, node] { world_.start(node); });
+      break;
+    case fault::pause: world_.pause(node, how_long); break;
+    case fault::split: {
+      const auto side = chance_.next();
+      for (unsigned a = 0; a < n; ++a)
+        for (unsigned b = 0; b < n; ++b)
+          if (a != b && ((side >> a ^ side >> b) & 1)) cut(a, b, how_long);
+      break;
+    }
+    case fault::isolate:
+      for (unsigned i = 0; i < n; ++i)
+        if (i != node) {
+          cut(node, i, how_long);
+          cut(i, node, how_long);
+        }
+      break;
+    case fault::one_way:
+      if (other != node) cut(node, other, how_long);
+      if (chance_.chance(300))
+        for (unsigned i = 0; i < n; ++i)
+          if (i != node) cut(node, i, how_long);
+      break;
+    case fault::bridge:
+      for (unsigned a = 0; a < n; ++a)
+        for (unsigned b = 0; b < n; ++b)
+          if (a != b && a != node && b != node) cut(a, b, how_long);
+      break;
+    case fault::reset_link:
+      if (other != node) world_.reset_link(node, other);
+      break;
+    case fault::slow_link: {
+      if (other == node) break;
+      const auto extra = chance_.between(5'000, 400'000);
+      world_.network().slow[node][other] = extra;
+      world_.at(world_.now() + how_long, [this, node, other] { world_.network().slow[node][other] = 0; });
+      break;
+    }
+    case fault::slow_disk: {
+      const auto factor = chance_.between(5, 60);
+      world_.slow_disk(node, factor);
+      world_.at(world_.now() + how_long, [this, node] { world_.slow_disk(node, 1); });
+      break;
+    }
+    case fault::loss_burst: {
+      world_.network().extra_loss = static_cast<unsigned>(chance_.between(100, 600));
+      world_.at(world_.now() + how_long, [this] { world_.network().extra_loss = 0; });
+      break;
+    }
+    case fault::clock_step: {
+      const auto by = microseconds(chance_.between(-4'000'000, 400'000));
+      world_.step_clock(node, by);
+      if (chance_.chance(500)) kill(node, plan_.quick_crash_evidence, how_long);
+      break;
+    }
+    case fault::hunt: hunt_until_ = world_.now() + 2 * how_long; break;
+    case fault::kill_voter: voter_kills_ = 1 + static_cast<unsigned>(chance_.below(3)); break;
+  }
+}
+
+// ---- the end --------------------------------------------------------------------------------------------------------
+
+void script::heal() {
+  faults_on_ = false;
+  ++heals_;
+  for (auto& row : cuts_) std::ranges::fill(row, 0u);
+  for (auto& row : world_.network().cut) row.assign(row.size(), false);
+  for (auto& row : world_.network().slow) row.assign(row.size(), 0);
+  world_.network().extra_loss = 0;
+  for (unsigned i = 0; i < world_.members(); ++i) {
+    world_.slow_disk(i, 1);
+    // Somebody sets the clocks right.
+    world_.step_clock(i, -world_.clock_offset(i));
+    world_.start(i);
+  }
+}
+
+/// Empty if nothing is left to be done anywhere; else what is.
+std::string script::unrest() const {
+  int leader = world_.leader();
+  if (leader < 0) return "there is no leader";
+  const auto& first = inspector::of(*world_.core_of(0));
+  for (unsigned i = 0; i < world_.members(); ++i) {
+    const auto name = "member " + std::to_string(i);
+    const auto* c = world_.core_of(i);
+    if (!c) return name + " is down";
+    const auto& in = inspector::of(*c);
+    if (!in.has_state) return name + " has no state";
+    if (in.my_slot == no_slot) return name + " is not active";
+    if (in.in_force->number != first.in_force->number) return name + " is in another view";
+    if (in.wedged.on) return name + " is wedged";
+    const auto* entry = find(*in.in_force, in.start.self);
+    if (!entry || !entry->voter) return name + " is no voter";
+    if (!in.primary) return name + " has no leader";
+    if (in.applied != in.commit || in.commit != in.log.last()) return name + " has entries that are not applied";
+    if (in.applied != first.applied || in.delivered != first.delivered) return name + " lags behind";
+    if (!in.open.empty() || !in.own_unapplied.empty()) return name + " has submissions under way";
+    if (!in.leader_reads.empty() || !in.follower_reads.empty() || !in.ready_reads.empty() || !in.new_reads.empty())
+      return name + " has reads under way";
+  }
+  return {};
+}
+
+bool script::settle(duration patience) {
+  const auto end = world_.now() + patience;
+  std::string why = "not looked at";
+  while (world_.now() < end && !(why = unrest()).empty())
+    if (!world_.run_until(world_.now() + 100ms)) return false;
+  if (!why.empty()) {
+    world_.fail("I20 liveness: " + std::to_string(patience / 1s) + " s after the last fault " + why);
+    return false;
+  }
+  // Everybody is served, and reads what was written last.
+  std::vector<std::uint64_t> probes;
+  for (unsigned i = 0; i < world_.members(); ++i) probes.push_back(world_.call(plan_.clients - 1, i, operation::kind::write, 0));
+  if (!world_.run_until(world_.now() + 3s)) return false;
+  for (unsigned i = 0; i < world_.members(); ++i) probes.push_back(world_.call(plan_.clients - 1, i, operation::kind::read, 0));
+  if (!world_.run_until(world_.now() + 3s)) return false;
+  for (const auto p : probes)
+    if (world_.op(p).result != operation::outcome::done) {
+      world_.fail("I20 liveness: a healed group does not serve member " + std::to_string(world_.op(p).node));
+      return false;
+    }
+  why = unrest();
+  if (!why.empty()) world_.fail("I20 liveness: a quiet group gets restless, " + why);
+  return world_.broken().empty();
+}
+
+outcome run_seed(std::uint64_t seed, std::string_view profile, const applications& apps, checksum_fn sum,
+                 bool tracing) {
+  const auto plan = draw_scenario(seed, profile);
+  auto watchers = make_checkers();
+  world w(plan, plan.rich_application ? *apps.rich : *apps.small, watchers, sum);
+  w.tracing = tracing;
+  script s(w, seed);
+  s.run();
+  outcome o;
+  if (w.broken().empty()) {
+    const std::vector<operation> history(w.operations().begin(), w.operations().end());
+    for (const auto& c : watchers) {
+      c->finished(history);
+      if (!c->broken().empty()) w.fail(std::string(c->property()) + ": " + c->broken());
+    }
+    const auto verdict = check_linearizable(history, 200'000);
+    if (verdict.result == linearizability::violated) w.fail("linearizability: " + verdict.why);
+    o.unknown_histories = verdict.result == linearizability::unknown ? 1 : 0;
+  }
+  o.seed = seed;
+  o.profile = plan.profile;
+  o.broken = w.broken();
+  o.trace_hash = w.trace_hash();
+  o.events = w.events();
+  o.hours = static_cast<double>(w.now().count()) / 3.6e12;
+  o.faults = s.faults();
+  o.operations = w.operations().size();
+  for (const auto& op : w.operations()) o.done += op.result == operation::outcome::done ? 1 : 0;
+  for (unsigned i = 0; i < w.members(); ++i)
+    if (const auto* c = w.core_of(i)) {
+      const auto& in = inspector::of(*c);
+      if (in.in_force) o.views = std::max<std::uint64_t>(o.views, in.in_force->number);
+    }
+  return o;
+}
+
+}  // namespace cohort::sim
