@@ -17,7 +17,7 @@ void core::impl::maybe_checkpoint() {
   });
   const bool due = bytes_since_checkpoint >= std::max(options.checkpoint_bytes, last_checkpoint_bytes) ||
                    entries_since_checkpoint >= options.checkpoint_entries;
-  if (!(due && !serving) && !(checkpoint_wanted && checkpoints.empty())) return;
+  if (!(due && !serving) && !checkpoint_wanted) return;
   checkpoint_wanted = false;
   checkpoint_pending = true;
   bytes_since_checkpoint = 0;
@@ -57,6 +57,11 @@ void core::impl::trim() {
 
 void core::impl::offer_checkpoint(peer& p) {
   if (checkpoints.empty()) {
+    checkpoint_wanted = true;
+    return;
+  }
+  // S6: a member that was excluded while it was alive takes no checkpoint of a view in which it was still active.
+  if (!p.no_state && slot_of(*checkpoints.back().at.in_force, p.id, p.inc) != no_slot) {
     checkpoint_wanted = true;
     return;
   }
