@@ -121,8 +121,7 @@ void gateway::complete_ordered(item& what, cohort::outcome outcome, std::string_
       return finish(what, what.write ? unknown : no_quorum_read);
     case cohort::outcome::too_large:
       return finish(what, too_large);
-    case cohort::outcome::stopped:
-      return finish(what, no_quorum);
+    case cohort::outcome::stopped:  // the replica may be about to start again
     case cohort::outcome::no_quorum:
     case cohort::outcome::busy:
     case cohort::outcome::not_member:
@@ -152,7 +151,7 @@ void gateway::complete_query(query_item& what, cohort::outcome outcome, std::spa
     if (what.how != cohort::reads::local) refused_since_ = never;
     if (!decode_answers(reply, answers_) || answers_.replies.empty()) fail_questions(what, broken_answer);
     else answer_questions(what);
-  } else if (outcome == cohort::outcome::stopped || outcome == cohort::outcome::unknown) {
+  } else if (outcome == cohort::outcome::unknown) {
     fail_questions(what, no_quorum_read);
   } else if (outcome == cohort::outcome::too_large) {
     fail_questions(what, too_large);

@@ -1,0 +1,41 @@
+#pragma once
+
+#include "samples/kv/server_options.hpp"
+
+#include <cohort/node.hpp>
+
+#include <filesystem>
+#include <stdexcept>
+
+namespace kv {
+
+/// A configuration file cannot be used; `what()` says where (file:line), what is wrong and what would be right.
+struct settings_error : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// What a node of `cohort-kv` runs with.
+struct settings {
+  cohort::node_config node;
+  cohort::contract contract;
+  server_options server;
+};
+
+/// Reads a configuration file:
+///
+///   [node]
+///   name = "n1"                   # one of the members
+///   data = "n1"                   # directory, relative to this file
+///   listen = "127.0.0.1:7101"     # may be left out: the own entry below; another one must be 0.0.0.0 or ::
+///   [members]                     # all founders, the same at every node
+///   n1 = "127.0.0.1:7101"
+///   [kv]
+///   redis = "127.0.0.1:6379"      # where Redis clients connect
+///   durability = "journaled"      # or "volatile"
+///   reads = "linearizable"        # or "lease", or "local"
+///
+/// Nothing else is accepted. All that can be checked without running is; throws `settings_error`.
+settings read_settings(const std::filesystem::path& file);
+settings parse_settings(std::string_view text, const std::filesystem::path& file);
+
+}  // namespace kv
