@@ -158,6 +158,7 @@ struct core::impl {
   std::deque<std::shared_ptr<open_batch>> open;
   std::size_t open_bytes = 0;
   std::deque<std::pair<sequence, std::uint64_t>> own_unapplied;  ///< own batches not delivered yet: seq, messages
+  incarnation own_inc = 0;         ///< under which they were sealed; a newer one may be taken before their lane's end is seen
   std::uint64_t largest_stamp = 0;
   bool told_busy = false;
 

@@ -95,6 +95,7 @@ void core::impl::seal_one(std::shared_ptr<open_batch> b) {
   largest_stamp = std::max(static_cast<std::uint64_t>(wall.count()) << stamp_shift, largest_stamp + 1);  // L4
   sealed.stamp = largest_stamp;
   open_bytes -= b->blob.size() + b->sizes.size() * sizeof(std::uint32_t);
+  own_inc = promises.inc;
   own_unapplied.emplace_back(sealed.seq, b->sizes.size());
   sealed.what.sizes = b->sizes;
   sealed.what.blob = b->blob;

@@ -232,7 +232,7 @@ void core::impl::deliver_cut(const entry& e) {
     d.inc = l.inc;
     d.seq = next[best];
     d.position = delivered + 1;
-    d.own = best == my_slot;
+    d.own = l.owner == start.self && l.inc == own_inc;
     d.what = b->what;
     delivered += b->what.sizes.size();
     bytes_since_checkpoint += b->what.bytes();

@@ -395,7 +395,7 @@ void core::impl::install(view_ptr next, log_index index, const frontier& final_c
     if (slot_of(*next, l.owner, l.inc) != no_slot) continue;
     // V13, L8: batches above F of a lane that ends were delivered by nobody who stays; they are void.
     if (!mutated(mutation::sealed_lane_not_capped)) l.seal(at(final_cut, s));
-    if (s == my_slot) {
+    if (l.owner == start.self && l.inc == own_inc) {
       for (const auto& [seq, messages] : own_unapplied) d.lost_messages += messages;
       own_unapplied.clear();
     }

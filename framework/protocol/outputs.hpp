@@ -90,7 +90,9 @@ struct deliver_view {
   wall_time time{};
   view_ptr what;
   bool member = false;              ///< this process is active in it
-  std::uint64_t lost_messages = 0;  ///< own submissions, sealed but not covered: delivered nowhere (rule O10)
+  /// Own submissions, the oldest unanswered ones: sealed but not covered, delivered nowhere (rule O10). Right behind a
+  /// `deliver_restore` their outcome is unknown instead: the checkpoint may contain them.
+  std::uint64_t lost_messages = 0;
 };
 
 /// A read asked for with `read` may be answered from the state reached here (rules R1, R2).

@@ -99,6 +99,7 @@ private:
   std::deque<held_send> held_;
   protocol::journal_position persisted_ = 0;
   std::deque<std::uint64_t> submitted_;  ///< operations not answered yet, in the order of submission
+  bool restored_ = false;              ///< the next view comes with a checkpoint
   reply reply_;
   std::uint64_t passes_ = 0;
 };
