@@ -170,8 +170,8 @@ std::string read_tenants(store& from, const std::filesystem::path& file, tenants
   if (broken.empty()) {
     const auto commit = r.commit();
     for (std::uint32_t g = 0; g < layout::groups_max; ++g) {
-      const bool journaled = out.groups.contains(g) && !out.groups[g].group.is_volatile;
-      if (journaled != commit.extents[g].has_value())
+      const auto& e = commit.extents[g];
+      if (out.groups.contains(g) != e.has_value() || (e && e->journaled == out.groups[g].group.is_volatile))
         broken = "group " + std::to_string(g) + " is not what its journal says";
     }
   }
@@ -241,6 +241,16 @@ std::vector<stored_checkpoint> list_checkpoints(store& from) {
   return found;
 }
 
+std::string check_newest(const std::vector<stored_checkpoint>& found, std::uint32_t group, const layout::extent& e) {
+  if (!e.has_checkpoint) return {};
+  const stored_checkpoint* newest = nullptr;
+  for (const auto& c : found)
+    if (c.group == group && c.complete) newest = &c;
+  if (newest && newest->index == e.checkpoint) return newest->damage;
+  return "the checkpoint at log index " + std::to_string(e.checkpoint) + " of group " + std::to_string(group) +
+         " is missing";
+}
+
 std::vector<std::byte> read_chunk(store& from, const layout::chunk_key& key, std::string& damage) {
   store::reader r(from);
   auto bytes = r.chunk(key);
@@ -253,6 +263,8 @@ std::vector<std::byte> read_chunk(store& from, const layout::chunk_key& key, std
 std::string scan_state(store& from, std::uint32_t group, std::optional<protocol::hard_state>& out) {
   store::reader r(from);
   const auto bytes = r.state(group);
+  const auto extent = r.commit().extents[group];
+  if (bytes.empty() && extent && extent->has_state) return "the state of group " + std::to_string(group) + " is missing";
   if (bytes.empty()) return {};
   protocol::decoded_record record;
   protocol::journal_position position = 0;
@@ -290,7 +302,7 @@ std::string scan_records(store& from, std::uint32_t group, scan_counts& seen,
     more = false;
     store::reader r(from);
     const auto commit = r.commit();
-    if (!commit.extents[group]) return {};
+    if (!commit.extents[group] || !commit.extents[group]->journaled) return {};
     extent = *commit.extents[group];
     const auto stop_at = seen.records + slice;
     r.rows(group, next, [&](std::uint64_t key, std::span<const std::byte> value) {

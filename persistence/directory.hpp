@@ -47,6 +47,8 @@ struct stored_checkpoint {
   std::string damage;  ///< of the head, or chunks missing
 };
 std::vector<stored_checkpoint> list_checkpoints(store& from);
+/// Empty if the group's newest checkpoint, which `e` knows of, is whole; or the damage. Older ones are only spares.
+std::string check_newest(const std::vector<stored_checkpoint>& found, std::uint32_t group, const layout::extent& e);
 
 /// Reads one verified chunk with its header; empty and `damage` set (if the chunk should be there) otherwise.
 std::vector<std::byte> read_chunk(store& from, const layout::chunk_key& key, std::string& damage);

@@ -113,7 +113,8 @@ private:
     result.page_bytes = page_bytes_;
     result.transaction = newest.transaction;
     result.last_page = last_page_ = newest.last_page;
-    used_.assign(last_page_ + 1, false);
+    file_pages_ = file_bytes_ / page_bytes_;
+    used_.assign(file_pages_, false);
     used_[0] = used_[1] = true;
     const auto facts = commit_of(newest);
     if (!facts.sound || facts.transaction != newest.transaction)
@@ -144,13 +145,12 @@ private:
     m.transaction = load<std::uint64_t>(body, 32 + 2 * tree_bytes);
     if (m.free.pad != page_bytes_) fail(number, "the meta pages disagree about the page size");
     if (m.free.flags != (tree_integer_key | env_no_subdir) || m.main.flags != 0) fail(number, "impossible flags");
-    if (m.last_page < 1 || m.last_page >= file_bytes_ / page_bytes_)
-      fail(number, "the file is shorter than its last page, number " + std::to_string(m.last_page) + ", demands");
+    if (m.last_page < 1) fail(number, "impossible number of pages");
     return m;
   }
 
   std::vector<std::byte> load_page(std::uint64_t number, std::uint64_t last) {
-    if (number < 2 || number > last) fail(number, "lies outside of the file");
+    if (number < 2 || number > last || number >= file_pages_) fail(number, "lies outside of the file");
     std::vector<std::byte> page(page_bytes_);
     read(number * page_bytes_, page);
     if (load<std::uint64_t>(page, 0) != number) fail(number, "holds the number of another page");
@@ -196,7 +196,8 @@ private:
   std::uint64_t check_overflow(const node& n, std::uint64_t last) {
     const auto number = load<std::uint64_t>(n.value, 0);
     const auto pages = overflow_pages(n.value_bytes);
-    if (number < 2 || number > last || pages > last - number + 1) fail(number, "lies outside of the file");
+    if (number < 2 || number > last || pages > last - number + 1 || number >= file_pages_ || pages > file_pages_ - number)
+      fail(number, "lies outside of the file");
     std::byte header[page_header_bytes];
     read(number * page_bytes_, header);
     if (load<std::uint64_t>(header, 0) != number || load<std::uint16_t>(header, 10) != page_overflow ||
@@ -244,6 +245,7 @@ private:
   }
 
   void use(std::uint64_t page) {
+    if (page >= file_pages_) fail(page, "lies behind the end of the file");
     if (used_[page]) fail(page, "is used twice");
     used_[page] = true;
   }
@@ -340,16 +342,23 @@ private:
 
   void check_free(std::uint64_t transaction) {
     if (newest_free_ > transaction) fail(0, "free list of a transaction that never was");
-    for (const auto page : free_) {
-      if (used_[page]) fail(page, "is both used and free");
-      used_[page] = true;
+    // The file may end before its last page, but only by pages that a transaction took and gave back unwritten.
+    std::ranges::sort(free_);
+    std::uint64_t beyond = 0;
+    for (std::size_t i = 0; i < free_.size(); ++i) {
+      const auto page = free_[i];
+      if (i > 0 && free_[i - 1] == page) fail(page, "is free twice");
+      if (page < file_pages_ && used_[page]) fail(page, "is both used and free");
+      beyond += page >= file_pages_;
     }
+    if (last_page_ >= file_pages_ && last_page_ + 1 - file_pages_ != beyond)
+      fail(last_page_, "is the last one, but the file is shorter");
   }
 
   int fd_;
   std::string_view commit_key_;
   const commit_parser& parse_;
-  std::uint64_t file_bytes_ = 0, last_page_ = 0, newest_free_ = 0;
+  std::uint64_t file_bytes_ = 0, file_pages_ = 0, last_page_ = 0, newest_free_ = 0;
   std::size_t page_bytes_ = 0;
   std::vector<bool> used_;
   std::vector<std::uint64_t> free_;

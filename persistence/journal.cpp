@@ -71,7 +71,8 @@ verify_result verify(const std::filesystem::path& directory) {
     tenants who;
     if (result.damage = read_tenants(*disk, file, who); !result.damage.empty()) return result;
     std::string damage;
-    for (const auto& c : list_checkpoints(*disk)) {
+    const auto listed = list_checkpoints(*disk);
+    for (const auto& c : listed) {
       if (!c.complete) continue;
       ++result.checkpoints;
       damage = c.damage;
@@ -79,6 +80,7 @@ verify_result verify(const std::filesystem::path& directory) {
       if (!damage.empty()) break;
     }
     for (const auto& [group, record] : who.groups) {
+      if (damage.empty()) damage = check_newest(listed, group, *disk->extent(group));
       std::optional<protocol::hard_state> state;
       scan_counts seen;
       if (damage.empty()) damage = scan_state(*disk, group, state);
@@ -115,17 +117,16 @@ std::string journal_writer::start() {
     store_->abort();
   for (std::uint32_t g = 0; g < layout::groups_max; ++g)
     if (const auto& e = store_->extent(g)) appended_[g] = e->last;
-  // In ascending order of index: what is broken matters only in a group's newest one, older ones are spares.
-  for (auto& c : list_checkpoints(*store_)) {
-    if (!c.complete) {
+  const auto listed = list_checkpoints(*store_);
+  for (const auto& c : listed) {
+    if (!c.complete || !c.damage.empty())
       doomed_.push_back({c.group, c.index});
-    } else if (!c.damage.empty()) {
-      damage_[c.group] = c.damage;
-    } else {
-      damage_.erase(c.group);
+    else
       for (const auto gone : catalogue_.add(c.group, {c.info, {}})) doomed_.push_back({c.group, gone});
-    }
   }
+  for (const auto& [group, record] : tenants_.groups)
+    if (auto damage = check_newest(listed, group, *store_->extent(group)); !damage.empty()) damage_[group] = damage;
+  if (!damage_.empty()) doomed_.clear();  // nothing is thrown away where something is missing
   counted_.file_bytes = store_->file_pages() * store_->page_bytes();
   counted_.map_bytes = store_->map_bytes();
   fresh_.fill(true);

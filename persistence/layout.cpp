@@ -36,7 +36,7 @@ std::string get_text(byte_reader& r) {
   return text;
 }
 
-constexpr std::size_t extent_bytes = 4 + 3 * 8;
+constexpr std::size_t extent_bytes = 2 * 4 + 4 * 8;
 
 template <class T>
 void put_big_endian(std::span<std::byte> out, T value) {
@@ -66,9 +66,12 @@ void encode(const commit_record& r, std::vector<std::byte>& out) {
   for (std::uint32_t g = 0; g < groups_max; ++g) {
     if (!r.extents[g]) continue;
     w.put(g);
-    w.put(r.extents[g]->first);
-    w.put(r.extents[g]->last);
-    w.put(r.extents[g]->rows);
+    const auto& e = *r.extents[g];
+    w.put((e.journaled ? 1u : 0u) | (e.has_state ? 2u : 0u) | (e.has_checkpoint ? 4u : 0u));
+    w.put(e.first);
+    w.put(e.last);
+    w.put(e.rows);
+    w.put(e.checkpoint);
   }
   sign(out, seed::commit);
 }
@@ -83,9 +86,14 @@ bool decode(std::span<const std::byte> bytes, commit_record& out) {
     const auto group = r.get<std::uint32_t>();
     if (group >= groups_max) return false;
     auto& e = out.extents[group].emplace();
+    const auto flags = r.get<std::uint32_t>();
+    e.journaled = flags & 1;
+    e.has_state = flags & 2;
+    e.has_checkpoint = flags & 4;
     e.first = r.get<std::uint64_t>();
     e.last = r.get<std::uint64_t>();
     e.rows = r.get<std::uint64_t>();
+    e.checkpoint = r.get<std::uint64_t>();
   }
   return !r.failed() && r.rest().empty();
 }

@@ -35,11 +35,13 @@ constexpr protocol::journal_position position_of(std::uint64_t row) { return row
 constexpr std::uint64_t piece_of(std::uint64_t row) { return row & ((std::uint64_t{1} << piece_bits) - 1); }
 inline constexpr protocol::journal_position position_max = (std::uint64_t{1} << (64 - piece_bits)) - 1;
 
-/// Which records a group has: positions `first` to `last` in `rows` rows; all 0 when there are none.
+/// What a group must have, so that what is missing is missed: a rotten key would otherwise look like nothing at all.
+/// Records at positions `first` to `last` in `rows` rows, all 0 when there are none.
 struct extent {
   protocol::journal_position first = 0, last = 0;
   std::uint64_t rows = 0;
-  bool operator==(const extent&) const = default;
+  log_index checkpoint = 0;  ///< the newest complete one's
+  bool journaled = false, has_state = false, has_checkpoint = false;
 };
 
 /// Written by every commit: ties the meta page to its transaction, and the journals to their extents.

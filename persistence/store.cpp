@@ -112,7 +112,8 @@ store::store(const std::filesystem::path& file, durability mode, std::size_t map
     need(mdb_get(txn_, main_, &k, &v), "read the commit record");
     if (!layout::decode(bytes_of(v), committed_)) throw store_failure{MDB_CORRUPTED, "read the commit record"};
     for (std::uint32_t g = 0; g < layout::groups_max; ++g)
-      if (committed_.extents[g]) journals_[g] = database(layout::journal_database(g).c_str(), MDB_INTEGERKEY, false);
+      if (committed_.extents[g] && committed_.extents[g]->journaled)
+        journals_[g] = database(layout::journal_database(g).c_str(), MDB_INTEGERKEY, false);
     committed_.judge_older = mode == durability::sync;
     pending_ = committed_;
     if (create) {
@@ -181,13 +182,14 @@ void store::put(unsigned dbi, std::string_view key, std::span<const std::byte> v
 
 void store::open_journal(std::uint32_t group) {
   journals_[group] = database(layout::journal_database(group).c_str(), MDB_INTEGERKEY, true);
-  if (!pending_.extents[group]) pending_.extents[group].emplace();
+  pending_.extents[group]->journaled = true;
 }
 
 void store::put_owner(const layout::owner_record& r) { put(node_, layout::owner_key, layout::encode(r)); }
 
 void store::put_group(const layout::group_record& r) {
   put(node_, layout::group_key(r.group.index), layout::encode(r));
+  if (!pending_.extents[r.group.index]) pending_.extents[r.group.index].emplace();
 }
 
 void store::put_record(std::uint32_t group, const protocol::persist_op& op) {
@@ -221,9 +223,14 @@ void store::put_state(std::uint32_t group, const protocol::persist_op& op) {
   scratch_.resize(protocol::record_bytes(op));
   protocol::encode_record(group, op, checksum, scratch_);
   put(state_, layout::group_key(group), scratch_);
+  pending_.extents[group]->has_state = true;
 }
 
 void store::put_chunk(const layout::chunk_key& key, std::span<const std::byte> data) {
+  if (auto& e = *pending_.extents[key.group]; key.number == 0 && (!e.has_checkpoint || key.index > e.checkpoint)) {
+    e.has_checkpoint = true;
+    e.checkpoint = key.index;
+  }
   const auto header = layout::chunk_header(key, data);
   layout::chunk_key k = key;
   k.piece = 0;
@@ -262,7 +269,7 @@ std::size_t store::trim(std::uint32_t group, protocol::journal_position below, s
     c.erase();
   }
   e.rows -= gone;
-  if (e.rows == 0) e = {};
+  if (e.rows == 0) e.first = e.last = 0;
   return gone;
 }
 

@@ -62,6 +62,10 @@ void journal_writer::collect() {
       batch_.clear();
       next_ = 0;
       batch_.swap(waiting_);
+    } else if (condition_ == condition::full) {
+      // Held operations may wait for a trim that was appended behind them.
+      std::ranges::move(waiting_, std::back_inserter(batch_));
+      waiting_.clear();
     }
     std::ranges::move(waiting_foundings_, std::back_inserter(foundings_));
     waiting_foundings_.clear();

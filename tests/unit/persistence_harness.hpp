@@ -68,6 +68,12 @@ public:
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, 20s, [&] { return !troubles_.empty() && troubles_.back().what == what; });
   }
+  /// True if there was trouble before that position was durable.
+  bool trouble_before(protocol::journal_position up_to) {
+    std::unique_lock lock(mutex_);
+    REQUIRE(changed_.wait_for(lock, 20s, [&] { return durable_[0] >= up_to || !troubles_.empty(); }));
+    return durable_[0] < up_to;
+  }
   protocol::journal_position durable(std::uint32_t group = 0) {
     const std::lock_guard lock(mutex_);
     return durable_[group];
@@ -114,7 +120,8 @@ inline std::vector<std::byte> encoded(const protocol::persist_op& op) {
 /// A batch of one message of `size` bytes that depend on the position.
 inline protocol::persist_op batch_op(protocol::journal_position position, std::size_t size) {
   std::string text(size, '\0');
-  for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>(position * 31 + i * 7);
+  std::uint64_t random = position;
+  for (auto& c : text) c = static_cast<char>((random = random * 6364136223846793005u + 1442695040888963407u) >> 56);
   return {position, protocol::persist_batch{member_id{1}, 5, sample_batch(position, {text})}};
 }
 
