@@ -8,7 +8,9 @@ namespace cohort::protocol {
 
 core::impl::impl(const core_options& o, const core_start& s) : options(o), start(s), random(s.seed) {
   if (!start.state) return;
-  const auto& r = *start.state;
+  restarted = true;
+  const auto held = std::move(start.state);  // what is trimmed later must not stay in memory
+  const auto& r = *held;
   promises = r.promises;
   next_position = r.last_position + 1;
   persisted_to = r.last_position;
@@ -153,6 +155,8 @@ void core::impl::begin(instant mono, wall_time time) {
   ticked = true;
   booted = now;
   joining_since = now;
+  // Numbers of read requests never repeat over restarts: an answer to a former life must not answer this one (M17).
+  read_ids = (static_cast<std::uint64_t>(wall.count()) << 12) ^ (random.next() & 0xfff);
   if (!has_state) {
     // D2: a former life may have sealed under its incarnation before the state it joined with reached the disk.
     if (promises.inc != 0) take_incarnation(0);

@@ -157,6 +157,7 @@ public:
 
 private:
   std::shared_ptr<recovered_state> state_;
+  log_index gap_ = 0;  ///< first entry that did not follow, until a truncation takes it back
   std::string why_;
 };
 

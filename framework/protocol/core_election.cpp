@@ -222,6 +222,7 @@ void core::impl::lead() {
     p.probing = true;
     p.echo = now;  // the grace of E6 and V1 begins now
     p.append_sent = instant{};
+    p.went_back = instant{};
     p.offer_sent = instant{};
     p.unservable_since = never;
     p.refused_our_clock = false;

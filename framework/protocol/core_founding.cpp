@@ -69,6 +69,7 @@ void core::impl::receive_form(voter_id from, const form& f) {
       return;
     case form_phase::commit:
       // Our identity is in it and has never acted, so it can have promised nothing, whoever tells us.
+      if (forming.proposed && *forming.proposed != *f.founders) return;  // renounced by accepting a later one (PA2)
       found(f.founders);
       return;
   }

@@ -52,6 +52,7 @@ struct peer {
   log_index next = 1;              ///< next entry to send
   bool probing = true;             ///< the point of agreement is not known: one APPEND at a time
   instant append_sent{};
+  instant went_back{};             ///< when a rejection last made us send from an earlier entry
   instant offer_sent{};
   instant chunk_asked{};           ///< it pulled a chunk of a checkpoint
   instant unservable_since = never;///< active, but the log begins above what it needs (S3)
@@ -105,7 +106,8 @@ struct core::impl {
 
   // ---- configuration and inputs of the pass
   const core_options options;
-  const core_start start;
+  core_start start;                ///< `state` is let go once it has been taken over
+  bool restarted = false;
   random_source random;
   instant now{};
   wall_time wall{};
@@ -186,6 +188,7 @@ struct core::impl {
     view_number view = 0;
     frontier front;
   } wedged;
+  wedge blank_report;              ///< the last wedge answered without state
   view_change change;
   std::uint64_t attempts = 0;
 
@@ -351,6 +354,8 @@ struct core::impl {
   bool caught_up(const roster_entry& r) const;
   bool admissible(const peer& p) const;
   bool stuck(const peer& p) const;
+  bool unservable(const peer& p) const;
+  void honour_blank_report();
   void install(view_ptr next, log_index index, const frontier& final_cut);
   void place_self();
   void take_incarnation(incarnation above);

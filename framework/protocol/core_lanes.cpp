@@ -146,7 +146,7 @@ void core::impl::receive_pull(voter_id from, const pull& p) {
   const auto* l = lanes.find(p.view, p.slot);
   if (!l) return;
   std::size_t bytes = 0;
-  for (sequence q = p.from; q <= p.to && q >= p.from && bytes < options.pull_bytes_max; ++q) {
+  for (sequence q = std::max(p.from, l->trimmed() + 1); q <= p.to && q >= p.from && bytes < options.pull_bytes_max; ++q) {
     const auto* b = l->find(q);
     if (!b) {
       if (q > l->held()) break;
@@ -178,7 +178,7 @@ void core::impl::resend_lanes() {
     if (wedged.on && has >= at(wedged.front, my_slot)) continue;
     p.lane_progress = now;
     std::size_t bytes = 0;
-    for (sequence q = has + 1; q <= own->held() && bytes < options.pull_bytes_max; ++q) {
+    for (sequence q = std::max(has, own->trimmed()) + 1; q <= own->held() && bytes < options.pull_bytes_max; ++q) {
       const auto* b = own->find(q);
       if (!b) continue;
       bytes += b->what.bytes();

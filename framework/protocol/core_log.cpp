@@ -300,11 +300,8 @@ void core::impl::send_append(peer& p) {
   if (!servable) {
     const auto* r = find(*in_force, p.id);
     const bool may_restore = p.no_state || !r || !r->active || p.inc > r->inc;
-    if (may_restore) {
-      offer_checkpoint(p);
-    } else if (p.unservable_since == never) {
-      p.unservable_since = now;
-    }
+    offer_checkpoint(p);  // the receiver decides: one that is active in the view it has installed refuses (S3)
+    if (!may_restore && p.unservable_since == never) p.unservable_since = now;
   } else {
     p.unservable_since = never;
   }
@@ -316,7 +313,8 @@ void core::impl::send_append(peer& p) {
   a.send_time = stamp;
   a.min_applied = leader_min_applied;
   if (servable) {
-    const log_index upto = std::min(log.last(), a.prev_index + options.append_entries_max);
+    const log_index window = std::max<log_index>(p.match + options.append_window, a.prev_index);
+    const log_index upto = std::min({log.last(), a.prev_index + options.append_entries_max, window});
     for (log_index i = p.next; i <= upto; ++i) a.entries.push_back(log.at(i));
     if (!p.probing) p.next = upto + 1;
   }
@@ -377,7 +375,11 @@ void core::impl::receive_ack(voter_id from, const ack& a) {
     p.next = std::max(p.next, a.match + 1);
     p.probing = false;
   }
-  if (a.reject && !a.no_state && a.refused_prev < p.next) {
+  // Messages that overtook each other are rejected in bursts. Only the answer to the newest probe counts, and no more
+  // than one in a quarter heartbeat; what is lost by that is repeated, for every heartbeat is rejected again.
+  if (a.reject && !a.no_state && a.refused_prev < p.next && (!p.probing || a.refused_prev + 1 == p.next) &&
+      now - p.went_back >= options.heartbeat / 4) {
+    p.went_back = now;
     const log_index back = std::min(a.hint + 1, a.refused_prev);
     if (back < p.next) {
       p.next = std::max<log_index>(back, 1);

@@ -61,7 +61,9 @@ void core::impl::offer_checkpoint(peer& p) {
     return;
   }
   // S6: a member that was excluded while it was alive takes no checkpoint of a view in which it was still active.
-  if (!p.no_state && slot_of(*checkpoints.back().at.in_force, p.id, p.inc) != no_slot) {
+  const auto* r = find(*in_force, p.id);
+  const bool active_now = r && r->active && r->inc == p.inc;
+  if (!p.no_state && !active_now && slot_of(*checkpoints.back().at.in_force, p.id, p.inc) != no_slot) {
     checkpoint_wanted = true;
     return;
   }
@@ -234,6 +236,7 @@ void core::impl::finish_transfer() {
   own_unapplied.clear();
   const bool was_active = my_slot != no_slot;
   place_self();
+  honour_blank_report();
   if (was_active && my_slot == no_slot) {  // S6
     notify(event_kind::excluded, self(), in_force->number);
     for (const auto& b : open) d.lost_messages += b->sizes.size();

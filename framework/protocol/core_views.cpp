@@ -35,6 +35,7 @@ void core::impl::receive_wedge(voter_id from, const wedge& w) {
   if (!has_state) {
     // PA6: an active member that is still being given its state has sealed and delivered nothing; it stays active.
     r.no_state = true;
+    blank_report = {w.term, w.attempt, w.view};
     send(from.member, std::move(r), state_position);
     return;
   }
@@ -45,6 +46,12 @@ void core::impl::receive_wedge(voter_id from, const wedge& w) {
   }
   // D9: the front must be on disk, or a crash could lose what the final cut relies on.
   send(from.member, std::move(r), next_position - 1);
+}
+
+/// PA6, V4: who reported for a view that it held nothing in it must not seal there once it has its state.
+void core::impl::honour_blank_report() {
+  if (my_slot != no_slot && blank_report.term != 0 && blank_report.view == in_force->number)
+    wedge_self(blank_report.term, blank_report.attempt);
 }
 
 void core::impl::send_join() {
@@ -64,7 +71,7 @@ void core::impl::send_join() {
   for (const member_id m : start.founders)
     if (m != self()) to.push_back(m);
   send_to(to, j, state_position);
-  if (start.ever_founded && !has_state && !start.state && !unfounded_told && now - joining_since > std::chrono::seconds(5) &&
+  if (start.ever_founded && !has_state && !restarted && !unfounded_told && now - joining_since > std::chrono::seconds(5) &&
       leader_contact == instant::min()) {
     unfounded_told = true;
     notify(event_kind::unfounded_restart);
@@ -133,13 +140,19 @@ bool core::impl::silent(const roster_entry& r) {
 bool core::impl::caught_up(const roster_entry& r) const {
   const auto* p = known_peer(r.id);
   return p && p->inc == r.inc && !p->no_state && p->view == in_force->number && p->match_term == promises.term &&
-         p->match + options.append_entries_max >= log.last();  // W6
+         p->match + options.append_window >= log.last();  // W6
 }
 
 /// FC4, policy `exclude`: it answers heartbeats but has acknowledged nothing for T_fail although it lags, as with a disk
 /// that is full. Windows must not wait for it for ever.
 bool core::impl::stuck(const peer& p) const {
   return p.match_term == promises.term && p.match < commit && now - std::max(p.match_progress, led_since) > options.fail_after;
+}
+
+/// The log begins above what it needs, and it takes no checkpoint.
+bool core::impl::unservable(const peer& p) const {
+  return p.unservable_since != never && now - p.unservable_since > options.fail_after &&
+         now - p.chunk_asked >= options.join_hold;
 }
 
 bool core::impl::change_wanted() {
@@ -161,7 +174,7 @@ bool core::impl::change_wanted() {
     }
     if (stuck(p)) wanted = true;
     if (p.no_state && now - p.chunk_asked < options.join_hold) transferring = true;
-    if (p.unservable_since != never && now - p.unservable_since > options.fail_after) wanted = true;  // S3
+    if (unservable(p)) wanted = true;  // S3
   }
   if (wanted) return true;
   if (my_slot == no_slot) return true;  // V1: the leader itself is inactive
@@ -176,7 +189,7 @@ bool core::impl::change_wanted() {
 bool core::impl::admissible(const peer& p) const {
   if (p.join_inc == 0 || superseded(p) || now - p.join_heard >= 10 * options.heartbeat) return false;
   if (!p.join_has_state || !find(*in_force, p.id)) return true;
-  return p.match_term == promises.term && p.match + options.append_entries_max >= log.last();
+  return p.match_term == promises.term && p.match + options.append_window >= log.last();
 }
 
 void core::impl::change_views() {
@@ -302,7 +315,7 @@ view_ptr core::impl::next_view(bool with_promotions) const {
       here = (it != change.reports.end() && it->second.inc == r.inc) || mutated(mutation::silent_stays_active);
       const auto* p = known_peer(r.id);
       if (p && p->inc > r.inc) here = false;
-      if (p && (stuck(*p) || (p->unservable_since != never && now - p->unservable_since > options.fail_after))) {
+      if (p && (stuck(*p) || unservable(*p))) {
         here = false;
         excluded = true;
       }
@@ -421,6 +434,7 @@ void core::impl::install(view_ptr next, log_index index, const frontier& final_c
   if (!options.durable) durable_view = next->number;
   change = {};
   place_self();
+  honour_blank_report();
   d.member = my_slot != no_slot;
   if (was_active && my_slot == no_slot) {
     notify(event_kind::excluded, self(), next->number);

@@ -32,13 +32,21 @@ bool recovery::record(const persist_op& op) {
       s.promises.base = s.checkpoint;
       s.entries.clear();
     } else if (e->what.index != last + 1) {
-      why_ = "entry " + std::to_string(e->what.index) + " follows entry " + std::to_string(last) + " at journal position " +
-             std::to_string(op.position);
-      return false;
+      // Trimming may have cut through a branch that was abandoned: its rest leads nowhere, and a truncation follows.
+      if (gap_ == 0) {
+        gap_ = e->what.index;
+        why_ = "entry " + std::to_string(e->what.index) + " follows entry " + std::to_string(last) +
+               " at journal position " + std::to_string(op.position);
+      }
+      return true;
     }
     s.entries.push_back({e->what, op.position});
   } else if (const auto* t = std::get_if<persist_truncate>(&op.what)) {
     while (!s.entries.empty() && s.entries.back().what.index >= t->from) s.entries.pop_back();
+    if (gap_ != 0 && t->from <= gap_) {
+      gap_ = 0;
+      why_.clear();
+    }
   } else if (const auto* h = std::get_if<persist_state>(&op.what)) {
     state(h->what);
   }
