@@ -80,12 +80,14 @@ bool connection::throttled() const {
          slots_.size() >= limits.commands_in_flight_max;
 }
 
-void connection::process() {
-  while (!dead_ && !deaf_ && !throttled()) {
+bool connection::process() {
+  if (!waiting_ && parser_.pending() == 0) return false;
+  while (!dead_ && !deaf_) {
+    if (throttled()) return true;
     if (!waiting_) {
       switch (parser_.next()) {
         case resp_parser::result::need_more:
-          return;
+          return false;
         case resp_parser::result::command:
           who_.last = std::chrono::steady_clock::now();
           owner_.count_command();
@@ -97,21 +99,28 @@ void connection::process() {
         case resp_parser::result::broken:
           reply_error(parser_.error());
           closing_ = deaf_ = true;
-          return;
+          return false;
       }
     }
     waiting_ = !dispatch();
     if (who_.quit) closing_ = deaf_ = true;
-    if (waiting_) return;
+    if (waiting_) return false;
   }
+  return false;
 }
 
 void connection::proceed() {
   if (dead_) return;
-  if (waiting_ || parser_.pending() > 0) process();
+  // Commands that were read already are reported by no descriptor: go on until they wait for an answer or a reader.
+  bool cut_short = true;
   flush_ready();
-  write_out();
+  while (cut_short && !dead_ && !throttled()) {
+    cut_short = process();
+    flush_ready();
+    write_out();
+  }
   if (dead_) return;
+  write_out();
   if (!closing_ && !waiting_ && !throttled()) set_interest(interest_ | EPOLLIN);
   if (closing_ && !waiting_ && slots_.empty() && output_.empty()) dead_ = true;
 }

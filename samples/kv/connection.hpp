@@ -79,7 +79,8 @@ private:
   };
 
   void read_some();
-  void process();
+  /// True if it stopped because too much is unanswered or unread.
+  bool process();
   bool throttled() const;
   /// False: the command has to wait; it will be offered again.
   bool dispatch();

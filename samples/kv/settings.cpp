@@ -138,9 +138,9 @@ private:
     const auto text = text_of(*value, "[node] listen");
     const auto listen = address(*value, "[node] listen", text);
     const auto named = address(*value, "[members] " + own.name, own.address);
-    if (listen != named && (listen.port != named.port || (listen.host != "0.0.0.0" && listen.host != "::")))
+    if (listen != named && listen.host != "0.0.0.0" && listen.host != "::")
       fail(value, "[node] listen = \"" + text + "\" contradicts [members] " + own.name + " = \"" + own.address +
-                      "\"; make them equal, or listen on 0.0.0.0 or :: with the same port");
+                      "\"; make them equal, or listen on 0.0.0.0 or :: behind a port forwarder");
     node.listen = text;
   }
 
