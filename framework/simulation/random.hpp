@@ -45,11 +45,12 @@ private:
   std::array<std::uint64_t, 4> state_{};
 };
 
-/// One step of a running hash: the order of the values matters.
+/// One step of a running hash: the order of the values matters. One to one in either argument.
 constexpr std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
-  hash ^= value + 0x9e3779b97f4a7c15ull + (hash << 6) + (hash >> 2);
-  hash *= 0xff51afd7ed558ccdull;
-  return hash ^ (hash >> 32);
+  hash = (hash ^ (hash >> 29)) * 0xbf58476d1ce4e5b9ull;
+  hash += (value ^ (value >> 31)) * 0x9e3779b97f4a7c15ull + 0x2545f4914f6cdd1dull;
+  hash = (hash ^ (hash >> 32)) * 0x94d049bb133111ebull;
+  return hash ^ (hash >> 30);
 }
 
 }  // namespace cohort::sim

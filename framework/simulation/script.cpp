@@ -3,6 +3,7 @@
 #include "framework/simulation/check/linearizable.hpp"
 
 #include <algorithm>
+#include <cstdio>
 
 namespace cohort::sim {
 
@@ -315,6 +316,13 @@ outcome run_seed(std::uint64_t seed, std::string_view profile, const application
     if (verdict.result == linearizability::violated) w.fail("linearizability: " + verdict.why);
     o.unknown_histories = verdict.result == linearizability::unknown ? 1 : 0;
   }
+  if (tracing)
+    for (const auto& op : w.operations())
+      std::printf("op %llu client %u member %u key %u kind %d outcome %d value %llu read %llu position %llu from %.6f to %.6f\n",
+                  static_cast<unsigned long long>(op.number), op.client, op.node, op.key, static_cast<int>(op.what),
+                  static_cast<int>(op.result), static_cast<unsigned long long>(op.value), static_cast<unsigned long long>(op.read),
+                  static_cast<unsigned long long>(op.position), static_cast<double>(op.called.count()) / 1e9,
+                  op.returned == never ? -1.0 : static_cast<double>(op.returned.count()) / 1e9);
   o.seed = seed;
   o.profile = plan.profile;
   o.broken = w.broken();
