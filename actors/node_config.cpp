@@ -73,15 +73,12 @@ node_config checked(node_config config) {
     config.listen = own->address;
   } else if (config.listen != own->address) {
     auto listen = parse_address(config.listen, "the listening address");
-    auto named = parse_address(own->address, "the address of member " + own->name);
     if (listen.host != "0.0.0.0" && listen.host != "::")
       throw node_error("the listening address " + config.listen + " differs from this node's entry " + own->address +
                        " in the members; make them equal, or listen on 0.0.0.0 or ::");
-    if (listen.port != named.port)
-      throw node_error("the listening port of " + config.listen + " differs from this node's entry " + own->address +
-                       " in the members, so nobody would find it; make them equal");
   }
   if (config.data.empty()) throw node_error("no data directory is configured; give one that only this node uses");
+  if (config.epoch == 0) config.epoch = 1;
   if (config.workers == 0) config.workers = std::max(1u, std::thread::hardware_concurrency() - 1);
   if (!is_log_level(config.log_level))
     throw node_error("unknown log level \"" + config.log_level + "\"; one of trace, debug, info, warn, error, off");

@@ -174,6 +174,8 @@ void runtime::start_group(group& g) {
   protocol::core_start start;
   start.self = {self_, g.voter};
   start.seed = random_bits();
+  start.checksum = persistence::checksum;
+  start.checksum = &transport::checksum;
   for (std::size_t i = 0; i < names_.size(); ++i) start.founders.push_back(member_id(i));
   g.blank = contents.blank && !contents.founded;
   start.blank = g.blank;
