@@ -154,6 +154,7 @@ void fill_head(wire::Chunk::Builder out, const protocol::chunk& in) {
 
 struct encoder::scratch {
   frame_writer writer;
+  std::shared_ptr<block_pool> pool = std::make_shared<block_pool>();
 };
 
 encoder::encoder(member_id self, codec_limits limits)
@@ -172,7 +173,7 @@ frame encode_struct(frame_writer& writer, const frame_header& head, std::size_t 
 // Payload is copied once, straight into its place in the frame: Cap'n Proto allocates in the order of the calls below,
 // so only what it expects to be zero (all but the bytes of the payload) is cleared.
 template <class Struct, class What>
-frame encode_payload(const frame_header& head, std::size_t frame_bytes_max, const What& what,
+frame encode_payload(block_pool& pool, const frame_header& head, std::size_t frame_bytes_max, const What& what,
                      const protocol::payload& data) {
   constexpr std::size_t word = sizeof(capnp::word);
   const std::size_t sizes_words = (data.sizes.size_bytes() + word - 1) / word;
@@ -181,7 +182,7 @@ frame encode_payload(const frame_header& head, std::size_t frame_bytes_max, cons
   const std::size_t words = front_words + blob_words;
   if (words * word + frame_header_bytes > frame_bytes_max) return {};
 
-  auto out = raw_frame::make(words * word);
+  auto out = raw_frame::make(words * word, pool);
   kj::ArrayPtr<capnp::word> segment(reinterpret_cast<capnp::word*>(out.body().data()), words);
   std::memset(out.body().data(), 0, front_words * word);
   if (blob_words > 0) std::memset(out.body().last(word).data(), 0, word);
@@ -214,8 +215,8 @@ frame encoder::encode(std::uint32_t group, const protocol::message& what) {
     frame_writer& writer;
     const frame_header& head;
     std::size_t max;
-    frame operator()(const batch& m) { return encode_payload<wire::Batch>(head, max, m, m.what); }
-    frame operator()(const chunk& m) { return encode_payload<wire::Chunk>(head, max, m, m.data); }
+    frame operator()(const batch& m) { return encode_payload<wire::Batch>(*self.scratch_->pool, head, max, m, m.what); }
+    frame operator()(const chunk& m) { return encode_payload<wire::Chunk>(*self.scratch_->pool, head, max, m, m.data); }
     frame operator()(const append& m) { return encode_struct<wire::Append>(writer, head, max, m); }
     frame operator()(const ack& m) {
       const group_ack one{head.group, m};

@@ -2,6 +2,7 @@
 
 // Inside transport/ only: framing around one Cap'n Proto segment.
 
+#include "transport/block_pool.hpp"
 #include "transport/checksum.hpp"
 #include "transport/codec.hpp"
 
@@ -21,7 +22,18 @@ public:
   static raw_frame make(std::size_t body_bytes) {
     raw_frame f;
     f.length_ = frame_header_bytes + body_bytes;
-    f.memory_ = std::make_shared_for_overwrite<std::uint64_t[]>(f.length_ / 8);
+    auto memory = std::make_shared_for_overwrite<std::uint64_t[]>(f.length_ / 8);
+    f.bytes_ = reinterpret_cast<std::byte*>(memory.get());
+    f.memory_ = std::move(memory);
+    return f;
+  }
+  /// For payload, whose frames are large.
+  static raw_frame make(std::size_t body_bytes, block_pool& pool) {
+    raw_frame f;
+    f.length_ = frame_header_bytes + body_bytes;
+    auto memory = pool.take(f.length_);
+    f.bytes_ = memory.get();
+    f.memory_ = std::move(memory);
     return f;
   }
   std::span<std::byte> body() { return all().subspan(frame_header_bytes); }
@@ -36,12 +48,13 @@ public:
   }
 
 private:
-  std::span<std::byte> all() { return {reinterpret_cast<std::byte*>(memory_.get()), length_}; }
+  std::span<std::byte> all() { return {bytes_, length_}; }
   static void put(std::span<std::byte> to, const frame_header& head) {
     static_assert(sizeof(frame_header) == frame_header_bytes);
     std::memcpy(to.data(), &head, sizeof head);
   }
-  std::shared_ptr<std::uint64_t[]> memory_;
+  std::shared_ptr<const void> memory_;
+  std::byte* bytes_ = nullptr;
   std::size_t length_ = 0;
 };
 

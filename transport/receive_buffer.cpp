@@ -2,38 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 #include <utility>
 
 namespace cohort::transport {
-
-namespace {
-constexpr std::align_val_t alignment{64};
-}
-
-block_pool::memory block_pool::allocate(std::size_t bytes) {
-  return {static_cast<std::byte*>(::operator new(bytes, alignment)),
-          [](std::byte* p) { ::operator delete(p, alignment); }};
-}
-
-std::shared_ptr<std::byte> block_pool::take(std::size_t bytes) {
-  if (bytes != block_bytes) return allocate(bytes);
-  memory m{nullptr, nullptr};
-  {
-    std::lock_guard guard(mutex_);
-    if (!spare_.empty()) {
-      m = std::move(spare_.back());
-      spare_.pop_back();
-    }
-  }
-  if (!m) m = allocate(bytes);
-  const auto release = m.get_deleter();
-  return {m.release(), [pool = shared_from_this(), release](std::byte* p) {
-            memory back{p, release};
-            std::lock_guard guard(pool->mutex_);
-            if (pool->spare_.size() < spare_max) pool->spare_.push_back(std::move(back));
-          }};
-}
 
 std::span<std::byte> receive_buffer::room() {
   if (!block_) {

@@ -2,32 +2,15 @@
 
 // Inside transport/ only: where received bytes live.
 
+#include "transport/block_pool.hpp"
 #include "transport/codec.hpp"
 
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <span>
-#include <vector>
+#include <utility>
 
 namespace cohort::transport {
-
-/// Memory for receiving, in blocks of 256 KiB (a ring of them stays in the second-level cache) that come back when the
-/// last payload in them is dropped, on whatever thread that happens. Blocks of other sizes are not kept.
-class block_pool : public std::enable_shared_from_this<block_pool> {
-public:
-  static constexpr std::size_t block_bytes = 256 * 1024;
-  static constexpr std::size_t spare_max = 16;
-
-  /// Aligned to 64, contents undefined.
-  std::shared_ptr<std::byte> take(std::size_t bytes);
-
-private:
-  using memory = std::unique_ptr<std::byte, void (*)(std::byte*)>;
-  static memory allocate(std::size_t bytes);
-  std::mutex mutex_;
-  std::vector<memory> spare_;
-};
 
 /// Cuts a stream of bytes into frames without copying them, except a frame that lies across the end of a block: its
 /// first part moves to the start of the next one. Every frame begins at a multiple of 8.

@@ -105,7 +105,7 @@ TEST_SUITE("endpoint") {
     CHECK(p.a.downs[0].when - killed < 50ms);
     CHECK_FALSE(p.a.linked(1));
     run_for(p.l, 1500ms);  // the back-off has grown to its limit
-    CHECK(p.a.count(link_event_kind::unreachable) == 1);
+    REQUIRE(run_until(p.l, [&] { return p.a.count(link_event_kind::unreachable) == 1; }));
     CHECK(contains(p.a.text(link_event_kind::unreachable), "node n2 cannot be reached at " + to_string(p.configs[1].listen)));
     const auto back = loop::clock();
     REQUIRE(p.b.restart() == "");
@@ -325,6 +325,69 @@ TEST_SUITE("endpoint") {
     CHECK(p.b.messages[0].group == 1);
     CHECK(p.b.link->stats().unknown_frames == 1);
     CHECK(p.a.ups.size() == 1);
+  }
+
+  TEST_CASE("whoever is killed, restarted, or dials when: every pair ends with one link, told up and down in turn") {
+    loop l;
+    constexpr std::size_t n = 4;
+    auto configs = cluster(n);
+    std::vector<std::unique_ptr<node>> nodes;
+    for (auto& c : configs) {
+      c.retry_max = 40ms;
+      nodes.push_back(std::make_unique<node>(l, c));
+    }
+    std::size_t links_told = 0;
+    const auto alive = [&](std::size_t i) { return nodes[i]->link != nullptr; };
+    const auto forget = [&](std::size_t i) {
+      links_told += nodes[i]->ups.size();
+      nodes[i]->ups.clear();
+      nodes[i]->downs.clear();
+    };
+    transport_samples::generator r(42);
+    for (auto& x : nodes) REQUIRE(x->start() == "");
+    for (int step = 0; step < 400; ++step) {
+      const auto i = r() % n;
+      switch (r() % 4) {
+        case 0:
+          nodes[i]->kill();
+          forget(i);
+          break;
+        case 1:
+          forget(i);
+          REQUIRE(nodes[i]->restart() == "");
+          break;
+        default: run_for(l, std::chrono::milliseconds(r() % 12));
+      }
+      for (int k = static_cast<int>(r() % 4); k > 0; --k) l.run_once();
+    }
+    for (std::size_t i = 0; i < n; ++i)
+      if (!alive(i)) REQUIRE(nodes[i]->start() == "");
+    const auto all_linked = [&] {
+      for (std::size_t i = 0; i < n; ++i)
+        for (std::size_t k = 0; k < n; ++k)
+          if (i != k && !nodes[i]->linked(static_cast<unsigned>(k))) return false;
+      return true;
+    };
+    REQUIRE(run_until(l, all_linked));
+    run_for(l, 300ms);
+    CHECK(all_linked());
+    for (std::size_t i = 0; i < n; ++i) {
+      for (std::size_t k = 0; k < n; ++k) {
+        if (i == k) continue;
+        const auto peer = member_id{static_cast<std::uint16_t>(k)};
+        const auto said_up = std::ranges::count(nodes[i]->ups, peer, [](const node::up& u) { return u.peer.member; });
+        const auto said_down = std::ranges::count(nodes[i]->downs, peer, &node::down::peer);
+        CHECK(said_up == said_down + 1);
+      }
+      links_told += nodes[i]->ups.size();
+      CHECK(nodes[i]->count(link_event_kind::refused) == 0);
+      CHECK(nodes[i]->count(link_event_kind::malformed) == 0);
+    }
+    CHECK(links_told > 100);
+    // And the one link between two of them carries messages both ways.
+    const member_id everybody[] = {member_id{0}, member_id{1}, member_id{2}, member_id{3}};
+    for (auto& x : nodes) x->link->send(1, everybody, protocol::join{});
+    CHECK(run_until(l, [&] { return std::ranges::all_of(nodes, [](auto& x) { return x->messages.size() == 3; }); }));
   }
 
   TEST_CASE("stopping within a callback is safe") {

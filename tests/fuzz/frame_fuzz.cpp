@@ -1,0 +1,115 @@
+// What may come over a link, into the decoder: the input is cut into frames exactly as a link does, so the fuzzer also
+// learns lengths. The checksum is put right first, since a hostile peer computes it, too.
+//
+//   frame_fuzz CORPUS_DIR -max_total_time=60
+//   frame_fuzz --seeds DIR          writes one valid frame of every kind into DIR
+#include "transport/checksum.hpp"
+#include "transport/codec.hpp"
+#include "transport/hello.hpp"
+#include "transport_samples.hpp"
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+
+using namespace cohort;
+using namespace cohort::transport;
+
+namespace {
+
+void require(bool holds) {
+  if (!holds) std::abort();
+}
+
+void use(const protocol::payload& p) {
+  std::uint64_t bytes = 0, sum = 0;
+  for (const auto s : p.sizes) bytes += s;
+  require(bytes == p.blob.size());
+  for (const auto b : p.blob) sum += static_cast<std::uint64_t>(b);
+  volatile auto sink = sum;
+  (void)sink;
+}
+
+// What was accepted can be sent again, and then is accepted again: decoding let nothing through that cannot be.
+void again(const decoded& d) {
+  static encoder e(member_id{3});
+  const auto f = e.encode(d.group, d.what);
+  if (!f) return;  // larger when laid out our way
+  std::vector<decoded> out;
+  require(decode(f.bytes, nullptr, {}, out) == decode_status::ok);
+  require(out.size() == 1 && transport_samples::same(out[0].what, d.what));
+}
+
+void write_seeds(const std::filesystem::path& folder) {
+  std::filesystem::create_directories(folder);
+  transport_samples::generator r(11);
+  encoder e(member_id{3});
+  int number = 0;
+  const auto write = [&](const frame& f) {
+    std::ofstream out(folder / ("seed-" + std::to_string(number++)), std::ios::binary);
+    out.write(reinterpret_cast<const char*>(f.bytes.data()), static_cast<std::streamsize>(f.bytes.size()));
+    require(static_cast<bool>(out));
+  };
+  for (std::size_t kind = 0; kind < std::variant_size_v<protocol::message>; ++kind)
+    for (int i = 0; i < 4; ++i) write(e.encode(1, transport_samples::draw(kind, r)));
+  hello h;
+  h.name = "n1";
+  h.member = member_id{0};
+  h.founders = {{member_id{0}, "n1", "127.0.0.1:7001"}, {member_id{1}, "n2", "127.0.0.1:7002"}};
+  h.groups = {{1, "g", 2, 3, true}};
+  write(encode_hello(h));
+  write(encode_refusal(member_id{1}, {refuse_code::founders, "node n2 has n3 = a, this node has n3 = b"}));
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
+  if (*argc == 3 && std::string((*argv)[1]) == "--seeds") {
+    write_seeds((*argv)[2]);
+    std::exit(0);
+  }
+  return 0;
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const auto words = std::make_unique<std::uint64_t[]>(size / 8 + 1);
+  std::span<std::byte> rest(reinterpret_cast<std::byte*>(words.get()), size);
+  if (size > 0) std::memcpy(rest.data(), data, size);
+  codec_limits limits;
+  limits.frame_bytes_max = 1 << 20;
+  std::vector<decoded> out;
+  for (;;) {
+    frame_header head;
+    if (read_header(rest, limits.frame_bytes_max, head) != header_status::ok || head.length > rest.size()) return 0;
+    const auto bytes = rest.first(head.length);
+    rest = rest.subspan(head.length);
+    const auto check = static_cast<std::uint32_t>(checksum(bytes.subspan(8), head.length));
+    std::memcpy(bytes.data() + 4, &check, 4);
+    require(frame_intact(bytes));
+    out.clear();
+    std::string why;
+    const auto status = decode(bytes, nullptr, limits, out, &why);
+    require((status == decode_status::ok) == !out.empty() || head.type == frame_type::ack_set);
+    require(status != decode_status::malformed || !why.empty());
+    for (const auto& d : out) {
+      if (const auto* b = std::get_if<protocol::batch>(&d.what)) use(b->what);
+      if (const auto* c = std::get_if<protocol::chunk>(&d.what)) use(c->data);
+      again(d);
+    }
+    if (head.type == frame_type::hello) {
+      hello h, self;
+      self.name = "n9";
+      self.member = member_id{9};
+      if (decode_hello(bytes, h, why)) (void)compare(self, h);
+    }
+    if (head.type == frame_type::refuse) {
+      refusal r;
+      (void)decode_refusal(bytes, r, why);
+    }
+  }
+}
