@@ -219,8 +219,12 @@ class Cluster:
 
     def ready(self, seconds=15.0, among=None):
         """Waits until every node answers a write."""
-        for node in among or self.running():
-            eventually(f"{node.name} answers a write", lambda n=node: n.call("SET", f"ready:{n.name}", "1") == "OK", seconds)
+        try:
+            for node in among or self.running():
+                eventually(f"{node.name} answers a write", lambda n=node: n.call("SET", f"ready:{n.name}", "1") == "OK", seconds)
+        except Timeout:
+            self.dump()
+            raise
         return self
 
     def settled(self, seconds=20.0, among=None, lag="lag_entries"):
@@ -237,6 +241,8 @@ class Cluster:
     def dump(self):
         print(f"  data in {self.folder}")
         for node in self.nodes:
+            if node.process is not None and node.process.poll() is not None:
+                print(f"  {node.name} ended with {node.process.returncode}")
             print(node.tail())
 
     def close(self, keep=False):

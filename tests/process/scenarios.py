@@ -454,7 +454,7 @@ def bad_configuration():
             answer = refuses_to_start(node, *words)
             say(answer.strip().splitlines()[-1][:150])
 
-        refused(lambda t: t.replace("redis =", "rediss ="), "rediss", "redis", ":10")
+        refused(lambda t: t.replace("redis =", "rediss ="), "rediss", "redis", ":11")
         refused(lambda t: t.replace("[kv]", "[kw]"), "kw", "kv")
         refused(lambda t: t.replace('durability = "journaled"', 'durability = "journalled"'), "journalled", "journaled")
         refused(lambda t: t.replace('reads = "linearizable"', 'reads = 7'), "reads")
