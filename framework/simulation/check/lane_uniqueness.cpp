@@ -28,16 +28,20 @@ public:
   }
 
 private:
+  struct seen {
+    std::uint64_t hash = 0, stamp = 0;
+  };
+
   void see(member_id owner, incarnation inc, const batch& b) {
     const auto hash = mix(hash_payload(b.what), b.stamp);
-    const auto [known, fresh] = batches_.try_emplace({{owner, inc}, b.seq}, hash);
-    if (!fresh && known->second != hash)
+    const auto [known, fresh] = batches_.try_emplace({{owner, inc}, b.seq}, seen{hash, b.stamp});
+    if (!fresh && known->second.hash != hash)
       fail("two batches " + std::to_string(b.seq) + " of member " + std::to_string(to_index(owner)) + " incarnation " +
-           std::to_string(inc));
+           std::to_string(inc) + ", stamps " + std::to_string(known->second.stamp) + " and " + std::to_string(b.stamp));
   }
 
   std::map<view_number, view_ptr> views_;
-  std::map<std::pair<std::pair<member_id, incarnation>, sequence>, std::uint64_t> batches_;
+  std::map<std::pair<std::pair<member_id, incarnation>, sequence>, seen> batches_;
 };
 
 }  // namespace

@@ -38,9 +38,9 @@ public:
     if (const auto* a = std::get_if<ack>(&what)) {
       if (a->term > disk.promises.term) fail(who + " acknowledges in a term that is not on its disk");
       const auto safe = std::max(disk.promises.base.index, disk.checkpoint);
-      // The log may have been cut or rebased since; what counts then is that the disk has something there.
+      // What was held back may speak of a log that has been cut or rebased since: an entry of a later term is not meant.
       const auto meant = term_at(m.written, a->match);
-      if (a->match > safe && (a->match > disk.last() || (meant != 0 && term_at(disk, a->match) != meant)))
+      if (a->match > safe && (a->match > disk.last() || (meant != 0 && meant <= a->match_term && term_at(disk, a->match) != meant)))
         fail(who + " acknowledges entry " + std::to_string(a->match) + ", which is not on its disk");
       frontier_on_disk(m, disk, a->view, a->have, who + " acknowledges");
       const auto entered = m.entered.find(a->view);
