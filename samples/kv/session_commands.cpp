@@ -36,7 +36,9 @@ void ping(words argv, reply_writer& out) {
 
 void select(words argv, reply_writer& out) {
   const auto number = parse_integer(argv[1]);
-  if (!number || *number < INT32_MIN || *number > INT32_MAX) return out.error(not_an_integer);
+  if (!number) return out.error(not_an_integer);
+  if (*number < INT32_MIN || *number > INT32_MAX)
+    return out.error("ERR value is out of range, value must between -2147483648 and 2147483647");
   if (*number != 0) return out.error("ERR DB index is out of range");
   out.ok();
 }
@@ -136,13 +138,15 @@ std::size_t count_words(std::string_view list, char separator = ' ') {
 }
 
 void write_key_specifications(const command_info& c, reply_writer& out) {
-  out.array(count_words(c.key_flags, ';'));
+  out.set(count_words(c.key_flags, ';'));
   int number = c.first_key;
   const bool several = count_words(c.key_flags, ';') > 1;
   for_words(c.key_flags, ';', [&](std::string_view flags) {
-    const bool noted = flags.find("variable_flags") != flags.npos;
-    out.map(noted ? 4 : 3);
-    if (noted) out.bulk("notes"), out.bulk("RW and ACCESS due to the optional `GET` argument");
+    const std::string_view note = c.id == command_id::set     ? "RW and ACCESS due to the optional `GET` argument"
+                                  : c.id == command_id::getex ? "RW and UPDATE because it changes the TTL"
+                                                              : "";
+    out.map(note.empty() ? 3 : 4);
+    if (!note.empty()) out.bulk("notes"), out.bulk(note);
     out.bulk("flags");
     out.set(count_words(flags));
     for_words(flags, ' ', [&](std::string_view flag) { out.simple(flag); });
@@ -172,10 +176,10 @@ void write_command_info(const command_info& c, reply_writer& out) {
   out.integer(c.step);
   out.set(count_words(c.acl));
   for_words(c.acl, ' ', [&](std::string_view category) { out.simple(category); });
-  out.array(count_words(c.tips));
+  out.set(count_words(c.tips));
   for_words(c.tips, ' ', [&](std::string_view tip) { out.bulk(tip); });
   write_key_specifications(c, out);
-  out.array(0);
+  out.set(0);
 }
 
 void write_command_docs(const command_info& c, reply_writer& out) {
@@ -200,7 +204,7 @@ void describe(words argv, reply_writer& out) {
     for (const auto name : names) {
       const auto* c = find_command(name);
       if (c != nullptr) write_command_info(*c, out);
-      else out.null_array();
+      else out.null();
     }
   } else if (sub == "docs") {
     std::vector<const command_info*> wanted;

@@ -1,0 +1,109 @@
+#include "samples/kv/settings.hpp"
+
+#include <doctest/doctest.h>
+
+#include <tuple>
+
+namespace {
+
+const std::string good =
+    "[node]\n"
+    "name = \"n1\"\n"
+    "data = \"data/n1\"\n"
+    "\n"
+    "[members]\n"
+    "n1 = \"127.0.0.1:7101\"\n"
+    "n2 = \"127.0.0.1:7102\"\n"
+    "n3 = \"127.0.0.1:7103\"\n"
+    "\n"
+    "[kv]\n"
+    "redis = \"127.0.0.1:6380\"\n"
+    "durability = \"volatile\"\n"
+    "reads = \"lease\"\n";
+
+kv::settings parse(const std::string& text) { return kv::parse_settings(text, "/etc/cohort/n1.toml"); }
+
+std::string replaced(std::string text, const std::string& what, const std::string& with) {
+  const auto at = text.find(what);
+  REQUIRE(at != text.npos);
+  return text.replace(at, what.size(), with);
+}
+
+/// The message a wrong file is refused with, without its name.
+std::string refusal(const std::string& text) {
+  try {
+    parse(text);
+  } catch (const kv::settings_error& e) {
+    const std::string message = e.what(), file = "/etc/cohort/n1.toml:";
+    CHECK(message.starts_with(file));
+    return message.substr(file.size());
+  }
+  return "accepted";
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("settings");
+
+TEST_CASE("settings: a complete file, and what may be left out") {
+  const auto full = parse(good);
+  CHECK(full.node.name == "n1");
+  CHECK(full.node.data == "/etc/cohort/data/n1");
+  CHECK(full.node.members.size() == 3);
+  CHECK(full.node.members[1].address == "127.0.0.1:7102");
+  CHECK(full.server.listen == "127.0.0.1:6380");
+  CHECK(full.contract.durability == cohort::durability::in_memory);
+  CHECK(full.contract.reads == cohort::reads::lease);
+  CHECK(full.server.gateway.reads == cohort::reads::lease);
+
+  const auto brief = parse(good.substr(0, good.find("[kv]")));
+  CHECK(brief.server.listen == "127.0.0.1:6379");
+  CHECK(brief.contract.durability == cohort::durability::journaled);
+  CHECK(brief.server.gateway.reads == cohort::reads::linearizable);
+  CHECK(brief.node.listen.empty());
+
+  CHECK(parse(replaced(good, "data/n1", "/var/lib/n1")).node.data == "/var/lib/n1");
+  for (const auto* listen : {"127.0.0.1:7101", "0.0.0.0:7101", "[::]:7101", "0.0.0.0:9"})
+    CHECK(parse(replaced(good, "\n\n[members]", "\nlisten = \"" + std::string(listen) + "\"\n\n[members]")).node.listen == listen);
+}
+
+TEST_CASE("settings: each mistake is named with its line and what would be right") {
+  const std::tuple<const char*, const char*, const char*> cases[] = {
+      {"redis =", "rediss =", "11: unknown key \"rediss\" in [kv]; did you mean \"redis\"? (known: redis, durability, reads)"},
+      {"[kv]", "[vk]", "10: unknown section [vk] in the file; did you mean \"kv\"? (known: node, members, kv)"},
+      {"name =", "nam =", "2: unknown key \"nam\" in [node]; did you mean \"name\"? (known: name, data, listen)"},
+      {"name = \"n1\"\n", "", "1: key \"name\" is missing in [node]"},
+      {"data = \"data/n1\"\n", "", "1: key \"data\" is missing in [node]"},
+      {"\"data/n1\"", "\"\"", "3: [node] data is empty; name a directory that only this node uses"},
+      {"name = \"n1\"", "name = \"n4\"", "2: [node] name = \"n4\" is not in [members]; did you mean \"n1\"? (known: n1, n2, n3)"},
+      {"\"n1\"", "17", "2: [node] name must be text in quotes, like name = \"...\""},
+      {"\"volatile\"", "\"journalled\"", "12: [kv] durability = \"journalled\" is unknown; did you mean \"journaled\"? (known: journaled, volatile)"},
+      {"\"lease\"", "\"stale\"", "13: [kv] reads = \"stale\" is unknown; did you mean"},
+      {"127.0.0.1:7102", "127.0.0.1", "7: [members] n2 = \"127.0.0.1\": "},
+      {"127.0.0.1:7102", "127.0.0.1:70000", "7: [members] n2 = \"127.0.0.1:70000\": "},
+      {"127.0.0.1:7102", "127.0.0.1:0", "7: [members] n2 = \"127.0.0.1:0\": port 0"},
+      {"127.0.0.1:7102", "127.0.0.1:7101", "7: members n1 and n2 have the same address 127.0.0.1:7101"},
+      {"n2 =", "n1 =", "7: "},
+      {"n2 =", "\"n 2\" =", "7: member name \"n 2\" is not 1 to 64 characters of A-Z a-z 0-9 _ . -"},
+      {"127.0.0.1:6380", "127.0.0.1:7101", "11: [kv] redis = \"127.0.0.1:7101\" is also where this node listens"},
+      {"data = ", "listen = \"127.0.0.1:1\"\ndata = ", "3: [node] listen = \"127.0.0.1:1\" contradicts [members] n1 = \"127.0.0.1:7101\"; make them equal"},
+      {"[members]", "[members", "5: "},
+      {"[members]\n", "", "5: unknown key \"n1\" in [node]"},
+      {"[node]\n", "node = 3\n", ""},
+  };
+  for (const auto& [what, with, expected] : cases) {
+    CAPTURE(std::string(what));
+    CAPTURE(std::string(with));
+    const auto message = refusal(replaced(good, what, with));
+    CHECK(message != "accepted");
+    CHECK_MESSAGE(message.starts_with(expected), message);
+  }
+  CHECK(refusal("").starts_with("1: section [node] is missing"));
+  CHECK(refusal(good.substr(0, good.find("[members]"))) == "1: section [members] is missing");
+  CHECK_THROWS_WITH_AS(kv::read_settings("/no/such/file.toml"),
+                       "/no/such/file.toml: cannot be read; give the node's configuration file with --config",
+                       kv::settings_error);
+  CHECK_THROWS_AS(kv::read_settings("/"), kv::settings_error);
+}
+
+TEST_SUITE_END();
