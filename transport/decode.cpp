@@ -132,7 +132,7 @@ verdict read(wire::Report::Reader in, const codec_limits& limits, protocol::repo
 }
 
 verdict read(wire::Pull::Reader in, const codec_limits&, protocol::pull& out) {
-  out = {in.getView(), in.getSlot(), in.getFrom(), in.getTo()};
+  out = {in.getView(), in.getSlot(), in.getFrom(), in.getTo(), member_id{in.getOwner()}, in.getInc()};
   return fine;
 }
 
@@ -142,7 +142,7 @@ verdict read(wire::PullChunk::Reader in, const codec_limits&, protocol::pull_chu
 }
 
 verdict read(wire::Join::Reader in, const codec_limits&, protocol::join& out) {
-  out = {in.getInc(), in.getKnown(), in.getHasState()};
+  out = {in.getInc(), in.getKnown(), in.getHasState(), in.getBurnt()};
   return fine;
 }
 
@@ -202,6 +202,8 @@ bool decode_batch(const input& in, protocol::batch& out) {
     out.slot = root.getSlot();
     out.seq = root.getSeq();
     out.stamp = root.getStamp();
+    out.owner = member_id{root.getOwner()};
+    out.inc = root.getInc();
     return read_payload(root, in.owner, out.what);
   });
 }

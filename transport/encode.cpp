@@ -109,6 +109,8 @@ void fill(wire::Pull::Builder out, const protocol::pull& in) {
   out.setSlot(in.slot);
   out.setFrom(in.from);
   out.setTo(in.to);
+  out.setOwner(static_cast<std::uint16_t>(in.owner));
+  out.setInc(in.inc);
 }
 
 void fill(wire::PullChunk::Builder out, const protocol::pull_chunk& in) {
@@ -120,6 +122,7 @@ void fill(wire::Join::Builder out, const protocol::join& in) {
   out.setInc(in.inc);
   out.setKnown(in.known);
   out.setHasState(in.has_state);
+  out.setBurnt(in.burnt);
 }
 
 void fill(wire::Form::Builder out, const protocol::form& in) {
@@ -141,6 +144,8 @@ void fill_head(wire::Batch::Builder out, const protocol::batch& in) {
   out.setSlot(in.slot);
   out.setSeq(in.seq);
   out.setStamp(in.stamp);
+  out.setOwner(static_cast<std::uint16_t>(in.owner));
+  out.setInc(in.inc);
 }
 
 void fill_head(wire::Chunk::Builder out, const protocol::chunk& in) {

@@ -67,7 +67,8 @@ public:
     for (;;) {
       std::size_t needed = 0;
       {
-        capnp::MallocMessageBuilder message(kj::arrayPtr(scratch_.data(), scratch_.size()));
+        capnp::MallocMessageBuilder message(
+            kj::arrayPtr(reinterpret_cast<capnp::word*>(scratch_.data()), scratch_.size()));
         fill(message);
         const auto segments = message.getSegmentsForOutput();
         for (const auto& s : segments) needed += s.size();
@@ -80,12 +81,12 @@ public:
         }
       }
       // It did not fit into one segment, and a frame has one. Far pointers take room, too: what was needed is enough.
-      scratch_.assign(2 * needed, capnp::word());
+      scratch_.assign(2 * needed, 0);
     }
   }
 
 private:
-  std::vector<capnp::word> scratch_ = std::vector<capnp::word>(1024);
+  std::vector<std::uint64_t> scratch_ = std::vector<std::uint64_t>(1024);  // capnp::word cannot be copied
 };
 
 /// Reads a frame's segment as `Struct` and hands it to `use`; the reader lives only during the call. False with the

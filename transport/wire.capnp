@@ -58,6 +58,8 @@ struct Batch {
   stamp @3 :UInt64;
   sizes @4 :List(UInt32);
   blob  @5 :Data;
+  owner @6 :UInt16;              # of the lane: its slot may mean another one at the receiver
+  inc   @7 :UInt64;
 }
 
 struct Chunk {
@@ -173,6 +175,7 @@ struct Join {
   inc      @0 :UInt64;
   known    @1 :UInt64;
   hasState @2 :Bool;
+  burnt    @3 :UInt64;            # not 0: the leader's answer
 }
 
 struct Form {
@@ -188,6 +191,8 @@ struct Pull {
   slot @1 :UInt16;
   from @2 :UInt64;
   to   @3 :UInt64;               # inclusive
+  owner @4 :UInt16;
+  inc   @5 :UInt64;
 }
 
 struct PullChunk {

@@ -1,8 +1,9 @@
 // What may come over a link, into the decoder: the input is cut into frames exactly as a link does, so the fuzzer also
 // learns lengths. The checksum is put right first, since a hostile peer computes it, too.
 //
-//   frame_fuzz CORPUS_DIR -max_total_time=60
-//   frame_fuzz --seeds DIR          writes one valid frame of every kind into DIR
+//   frame_fuzz --seeds=SEEDS CORPUS SEEDS -max_total_time=60
+//
+// `--seeds` writes valid frames of every kind into the folder SEEDS first. Folders that do not exist are made.
 #include "transport/checksum.hpp"
 #include "transport/codec.hpp"
 #include "transport/hello.hpp"
@@ -69,10 +70,18 @@ void write_seeds(const std::filesystem::path& folder) {
 }  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
-  if (*argc == 3 && std::string((*argv)[1]) == "--seeds") {
-    write_seeds((*argv)[2]);
-    std::exit(0);
+  int kept = 1;
+  for (int i = 1; i < *argc; ++i) {
+    const std::string argument = (*argv)[i];
+    if (argument.starts_with("--seeds=")) {
+      write_seeds(argument.substr(8));
+      continue;  // libFuzzer does not know it
+    }
+    if (!argument.starts_with("-") && !std::filesystem::exists(argument)) std::filesystem::create_directories(argument);
+    (*argv)[kept++] = (*argv)[i];
   }
+  *argc = kept;
+  (*argv)[kept] = nullptr;
   return 0;
 }
 
