@@ -233,8 +233,8 @@ void core::impl::lead() {
   notify(event_kind::leader_changed, leader, promises.term);
   notify(event_kind::elected, leader, promises.term);
   set_primary(true);
-  append_own(entry_kind::noop, log.cut_behind(log.last()), nullptr);  // C8
-  first_own_entry = mutated(mutation::read_before_own_commit) ? 0 : log.last();
+  if (!mutated(mutation::no_first_noop)) append_own(entry_kind::noop, log.cut_behind(log.last()), nullptr);  // C8
+  first_own_entry = mutated(mutation::read_before_own_commit) || mutated(mutation::no_first_noop) ? 0 : log.last();
   reads_lost_leader();
 }
 

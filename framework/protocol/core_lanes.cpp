@@ -91,8 +91,11 @@ void core::impl::seal_one(std::shared_ptr<open_batch> b) {
   batch sealed;
   sealed.view = in_force->number;
   sealed.slot = my_slot;
+  sealed.owner = self();
+  sealed.inc = promises.inc;
   sealed.seq = own->held() + 1;
   largest_stamp = std::max(static_cast<std::uint64_t>(wall.count()) << stamp_shift, largest_stamp + 1);  // L4
+  if (mutated(mutation::stamp_restarts)) largest_stamp = static_cast<std::uint64_t>(wall.count()) << stamp_shift;
   sealed.stamp = largest_stamp;
   open_bytes -= b->blob.size() + b->sizes.size() * sizeof(std::uint32_t);
   own_inc = promises.inc;
@@ -111,6 +114,8 @@ void core::impl::receive_batch(voter_id from, batch&& b) {
   // L6, I12: lanes that ended with an older view have delivered all they ever will; staying ones are beyond it.
   if (b.view < in_force->number && !mutated(mutation::late_batches_accepted)) return;
   auto* l = lanes.find(b.view, b.slot);
+  // An uncommitted VIEW of a deposed leader may have the number of the sender's view: then the slot means another lane.
+  if (l && (l->owner.member != b.owner || l->inc != b.inc) && !mutated(mutation::lane_by_slot_alone)) return;
   // Lanes of an earlier life of ours are like anybody else's: a crash may have lost what the others hold.
   if (!l || (l->owner == start.self && l->inc == promises.inc)) return;
   const bool from_owner = l->owner == from;
@@ -144,7 +149,7 @@ void core::impl::receive_batch(voter_id from, batch&& b) {
 void core::impl::receive_pull(voter_id from, const pull& p) {
   if (!has_state) return;
   const auto* l = lanes.find(p.view, p.slot);
-  if (!l) return;
+  if (!l || ((l->owner.member != p.owner || l->inc != p.inc) && !mutated(mutation::lane_by_slot_alone))) return;
   std::size_t bytes = 0;
   for (sequence q = std::max(p.from, l->trimmed() + 1); q <= p.to && q >= p.from && bytes < options.pull_bytes_max; ++q) {
     const auto* b = l->find(q);
@@ -157,6 +162,8 @@ void core::impl::receive_pull(voter_id from, const pull& p) {
     batch answer = *b;
     answer.view = p.view;
     answer.slot = p.slot;
+    answer.owner = l->owner.member;
+    answer.inc = l->inc;
     send(from.member, std::move(answer));
   }
 }
@@ -185,6 +192,8 @@ void core::impl::resend_lanes() {
       batch again = *b;
       again.view = in_force->number;
       again.slot = my_slot;
+      again.owner = self();
+      again.inc = own->inc;
       send(r.id.member, std::move(again));
     }
   }
@@ -192,8 +201,11 @@ void core::impl::resend_lanes() {
 
 void core::impl::pull_missing(const frontier& want, view_number number, member_id from) {
   const auto held = lanes.held(number);
-  for (slot s = 0; s < want.size(); ++s)
-    if (at(held, s) < want[s]) send(from, pull{number, s, at(held, s) + 1, want[s]});
+  for (slot s = 0; s < want.size() && s < held.size(); ++s) {
+    if (held[s] >= want[s]) continue;
+    const auto& l = *lanes.find(number, s);
+    send(from, pull{number, s, held[s] + 1, want[s], l.owner.member, l.inc});
+  }
 }
 
 /// L8: what is held, on disk in durable groups, capped by the wedge front.

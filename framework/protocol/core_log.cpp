@@ -156,6 +156,10 @@ log_index core::impl::durable_match() {
 bool core::impl::advance_commit() {
   const log_index last = log.last();
   if (commit >= last) return false;
+  if (mutated(mutation::own_delivered_early) && role == core_role::leader) {
+    commit = last;
+    return true;
+  }
   const term_number t = log.last_term();
   const auto matched = [&](voter_id id) -> std::uint64_t {
     if (id == start.self) return match_term == t ? durable_match() : 0;
@@ -235,6 +239,8 @@ void core::impl::deliver_cut(const entry& e) {
     d.own = l.owner == start.self && l.inc == own_inc;
     d.what = b->what;
     delivered += b->what.sizes.size();
+    if (mutated(mutation::delivered_twice) && !d.own && d.seq % 64 == 0) out.deliveries.emplace_back(d);
+    if (mutated(mutation::gap_skipped) && !d.own && d.seq % 64 == 0) continue;
     bytes_since_checkpoint += b->what.bytes();
     if (d.own && !own_unapplied.empty() && own_unapplied.front().first == d.seq) own_unapplied.pop_front();
     out.deliveries.emplace_back(std::move(d));
@@ -262,7 +268,8 @@ log_index core::impl::append_own(entry_kind kind, frontier cut, view_ptr next) {
 /// C7, C9 (eager): cover everything held as soon as nothing stands against it.
 bool core::impl::propose() {
   if (role != core_role::leader || change.running || wedged.on) return false;
-  if (commit < first_own_entry || log.last_view().index > applied) return false;
+  const bool settled = commit >= first_own_entry && log.last_view().index <= applied;
+  if (!settled && !(mutated(mutation::cut_behind_view) && commit >= first_own_entry)) return false;
   auto cut = lanes.held(in_force->number);
   const auto before = log.cut_behind(log.last());
   if (cut == before) return false;
@@ -353,7 +360,7 @@ void core::impl::receive_ack(voter_id from, const ack& a) {
     p.match = std::max(p.match, a.match);
   }
   if (role != core_role::leader || a.term != promises.term) return;
-  if (a.echo_time > p.echo) p.echo = std::min(a.echo_time, stamp);
+  if (a.echo_time > p.echo) p.echo = mutated(mutation::lease_from_receipt) ? stamp : std::min(a.echo_time, stamp);
   if (p.reset_at != never && p.echo > p.reset_at) p.reset_at = never;
   p.refused_our_clock = a.clock_ahead;
   if (a.clock_ahead) {

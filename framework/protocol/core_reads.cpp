@@ -85,7 +85,7 @@ void core::impl::confirm_reads() {
 
 void core::impl::finish_reads() {
   for (auto r = ready_reads.begin(); r != ready_reads.end();) {
-    if (applied < r->index) {
+    if (applied < r->index && !mutated(mutation::read_before_apply)) {
       ++r;
       continue;
     }
@@ -96,7 +96,12 @@ void core::impl::finish_reads() {
 
 void core::impl::refuse_reads() {
   for (auto& r : leader_reads) {
-    if (r.origin == self()) {
+    if (mutated(mutation::read_after_step_down)) {
+      if (r.origin == self())
+        ready_reads.push_back({r.index, std::move(r.tags)});
+      else
+        send(r.origin, read_reply{r.id, false, r.index});
+    } else if (r.origin == self()) {
       follower_reads.push_back({++read_ids, std::move(r.tags), now, {}, no_member});
     } else {
       send(r.origin, read_reply{r.id, true, 0});

@@ -204,6 +204,8 @@ void core::impl::finish_transfer() {
   commit = std::max(commit, at.index);
   applied_time = at.time;
   applied_cut = at.cut;
+  if (mutated(mutation::joiner_skips))
+    for (auto& s : applied_cut) ++s;
   delivered = at.delivered;
   in_force = at.in_force;
   view_floor = at.cut;

@@ -39,7 +39,7 @@ void core::impl::receive_wedge(voter_id from, const wedge& w) {
     send(from.member, std::move(r), state_position);
     return;
   }
-  if (in_force->number != w.view) return;  // V3: it first catches up; the leader asks again
+  if (in_force->number != w.view && !mutated(mutation::report_for_other_view)) return;  // V3: it first catches up; the leader asks again
   if (my_slot != no_slot) {
     if (!mutated(mutation::report_without_wedge)) wedge_self(w.term, w.attempt);
     r.front = mutated(mutation::report_without_wedge) ? lanes.held(in_force->number) : wedged.front;
@@ -288,7 +288,8 @@ void core::impl::drive_change() {
       if (at(held, s) >= want[s]) continue;
       for (const auto& [id, r] : change.reports)
         if (id != start.self && at(r.front, s) > at(held, s))
-          send(id.member, pull{in_force->number, s, at(held, s) + 1, std::min(at(r.front, s), want[s])});
+          send(id.member, pull{in_force->number, s, at(held, s) + 1, std::min(at(r.front, s), want[s]),
+                               lanes.find(in_force->number, s)->owner.member, lanes.find(in_force->number, s)->inc});
     }
     return;
   }

@@ -2,6 +2,7 @@
 
 #include "framework/protocol/assert.hpp"
 #include "framework/protocol/frontier.hpp"
+#include "framework/protocol/mutations.hpp"
 
 namespace cohort::protocol {
 
@@ -23,7 +24,7 @@ void entry_log::truncate(log_index from) {
   COHORT_INVARIANT(from > base_.index, from, base_.index);
   while (last() >= from) entries_.pop_back();
   while (views_.size() > 1 && views_.back().index >= from) views_.pop_back();
-  durable_ = std::min(durable_, from - 1);
+  if (!mutated(mutation::truncation_keeps_durable)) durable_ = std::min(durable_, from - 1);
 }
 
 void entry_log::trim(const mark& base) {

@@ -25,6 +25,10 @@ struct batch {
   sequence seq = 0;
   std::uint64_t stamp = 0;  ///< hybrid logical clock: microseconds << 12 (rules L4, CK8)
   payload what;
+  /// On the wire: the lane's owner and incarnation. While competing VIEW entries are about, a view's number and a slot
+  /// may mean another lane at the receiver.
+  member_id owner = no_member;
+  incarnation inc = 0;
 };
 
 /// Leader to every roster entry; without entries it is the heartbeat.
@@ -91,6 +95,8 @@ struct pull {
   protocol::slot slot = 0;
   sequence from = 0;
   sequence to = 0;  ///< inclusive
+  member_id owner = no_member;  ///< of the lane, as in `batch`
+  incarnation inc = 0;
 };
 
 /// Asks for a part of a checkpoint. Chunk 0 is the encoded `checkpoint_head`, the rest the application's state.

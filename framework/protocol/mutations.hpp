@@ -55,7 +55,20 @@ namespace cohort::protocol {
   X(pa11_old_life_not_silent, "PA11", "V6")                        \
   X(pa12_echo_of_any_term, "PA12", "R1 E6")                        \
   X(pa21_stamps_unbounded, "PA21", "L4")                           \
-  X(clock_ahead_accepted, "agreed time", "CK8")
+  X(lane_by_slot_alone, "S1", "L3 I8")                              \
+  X(clock_ahead_accepted, "agreed time", "CK8")                    \
+  X(truncation_keeps_durable, "M8", "C3")                          \
+  X(no_first_noop, "M12", "C8")                                    \
+  X(read_after_step_down, "M13", "R1")                             \
+  X(read_before_apply, "M19", "R1")                                \
+  X(lease_from_receipt, "M20", "R2")                               \
+  X(stamp_restarts, "M24", "L4")                                   \
+  X(joiner_skips, "M45", "S1 C10")                                 \
+  X(cut_behind_view, "F25", "C7")                                  \
+  X(report_for_other_view, "F32", "V3")                            \
+  X(gap_skipped, "M52", "C10")                                     \
+  X(delivered_twice, "M53", "C10")                                 \
+  X(own_delivered_early, "M59", "C4")
 
 enum class mutation : unsigned char {
   none,

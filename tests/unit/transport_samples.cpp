@@ -82,7 +82,8 @@ struct comparison {
   }
   bool operator()(const batch& a) const {
     const auto& b = as<batch>();
-    return a.view == b.view && a.slot == b.slot && a.seq == b.seq && a.stamp == b.stamp && same_payload(a.what, b.what);
+    return a.view == b.view && a.slot == b.slot && a.seq == b.seq && a.stamp == b.stamp && same_payload(a.what, b.what) &&
+           a.owner == b.owner && a.inc == b.inc;
   }
   bool operator()(const append& a) const {
     const auto& b = as<append>();
@@ -113,7 +114,7 @@ struct comparison {
   }
   bool operator()(const pull& a) const {
     const auto& b = as<pull>();
-    return a.view == b.view && a.slot == b.slot && a.from == b.from && a.to == b.to;
+    return a.view == b.view && a.slot == b.slot && a.from == b.from && a.to == b.to && a.owner == b.owner && a.inc == b.inc;
   }
   bool operator()(const pull_chunk& a) const {
     const auto& b = as<pull_chunk>();
@@ -126,7 +127,7 @@ struct comparison {
   }
   bool operator()(const join& a) const {
     const auto& b = as<join>();
-    return a.inc == b.inc && a.known == b.known && a.has_state == b.has_state;
+    return a.inc == b.inc && a.known == b.known && a.has_state == b.has_state && a.burnt == b.burnt;
   }
   bool operator()(const form& a) const {
     const auto& b = as<form>();
@@ -167,7 +168,7 @@ std::string text_of(const payload& p, std::size_t i) {
 message draw(std::size_t kind, generator& r) {
   const auto slot_number = static_cast<slot>(r());
   switch (kind) {
-    case 0: return batch{number(r), slot_number, number(r), number(r), draw_payload(r)};
+    case 0: return batch{number(r), slot_number, number(r), number(r), draw_payload(r), member_id{slot_number}, number(r)};
     case 1: {
       append a{number(r), number(r), number(r), number(r), instant(time(r)), number(r), {}};
       for (auto left = r() % 6; left > 0; --left) a.entries.push_back(draw_entry(r));
@@ -187,12 +188,12 @@ message draw(std::size_t kind, generator& r) {
                   number(r)};
     case 4: return wedge{number(r), number(r), number(r)};
     case 5: return report{number(r), number(r), number(r), number(r), coin(r), draw_frontier(r)};
-    case 6: return pull{number(r), slot_number, number(r), number(r)};
+    case 6: return pull{number(r), slot_number, number(r), number(r), member_id{slot_number}, number(r)};
     case 7: return pull_chunk{number(r), static_cast<std::uint32_t>(r())};
     case 8:
       return chunk{number(r), number(r), static_cast<std::uint32_t>(r()), static_cast<std::uint32_t>(r()),
                    draw_payload(r)};
-    case 9: return join{number(r), number(r), coin(r)};
+    case 9: return join{number(r), number(r), coin(r), number(r)};
     case 10: return form{static_cast<form_phase>(r() % 3), number(r), coin(r) ? draw_view(r) : nullptr};
     case 11: return read_request{number(r)};
     default: return read_reply{number(r), coin(r), number(r)};
