@@ -151,7 +151,7 @@ def order():
             for senders in (["n1"], ["n1", "n2", "n3"]):
                 if len(senders) == 1:
                     senders = [nodes.leader()]
-                window = (6 << 20) // len(senders) if size > 64 else (2 << 20) // len(senders)
+                window = (4 << 20) if len(senders) == 1 else (2 << 20)  # bytes unanswered, per sender
                 nodes.throughput(senders, size, 0.3, window)  # to warm up
                 rate = statistics.median(nodes.throughput(senders, size, seconds, window) for _ in range(1 if options.quick else 3))
                 name = f"total order, {size} B, {len(senders)} sender{'s' if len(senders) > 1 else ''}"
@@ -383,7 +383,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="shorter runs; figures wander more")
     parser.add_argument("--json", type=pathlib.Path, default=None)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASURES)}; default: all")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     options.server = options.build / "samples/kv/cohort-kv"
     failed = 0
     for name in options.names or MEASURES:
