@@ -7,6 +7,7 @@ everything at every node, and no answer that the protocol of `cohort-kv` does no
 import argparse
 import os
 import pathlib
+import random
 import re
 import resource
 import shutil
@@ -403,6 +404,61 @@ def transactions_and_redis_cli():
             assert client.pipeline(pipe) == list(range(1, 5001))
         say("5000 commands in one pipeline, answered in order")
         cluster.settled()
+
+
+@scenario
+def storm():
+    """A minute of faults at random, several at a time, more than a quorum bears; then calm, and the account."""
+    seconds = float(os.environ.get("COHORT_STORM_SECONDS", "60"))
+    seed = int(os.environ.get("COHORT_SEED", str(time.time_ns() % 1_000_000)))
+    chance = random.Random(seed)
+    print(f"  COHORT_SEED={seed} repeats the choice of faults")
+    mesh = Mesh()
+    with Cluster(server, size=3 if seed % 3 else 5, mesh=mesh).start().ready() as cluster, \
+            Load(cluster.nodes, pause=0.006, operations_per_key=60) as load:
+        names = [n.name for n in cluster.nodes]
+        end = time.monotonic() + seconds
+        done = {}
+        stopped = {}  # node: when it goes on
+        while time.monotonic() < end:
+            kind = chance.choice(("kill", "kill", "stop", "isolate", "cut", "one way", "reset", "heal", "heal", "start", "all"))
+            node = chance.choice(cluster.nodes)
+            if kind == "kill" and node.running() and node not in stopped:
+                node.kill()
+            elif kind == "all" and chance.random() < 0.3:
+                for each in cluster.nodes:
+                    if each.running() and each not in stopped:
+                        each.kill()
+            elif kind == "stop" and node.running() and node not in stopped:
+                node.pause()
+                stopped[node] = time.monotonic() + chance.choice((0.1, 0.5, 1.5, 3))
+            elif kind == "isolate":
+                mesh.isolate(node.name, names)
+            elif kind in ("cut", "one way", "reset"):
+                other = chance.choice([n for n in names if n != node.name])
+                mesh.cut(node.name, other, one_way=kind == "one way", reset=kind == "reset")
+            elif kind == "heal":
+                mesh.heal()
+            elif kind == "start":
+                cluster.start()
+            else:
+                continue
+            done[kind] = done.get(kind, 0) + 1
+            time.sleep(chance.choice((0.05, 0.3, 0.8, 1.5)))
+            for paused in [n for n, until in stopped.items() if time.monotonic() > until]:
+                paused.resume()
+                del stopped[paused]
+            for each in cluster.nodes:  # nothing ends by itself
+                if each.process.returncode not in (None, -signal.SIGKILL):
+                    raise AssertionError(f"{each.name} ended with {each.process.returncode}")
+        for paused in stopped:
+            paused.resume()
+        mesh.heal()
+        cluster.start()
+        say(f"{len(names)} nodes, {load.acknowledged()} writes acknowledged during " +
+            ", ".join(f"{count} x {kind}" for kind, count in sorted(done.items())))
+        progress(load, seconds=30, what="service when the storm is over")
+        judge(load, cluster)
 
 
 @scenario
