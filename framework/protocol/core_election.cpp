@@ -234,6 +234,7 @@ void core::impl::lead() {
   notify(event_kind::elected, leader, promises.term);
   set_primary(true);
   if (!mutated(mutation::no_first_noop)) append_own(entry_kind::noop, log.cut_behind(log.last()), nullptr);  // C8
+  if (mutated(mutation::sham_extra_noop)) append_own(entry_kind::noop, log.cut_behind(log.last()), nullptr);
   first_own_entry = mutated(mutation::read_before_own_commit) || mutated(mutation::no_first_noop) ? 0 : log.last();
   reads_lost_leader();
 }

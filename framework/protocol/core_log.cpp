@@ -298,6 +298,8 @@ void core::impl::send_appends() {
     const bool due = heartbeat_due || now - p.append_sent >= options.heartbeat;
     const bool more = !p.probing && p.next <= log.last() && p.next < p.match + 1 + options.append_window;
     if (due || more) send_append(p);
+    // Followers repeat their acks with every heartbeat; ours may have been lost, too, and owners resend by it (L7).
+    if (due) ack_due = true;
   }
   heartbeat_due = false;
 }
@@ -342,7 +344,7 @@ void core::impl::receive_ack(voter_id from, const ack& a) {
   if (a.inc == p.inc) {
     p.no_state = a.no_state;
     p.applied = std::max(p.applied, a.applied);
-    if (a.view > p.view || p.have.empty()) {
+    if (a.view > p.view) {
       p.view = a.view;
       p.have = a.have;
     } else if (a.view == p.view) {

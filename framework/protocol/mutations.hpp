@@ -5,7 +5,7 @@
 namespace cohort::protocol {
 
 /// One-place mistakes that can be planted in the core to see that the tests catch them (docs/testing.md). X(slug,
-/// number in the lists of known bugs, rule it breaks).
+/// number in the lists of known bugs, rule it breaks). The shams at the end are harmless: what fails on one is wrong itself.
 #define COHORT_MUTATION_LIST(X)                                    \
   X(ack_before_fsync, "M1 F17", "D9")                              \
   X(vote_unsynced, "M2 F5", "D9 E4")                               \
@@ -68,7 +68,12 @@ namespace cohort::protocol {
   X(report_for_other_view, "F32", "V3")                            \
   X(gap_skipped, "M52", "C10")                                     \
   X(delivered_twice, "M53", "C10")                                 \
-  X(own_delivered_early, "M59", "C4")
+  X(own_delivered_early, "M59", "C4")                              \
+  X(sham_extra_noop, "sham", "none")                               \
+  X(sham_batch_size, "sham", "none")                               \
+  X(sham_slower_timers, "sham", "none")                            \
+  X(sham_larger_window, "sham", "none")                            \
+  X(sham_other_draws, "sham", "none")
 
 enum class mutation : unsigned char {
   none,

@@ -234,7 +234,7 @@ void world::start(unsigned node) {
   l.storage = n.storage.get();
   core_start begin;
   begin.self = l.id;
-  begin.seed = chance_.next();
+  begin.seed = chance_.next() ^ (mutated(mutation::sham_other_draws) ? 0x5eed : 0);
   for (unsigned i = 0; i < nodes_.size(); ++i) begin.founders.push_back(static_cast<member_id>(i));
   begin.ever_founded = n.storage->saw_group();
   begin.blank = !begin.ever_founded;
@@ -354,7 +354,8 @@ void world::happened(const life& l, const protocol::event& e) {
   if (tracing)
     say("* " + std::to_string(l.node) + " " + names[static_cast<std::size_t>(e.kind)] + " member=" + std::to_string(to_index(e.member)) +
         " number=" + std::to_string(e.number) + (e.flag ? " on" : "") + " index=" + std::to_string(e.index));
-  if (e.kind == event_kind::founded) nodes_[l.node].storage->mark_group_seen();
+  // Journaled groups: the founding is a record like others, the directory knows of it when that is on disk.
+  if (e.kind == event_kind::founded && !scenario_.core.durable) nodes_[l.node].storage->mark_group_seen();
   if (e.kind == event_kind::elected && on_elected) on_elected(l.node);
 }
 

@@ -40,7 +40,10 @@ public:
       const auto safe = std::max(disk.promises.base.index, disk.checkpoint);
       // What was held back may speak of a log that has been cut or rebased since: an entry of a later term is not meant.
       const auto meant = term_at(m.written, a->match);
-      if (a->match > safe && (a->match > disk.last() || (meant != 0 && meant <= a->match_term && term_at(disk, a->match) != meant)))
+      // An ack that waited for a term to reach the disk may leave after a later leader has overwritten what it tells of.
+      // It stays true of the term it names: whoever could be elected since had to have a log as new as the acker's (E3).
+      const bool history = term_at(disk, disk.last()) > a->match_term;
+      if (a->match > safe && !history && (a->match > disk.last() || (meant != 0 && meant <= a->match_term && term_at(disk, a->match) != meant)))
         fail(who + " acknowledges entry " + std::to_string(a->match) + ", which is not on its disk");
       frontier_on_disk(m, disk, a->view, a->have, who + " acknowledges");
       const auto entered = m.entered.find(a->view);
