@@ -74,8 +74,8 @@ public:
 
   /// From now on own submissions are refused as `why`; what the core has taken is still resolved.
   void stop_accepting(outcome why);
-  /// True when nothing of our own is in flight.
-  bool idle() const { return own_.size() == 0 && ports_.empty() && reads_.empty(); }
+  /// Nothing is accepted any more, and nothing of our own is in flight.
+  bool idle() const { return !accepting_ && own_.size() == 0 && ports_.empty() && reads_.empty(); }
   /// The end: answers everything that is open.
   void abandon();
 

@@ -26,6 +26,8 @@ struct chunk_done {
   std::uint32_t number = 0;
   protocol::payload data;
 };
+/// Own submissions which come after this are refused as `stopped`.
+struct accept_no_more {};
 struct actor_stop {};
 
 /// The ordering actor of a group on this node: pinned to the protocol thread, owns the driver and with it the core.
@@ -40,4 +42,5 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::port_flushed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::credit_back)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::checkpoint_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::chunk_done)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::accept_no_more)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::actor_stop)

@@ -199,6 +199,8 @@ void runtime::start_group(group& g) {
     if (before > limit && before - bytes <= limit) cc::hand_over(ordering, credit_back{});
   };
   calls.failed = [this, index](const std::string& why) {
+    // Whatever came from now on could only end as `unknown`.
+    cc::hand_over(groups_[index].ordering, accept_no_more{});
     calls_.failed("the replica of group " + groups_[index].entry->name + " threw: " + why);
   };
   g.process = spawn_process(system_, g.entry, services_for(g), std::move(calls));
@@ -507,10 +509,9 @@ void runtime::drain() {
   auto future = done->get_future();
   auto bound = 0ms;
   for (auto& g : groups_) bound = std::max(bound, g.entry->how.outcome_bound);
-  loop_->post([this, done] {
-    for (auto& g : groups_) g.driver->stop_accepting(outcome::stopped);
-    drained_ = done;
-  });
+  // Through the mailboxes, behind what ports have flushed before.
+  for (auto& g : groups_) cc::hand_over(g.ordering, accept_no_more{});
+  loop_->post([this, done] { drained_ = done; });
   if (future.wait_for(bound + 100ms) == std::future_status::timeout)
     log_.write(log_level::warn, "stopping: some submissions are not resolved and end as unknown");
 }

@@ -192,6 +192,11 @@ TEST_SUITE("nodes") {
       CHECK(c.at(2).failure().empty());
       // The machine of the first life and those of the next; the port's owner hears `unknown`, never a wrong answer.
       CHECK(c.seen(2)->lives >= 2);
+      // A volatile voter that restarts is a new one: until it is promoted the group can't spare another.
+      REQUIRE(eventually([&] {
+        auto members = c.at(0).status("room").members;
+        return members.size() == 3 && std::all_of(members.begin(), members.end(), [](auto& m) { return m.voter && m.active; });
+      }));
       c.seen(1)->explosions = 1;
       CHECK(c.insist(1, "boom") == outcome::unknown);
       CHECK(c.insist(1, "c") == outcome::replied);
