@@ -181,7 +181,8 @@ TEST_SUITE("trouble") {
     const auto size = j->stats().file_bytes;
     for (int i = 0; i < 20; ++i) REQUIRE(put(*j, batch_op(++p, 5000)));
     REQUIRE(w.wait_durable(p));
-    CHECK(j->stats().file_bytes == size);
+    // Trimming goes on in slices, so a few pages more may be taken before it has freed what it will.
+    CHECK(j->stats().file_bytes <= size + (128u << 10));
   }
 
   TEST_CASE("a queue that nobody empties is refused, for good") {
