@@ -21,7 +21,10 @@ constexpr std::size_t message_margin = 64;
 
 connection::connection(int fd, std::uint64_t id, std::string address, std::string local_address,
                        connection_owner& owner)
-    : owner_(owner), fd_(fd), parser_(owner.options().gateway.message_bytes_max - message_margin), read_size_(read_min) {
+    : owner_(owner),
+      fd_(fd),
+      parser_(owner.options().gateway.message_bytes_max - message_margin),
+      read_size_(read_min) {
   who_.id = id;
   who_.address = std::move(address);
   who_.local_address = std::move(local_address);

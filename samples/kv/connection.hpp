@@ -47,7 +47,9 @@ public:
   bool dead() const { return dead_; }
   std::uint64_t id() const { return who_.id; }
   /// Memory that this client makes the node hold.
-  std::size_t memory() const { return parser_.capacity() + output_.size() + ready_bytes_ + queued_.size() + local_bytes_ + watched_bytes_; }
+  std::size_t memory() const {
+    return parser_.capacity() + output_.size() + ready_bytes_ + queued_.size() + local_bytes_ + watched_bytes_;
+  }
   /// Gives buffers back which a burst made grow.
   void shrink();
   // The owner's marks.

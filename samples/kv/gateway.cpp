@@ -16,11 +16,13 @@ constexpr std::size_t spare_max = 1024, spare_bytes_max = 4096;
 constexpr std::int64_t stale_us = 1000;
 
 constexpr std::string_view no_quorum =
-    "-NOQUORUM this node has no contact with a quorum of its group; the command has no effect, try again or another node\r\n";
+    "-NOQUORUM this node has no contact with a quorum of its group; the command has no effect, try again or another "
+    "node\r\n";
 constexpr std::string_view no_quorum_read =
     "-NOQUORUM no quorum confirmed this read in time; try again or another node\r\n";
 constexpr std::string_view unknown =
-    "-UNKNOWN the command was submitted, but not confirmed in time; it may take effect or not, read before trying again\r\n";
+    "-UNKNOWN the command was submitted, but not confirmed in time; it may take effect or not, read before trying "
+    "again\r\n";
 constexpr std::string_view too_large = "-ERR the command is larger than what the group carries in one message\r\n";
 constexpr std::string_view broken_answer = "-ERR internal error: the replica's answer cannot be read\r\n";
 
@@ -32,7 +34,8 @@ std::string_view as_text(std::span<const std::byte> bytes) {
 
 gateway::gateway(gateway_options options, backend& group, answer_receiver& receiver)
     : options_(options), group_(group), receiver_(receiver), wall_clock_([] {
-        return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+        return std::chrono::duration_cast<std::chrono::microseconds>(
+                   std::chrono::system_clock::now().time_since_epoch())
             .count();
       }) {}
 

@@ -50,7 +50,8 @@ class gateway {
 public:
   gateway(gateway_options options, backend& group, answer_receiver& receiver);
 
-  /// Where the message of an ordered command is to be written; valid until the next call. `write`: it changes something.
+  /// Where the message of an ordered command is to be written; valid until the next call. `write`: it changes
+  /// something.
   bytes& ordered(command_place place, bool write);
   /// Takes back the message begun last: it became too large.
   void forget_last();
@@ -119,7 +120,8 @@ private:
   std::uint64_t first_query_ = 0, flushed_query_ = 0;
   std::size_t in_flight_bytes_ = 0;
 
-  /// Connections with commands that came back refused and wait: empty in good times. Their later commands must wait, too.
+  /// Connections with commands that came back refused and wait: empty in good times. Their later commands must wait,
+  /// too.
   std::unordered_set<std::uint64_t> troubled_;
   instant refused_since_ = never;
   instant retry_at_ = never;

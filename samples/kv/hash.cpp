@@ -9,7 +9,8 @@ namespace {
 
 __extension__ typedef unsigned __int128 u128;
 
-constexpr std::uint64_t secret[4] = {0xa0761d6478bd642fu, 0xe7037ed1a0b428dbu, 0x8ebc6af09c88c6e3u, 0x589965cc75374cc3u};
+constexpr std::uint64_t secret[4] = {0xa0761d6478bd642fu, 0xe7037ed1a0b428dbu, 0x8ebc6af09c88c6e3u,
+                                     0x589965cc75374cc3u};
 
 std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
   const u128 product = static_cast<u128>(a) * b;
@@ -32,7 +33,9 @@ std::uint64_t load_tail(const char* at, std::size_t size) {
 
 }  // namespace
 
-std::uint64_t hash_pair(std::uint64_t a, std::uint64_t b) { return fold(fold(a ^ secret[0], b ^ secret[1]), secret[2]); }
+std::uint64_t hash_pair(std::uint64_t a, std::uint64_t b) {
+  return fold(fold(a ^ secret[0], b ^ secret[1]), secret[2]);
+}
 
 std::uint64_t hash_bytes(std::string_view bytes, std::uint64_t seed) {
   const char* at = bytes.data();

@@ -5,8 +5,8 @@
 
 namespace kv {
 
-/// 64 bits from bytes and a seed, the same on every machine (all numbers are read as little endian). Multiply-fold as in
-/// Wang Yi's wyhash. Good enough for tables and for telling states apart; not cryptographic.
+/// 64 bits from bytes and a seed, the same on every machine (all numbers are read as little endian). Multiply-fold as
+/// in Wang Yi's wyhash. Good enough for tables and for telling states apart; not cryptographic.
 std::uint64_t hash_bytes(std::string_view bytes, std::uint64_t seed);
 
 /// Mixes two numbers.

@@ -80,7 +80,9 @@ void expire_at(keyspace& keys, arguments args, bool seconds, bool relative, std:
 
 void expire(keyspace& keys, arguments args, reply_writer& out) { expire_at(keys, args, true, true, "expire", out); }
 void pexpire(keyspace& keys, arguments args, reply_writer& out) { expire_at(keys, args, false, true, "pexpire", out); }
-void expireat(keyspace& keys, arguments args, reply_writer& out) { expire_at(keys, args, true, false, "expireat", out); }
+void expireat(keyspace& keys, arguments args, reply_writer& out) {
+  expire_at(keys, args, true, false, "expireat", out);
+}
 void pexpireat(keyspace& keys, arguments args, reply_writer& out) {
   expire_at(keys, args, false, false, "pexpireat", out);
 }
@@ -133,7 +135,9 @@ void remaining(const keyspace& keys, std::string_view key, bool seconds, bool ab
 void ttl(const keyspace& keys, arguments args, reply_writer& out) { remaining(keys, args[0], true, false, out); }
 void pttl(const keyspace& keys, arguments args, reply_writer& out) { remaining(keys, args[0], false, false, out); }
 void expiretime(const keyspace& keys, arguments args, reply_writer& out) { remaining(keys, args[0], true, true, out); }
-void pexpiretime(const keyspace& keys, arguments args, reply_writer& out) { remaining(keys, args[0], false, true, out); }
+void pexpiretime(const keyspace& keys, arguments args, reply_writer& out) {
+  remaining(keys, args[0], false, true, out);
+}
 
 std::string_view type_name(const entry& e) { return std::holds_alternative<std::string>(e.what) ? "string" : "hash"; }
 

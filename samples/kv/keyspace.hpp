@@ -117,8 +117,8 @@ private:
 
   table<entry> entries_;
   std::set<entry*, earlier> by_expiry_;
-  /// Of the keys that hash there, the version the last deleted one would have had. Without it WATCH could not tell a key
-  /// that does not exist from one that came and went.
+  /// Of the keys that hash there, the version the last deleted one would have had. Without it WATCH could not tell a
+  /// key that does not exist from one that came and went.
   std::vector<std::uint64_t> tombstones_;
   std::uint64_t digest_ = 0;    ///< sum over entries and tombstones
   std::uint64_t seed_ = 0;      ///< of the table's hashes, from the first message: a client cannot aim at one bucket

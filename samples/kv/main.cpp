@@ -30,7 +30,8 @@ int run(kv::settings chosen) {
   // The port for clients is taken first: a node that cannot serve them must not join and then leave the group.
   cohort::transport::loop events;
   kv::server server(events, chosen.server,
-                    kv::group_backend([&](cohort::port_wake wake) { return node.port("kv", std::move(wake)); }), expiry);
+                    kv::group_backend([&](cohort::port_wake wake) { return node.port("kv", std::move(wake)); }),
+                    expiry);
   node.start();
   std::thread clients([&] { events.run(); });
   const int code = node.run();

@@ -19,7 +19,8 @@ inline std::string one_line(std::string_view words) {
   return line;
 }
 
-/// Writes replies as RESP3, with two exceptions which RESP2 needs to know about and RESP3 does not: Redis' null array is
+/// Writes replies as RESP3, with two exceptions which RESP2 needs to know about and RESP3 does not: Redis' null array
+/// is
 /// `*-1`, and everything else that is null is `_`. `render` (resp_render.hpp) makes both protocols of it.
 class reply_writer {
 public:

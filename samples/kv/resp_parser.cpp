@@ -82,7 +82,8 @@ std::span<char> resp_parser::room(std::size_t wanted) {
     end_ -= begin_;
     begin_ = 0;
   }
-  if (buffer_.size() - end_ < wanted) buffer_.resize(std::max(end_ + wanted, std::min(2 * buffer_.size(), end_ + (4u << 20))));
+  if (buffer_.size() - end_ < wanted)
+    buffer_.resize(std::max(end_ + wanted, std::min(2 * buffer_.size(), end_ + (4u << 20))));
   return {buffer_.data() + end_, buffer_.size() - end_};
 }
 

@@ -22,7 +22,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::chrono::milliseconds clock_pause = 100ms;      ///< between clock messages: what expires in between goes together
+constexpr std::chrono::milliseconds clock_pause =
+    100ms;                               ///< between clock messages: what expires in between goes together
 constexpr auto clock_patience = 1000;    ///< ms until a follower submits one itself
 constexpr std::int64_t longest_sleep = 3'600'000;  ///< ms; wall clocks jump
 constexpr int accepts_per_pass = 64;

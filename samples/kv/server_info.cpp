@@ -71,7 +71,8 @@ std::string server::info(std::span<const std::string> sections, std::string_view
   if (wanted("cohort")) text += (text.empty() ? "" : "\r\n") + cohort_section(backend_->status(), parts[0]);
   if (wanted("keyspace")) {
     text += std::string(text.empty() ? "" : "\r\n") + "# Keyspace\r\n";
-    if (!parts[1].empty() && parts[1] != "0") text += "db0:keys=" + parts[1] + ",expires=" + parts[2] + ",avg_ttl=0\r\n";
+    if (!parts[1].empty() && parts[1] != "0")
+      text += "db0:keys=" + parts[1] + ",expires=" + parts[2] + ",avg_ttl=0\r\n";
   }
   return text;
 }

@@ -8,7 +8,8 @@
 
 namespace kv {
 
-/// Limits of the Redis side. What a client can make the node hold is bounded by them, whatever it sends or does not read.
+/// Limits of the Redis side. What a client can make the node hold is bounded by them, whatever it sends or does not
+/// read.
 struct server_options {
   std::string listen = "127.0.0.1:6379";  ///< host:port; port 0 = any free one
   gateway_options gateway;

@@ -53,14 +53,17 @@ public:
     const auto& members = section("members", {});
     read_members(members, node);
     node.name = text(node_table, "node", "name");
-    const auto own = std::find_if(node.members.begin(), node.members.end(), [&](auto& m) { return m.name == node.name; });
+    const auto own =
+        std::find_if(node.members.begin(), node.members.end(), [&](auto& m) { return m.name == node.name; });
     if (own == node.members.end()) {
       names known;
       for (const auto& m : node.members) known.push_back(m.name);
-      fail(node_table.get("name"), "[node] name = \"" + node.name + "\" is not in [members]" + suggestion(node.name, known));
+      fail(node_table.get("name"),
+           "[node] name = \"" + node.name + "\" is not in [members]" + suggestion(node.name, known));
     }
     node.data = text(node_table, "node", "data");
-    if (node.data.empty()) fail(node_table.get("data"), "[node] data is empty; name a directory that only this node uses");
+    if (node.data.empty())
+      fail(node_table.get("data"), "[node] data is empty; name a directory that only this node uses");
     node.data = (std::filesystem::absolute(file_).parent_path() / node.data).lexically_normal();
     read_listen(node_table, *own, node);
     read_kv(result, *own);
@@ -96,7 +99,8 @@ private:
 
   std::string text_of(const toml::node& value, const std::string& name) const {
     const auto* string = value.as_string();
-    if (string == nullptr) fail(&value, name + " must be text in quotes, like " + name.substr(name.find(' ') + 1) + " = \"...\"");
+    if (string == nullptr)
+      fail(&value, name + " must be text in quotes, like " + name.substr(name.find(' ') + 1) + " = \"...\"");
     return string->get();
   }
 
@@ -118,9 +122,10 @@ private:
     if (table.empty()) fail(&table, "[members] is empty; name every founder as NAME = \"host:port\"");
     for (const auto& [key, value] : table) {
       const std::string name(key.str()), label = "[members] " + name, where = text_of(value, label);
-      const bool good = !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](unsigned char c) {
-        return std::isalnum(c) != 0 || c == '_' || c == '.' || c == '-';
-      });
+      const bool good =
+          !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+            return std::isalnum(c) != 0 || c == '_' || c == '.' || c == '-';
+          });
       if (!good)
         fail(key.source().begin.line, "member name \"" + name + "\" is not 1 to 64 characters of A-Z a-z 0-9 _ . -");
       address(value, label, where);
@@ -160,8 +165,9 @@ private:
       result.server.listen = text_of(*value, "[kv] redis");
       const auto redis = address(*value, "[kv] redis", result.server.listen);
       if (cohort::transport::address node; parse_address(own.address, node).empty() && node == redis)
-        fail(value, "[kv] redis = \"" + result.server.listen + "\" is also where this node listens for the others, [members] " +
-                        own.name + "; choose another port");
+        fail(value, "[kv] redis = \"" + result.server.listen +
+                        "\" is also where this node listens for the others, [members] " + own.name +
+                        "; choose another port");
     }
     const auto durability = choice(table, "durability", {"journaled", "volatile"});
     const auto reads = choice(table, "reads", {"linearizable", "lease", "local"});

@@ -11,7 +11,8 @@ namespace kv {
 
 /// The replicated key-value service: Redis' strings, keys and hashes as a deterministic state machine.
 ///
-/// A message is what `encode_command`, `encode_transaction` or `encode_clock` made (message.hpp); its reply is RESP3 with
+/// A message is what `encode_command`, `encode_transaction` or `encode_clock` made (message.hpp); its reply is RESP3
+/// with
 /// `*-1` for Redis' null array, which `render` (resp_render.hpp) turns into what a connection's protocol asks for.
 /// Bytes that are no such message are answered with an error and change nothing: the same one at every replica.
 ///
@@ -20,8 +21,8 @@ namespace kv {
 class store final : public cohort::state_machine {
 public:
   /// `on_next_due`, if given, is told after a message was applied whenever the moment at which the next key expires has
-  /// changed (milliseconds since the Unix epoch; `never_due` = none). It is called on the thread of `apply` or `restore`
-  /// and only watches: nothing in the state depends on it.
+  /// changed (milliseconds since the Unix epoch; `never_due` = none). It is called on the thread of `apply` or
+  /// `restore` and only watches: nothing in the state depends on it.
   explicit store(std::function<void(std::int64_t)> on_next_due = {});
 
   void apply(const cohort::delivery& d, cohort::reply& answer) override;

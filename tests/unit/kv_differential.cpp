@@ -36,10 +36,12 @@ bool same(const words& argv, const std::string& ours, const std::string& theirs)
   const auto& name = argv[0];
   if (name == "KEYS") return sorted(ours) == sorted(theirs);
   // Redis counts expired keys which it has not noticed yet.
-  if (name == "DBSIZE") return ours[0] == ':' && theirs[0] == ':' && std::stoll(ours.substr(1)) <= std::stoll(theirs.substr(1));
+  if (name == "DBSIZE")
+    return ours[0] == ':' && theirs[0] == ':' && std::stoll(ours.substr(1)) <= std::stoll(theirs.substr(1));
   // Milliseconds pass between the two.
   if (name == "PTTL" || name == "TTL" || name == "PEXPIRETIME" || name == "EXPIRETIME")
-    return ours[0] == ':' && theirs[0] == ':' && std::abs(std::stoll(ours.substr(1)) - std::stoll(theirs.substr(1))) < 2000;
+    return ours[0] == ':' && theirs[0] == ':' &&
+           std::abs(std::stoll(ours.substr(1)) - std::stoll(theirs.substr(1))) < 2000;
   return false;
 }
 
@@ -53,18 +55,20 @@ public:
   std::string key() { return "k" + std::to_string(below(8)); }
   std::string field() { return "f" + std::to_string(below(6)); }
   std::string integer() {
-    return pick({"0", "1", "-1", "5", "100", "-7", "9223372036854775807", "-9223372036854775808", "abc", "", "1.5", " 1",
-                 "01", "+3", "9223372036854775808", "00", "-0", "1e3"});
+    return pick({"0", "1", "-1", "5", "100", "-7", "9223372036854775807", "-9223372036854775808", "abc", "", "1.5",
+                 " 1", "01", "+3", "9223372036854775808", "00", "-0", "1e3"});
   }
   std::string real() {
-    return pick({"0", "1", "-1.5", "3.0e3", "1e400", "nan", "inf", "-inf", "0.1", "1e-10", "abc", "", " 1", "1 ", "0x10",
-                 "5000000000", "123456789.123456789", "1e17"});
+    return pick({"0", "1", "-1.5", "3.0e3", "1e400", "nan", "inf", "-inf", "0.1", "1e-10", "abc", "", " 1", "1 ",
+                 "0x10", "5000000000", "123456789.123456789", "1e17"});
   }
   std::string text() {
     return pick({"", "a", "hello", "12", "-3", "10.5", "007", "a longer text of more than thirty characters",
                  "\r\n\r\n", "9223372036854775806", "1e5"});
   }
-  std::string time() { return pick({"100", "1000", "0", "-5", "abc", "9223372036854775807", "92233720368547758", "500"}); }
+  std::string time() {
+    return pick({"100", "1000", "0", "-5", "abc", "9223372036854775807", "92233720368547758", "500"});
+  }
   std::string moment() { return pick({"1", "4000000000", "4000000000000", "0", "-1", "x", "9223372036854775807"}); }
   std::string cased(std::string word) {
     for (auto& c : word)
@@ -131,7 +135,8 @@ private:
       case 28: return {pick({"RENAME", "RENAMENX"}), key(), key()};
       case 29: return {"KEYS", pick({"*", "k[1-3]", "k?", "x*", "k[^1]", "\\k1", "k[", "[", "k\\", "*1", "k[3-1]"})};
       case 30: return {"DBSIZE"};
-      case 31: return one_in(5) ? words{pick({"FLUSHDB", "FLUSHALL"}), pick({"SYNC", "async", "now"})} : words{"DBSIZE"};
+      case 31:
+        return one_in(5) ? words{pick({"FLUSHDB", "FLUSHALL"}), pick({"SYNC", "async", "now"})} : words{"DBSIZE"};
       case 32: case 33: case 34: return {pick({"HSET", "HMSET"}), key(), field(), text(), field(), text()};
       case 35: return {"HGET", key(), field()};
       case 36: return {"HMGET", key(), field(), field()};

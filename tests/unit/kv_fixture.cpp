@@ -74,8 +74,9 @@ private:
     cohort::delivery d;
     d.payload = message;
     d.position = ++group_.position_;
-    d.time = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()) +
-             std::chrono::microseconds(group_.ahead_us.load());
+    d.time =
+        std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()) +
+        std::chrono::microseconds(group_.ahead_us.load());
     cohort::reply answer;
     group_.machine_.apply(d, answer);
     ++group_.executed;

@@ -239,6 +239,22 @@ TEST_CASE("server: an open outcome is answered UNKNOWN in time, never OK") {
   CHECK(begins(c.call({"SET", "k", "2"}), "-NOQUORUM "));
 }
 
+TEST_CASE("server: local reads need no quorum, others do") {
+  memory_group group;
+  kv::server_options options;
+  options.gateway.reads = cohort::reads::local;
+  options.gateway.quorum_patience = 50ms;
+  running_server server(group, options);
+  auto c = server.connect();
+  c.call({"SET", "k", "1", "EX", "100"});
+  group.reads = outcome::no_quorum;
+  group.writes = outcome::no_quorum;
+  std::this_thread::sleep_for(20ms);
+  CHECK(c.call({"GET", "k"}) == "$1\r\n1\r\n");
+  CHECK(c.call({"WATCH", "k"}) == "+OK\r\n");
+  CHECK(begins(c.call({"SET", "k", "2"}), "-NOQUORUM "));
+}
+
 // ---- hostile clients ------------------------------------------------------------------------------------------------
 
 TEST_CASE("server: what is no Redis protocol is answered like Redis does, and the connection is closed") {
@@ -423,11 +439,11 @@ TEST_CASE("server: INFO tells about the group, HELLO changes the protocol") {
   c.call({"SET", "k", "1"});
   c.call({"HSET", "h", "f", "v"});
   const auto info = c.call({"INFO"});
-  for (const auto* line : {"# Cohort\r\n", "\r\ngroup:kv\r\n", "\r\nview:0\r\n", "\r\nmembers:n1,n2,n3\r\n",
-                           "\r\nleader:n1\r\n", "\r\nrole:leader\r\n", "\r\nterm:", "\r\nlog_index:2\r\n",
-                           "\r\ncommit_index:2\r\n", "\r\napplied_index:2\r\n", "\r\ndurable_index:",
-                           "\r\nlag_entries:0\r\n", "\r\njournal_bytes:", "\r\nstate_digest:", "\r\ndurability:volatile\r\n",
-                           "\r\ndb0:keys=2,expires=0,"}) {
+  for (const auto* line :
+       {"# Cohort\r\n", "\r\ngroup:kv\r\n", "\r\nview:0\r\n", "\r\nmembers:n1,n2,n3\r\n", "\r\nleader:n1\r\n",
+        "\r\nrole:leader\r\n", "\r\nterm:", "\r\nlog_index:2\r\n", "\r\ncommit_index:2\r\n", "\r\napplied_index:2\r\n",
+        "\r\ndurable_index:", "\r\nlag_entries:0\r\n",
+        "\r\njournal_bytes:", "\r\nstate_digest:", "\r\ndurability:volatile\r\n", "\r\ndb0:keys=2,expires=0,"}) {
     CAPTURE(line);
     CHECK(info.find(line) != info.npos);
   }

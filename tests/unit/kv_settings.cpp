@@ -64,20 +64,25 @@ TEST_CASE("settings: a complete file, and what may be left out") {
 
   CHECK(parse(replaced(good, "data/n1", "/var/lib/n1")).node.data == "/var/lib/n1");
   for (const auto* listen : {"127.0.0.1:7101", "0.0.0.0:7101", "[::]:7101", "0.0.0.0:9"})
-    CHECK(parse(replaced(good, "\n\n[members]", "\nlisten = \"" + std::string(listen) + "\"\n\n[members]")).node.listen == listen);
+    CHECK(
+        parse(replaced(good, "\n\n[members]", "\nlisten = \"" + std::string(listen) + "\"\n\n[members]")).node.listen ==
+        listen);
 }
 
 TEST_CASE("settings: each mistake is named with its line and what would be right") {
   const std::tuple<const char*, const char*, const char*> cases[] = {
-      {"redis =", "rediss =", "11: unknown key \"rediss\" in [kv]; did you mean \"redis\"? (known: redis, durability, reads)"},
+      {"redis =", "rediss =",
+       "11: unknown key \"rediss\" in [kv]; did you mean \"redis\"? (known: redis, durability, reads)"},
       {"[kv]", "[vk]", "10: unknown section [vk] in the file; did you mean \"kv\"? (known: node, members, kv)"},
       {"name =", "nam =", "2: unknown key \"nam\" in [node]; did you mean \"name\"? (known: name, data, listen)"},
       {"name = \"n1\"\n", "", "1: key \"name\" is missing in [node]"},
       {"data = \"data/n1\"\n", "", "1: key \"data\" is missing in [node]"},
       {"\"data/n1\"", "\"\"", "3: [node] data is empty; name a directory that only this node uses"},
-      {"name = \"n1\"", "name = \"n4\"", "2: [node] name = \"n4\" is not in [members]; did you mean \"n1\"? (known: n1, n2, n3)"},
+      {"name = \"n1\"", "name = \"n4\"",
+       "2: [node] name = \"n4\" is not in [members]; did you mean \"n1\"? (known: n1, n2, n3)"},
       {"\"n1\"", "17", "2: [node] name must be text in quotes, like name = \"...\""},
-      {"\"volatile\"", "\"journalled\"", "12: [kv] durability = \"journalled\" is unknown; did you mean \"journaled\"? (known: journaled, volatile)"},
+      {"\"volatile\"", "\"journalled\"",
+       "12: [kv] durability = \"journalled\" is unknown; did you mean \"journaled\"? (known: journaled, volatile)"},
       {"\"lease\"", "\"stale\"", "13: [kv] reads = \"stale\" is unknown; did you mean"},
       {"127.0.0.1:7102", "127.0.0.1", "7: [members] n2 = \"127.0.0.1\": "},
       {"127.0.0.1:7102", "127.0.0.1:70000", "7: [members] n2 = \"127.0.0.1:70000\": "},
@@ -86,7 +91,8 @@ TEST_CASE("settings: each mistake is named with its line and what would be right
       {"n2 =", "n1 =", "7: "},
       {"n2 =", "\"n 2\" =", "7: member name \"n 2\" is not 1 to 64 characters of A-Z a-z 0-9 _ . -"},
       {"127.0.0.1:6380", "127.0.0.1:7101", "11: [kv] redis = \"127.0.0.1:7101\" is also where this node listens"},
-      {"data = ", "listen = \"127.0.0.1:1\"\ndata = ", "3: [node] listen = \"127.0.0.1:1\" contradicts [members] n1 = \"127.0.0.1:7101\"; make them equal"},
+      {"data = ", "listen = \"127.0.0.1:1\"\ndata = ",
+       "3: [node] listen = \"127.0.0.1:1\" contradicts [members] n1 = \"127.0.0.1:7101\"; make them equal"},
       {"[members]", "[members", "5: "},
       {"[members]\n", "", "5: unknown key \"n1\" in [node]"},
       {"[node]\n", "node = 3\n", ""},

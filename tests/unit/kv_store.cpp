@@ -302,7 +302,8 @@ TEST_CASE("store: SCAN finds every key that is there all the time, once, while o
   const auto found = scan_all(r, "37", [&] {
     // The table doubles, then shrinks again, under the scan.
     ++turn;
-    for (int i = 0; i < 400; ++i) r.apply({turn < 25 ? "SETNX" : "DEL", "temp" + std::to_string(turn % 25 * 400 + i), "v"});
+    for (int i = 0; i < 400; ++i)
+      r.apply({turn < 25 ? "SETNX" : "DEL", "temp" + std::to_string(turn % 25 * 400 + i), "v"});
   });
   std::multiset<std::string> kept;
   for (const auto& key : found)
@@ -341,7 +342,8 @@ TEST_CASE("speed: SET of 256 B applied, and parsed" * doctest::skip()) {
   const std::string value(256, 'v');
   for (const int distinct : {1'000, 100'000, 1'000'000}) {
     std::vector<kv::bytes> messages(static_cast<std::size_t>(distinct));
-    for (int i = 0; i < distinct; ++i) messages[static_cast<std::size_t>(i)] = message_of({"SET", "key:" + std::to_string(i), value});
+    for (int i = 0; i < distinct; ++i)
+      messages[static_cast<std::size_t>(i)] = message_of({"SET", "key:" + std::to_string(i), value});
     replica r;
     cohort::reply answer;
     cohort::delivery d;
