@@ -73,7 +73,8 @@ void endpoint::impl::on_message_frame(link& l, std::span<const std::byte> bytes,
   }
   decoded_.clear();
   std::string why;
-  switch (decode(bytes, l.block(), config_.limits, decoded_, &why)) {
+  static const std::shared_ptr<const void> nobody;  // only payload points into the block
+  switch (decode(bytes, is_payload(head.type) ? l.block() : nobody, config_.limits, decoded_, &why)) {
     case decode_status::ok: break;
     case decode_status::unknown_type: ++stats_.unknown_frames; return;
     case decode_status::malformed: violated(l, why); return;

@@ -35,7 +35,8 @@ int wait_milliseconds(std::chrono::nanoseconds wait) {
   return static_cast<int>(std::min<std::int64_t>(ms, std::numeric_limits<int>::max()));
 }
 
-// Waits with the precision of the clock where the kernel has it (Linux 5.11), otherwise with that of milliseconds.
+// Waits with the precision of the clock where the kernel has it (Linux 5.11) and the container's filter lets it through,
+// otherwise with that of milliseconds.
 int wait_for_events(int epoll, std::span<epoll_event> events, std::chrono::nanoseconds wait) {
   static std::atomic<bool> precise{true};
   const auto room = static_cast<int>(events.size());
@@ -46,7 +47,7 @@ int wait_for_events(int epoll, std::span<epoll_event> events, std::chrono::nanos
     t.tv_sec = static_cast<time_t>(wait.count() / 1'000'000'000);
     t.tv_nsec = static_cast<long>(wait.count() % 1'000'000'000);
     const int count = epoll_pwait2(epoll, events.data(), room, &t, nullptr);
-    if (count >= 0 || errno != ENOSYS) return count;
+    if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
     precise = false;
   }
   return epoll_wait(epoll, events.data(), room, wait_milliseconds(wait));

@@ -148,7 +148,7 @@ TEST_SUITE("hostile") {
       if (sent < h.bytes.size() - 1) slow.send(h.bytes.subspan(sent++, 1));
       return slow.closed();
     }, 2s));
-    CHECK(loop::clock() - begun < 400ms);
+    CHECK(loop::clock() - begun < 1500ms);
     CHECK(contains(s.a.text(link_event_kind::stranger), "did not introduce itself in time"));
     CHECK(s.a.count(link_event_kind::stranger) == 2);
   }
@@ -350,7 +350,7 @@ TEST_SUITE("hostile") {
     const auto begun = loop::clock();
     REQUIRE(run_until(s.l, [&] { return !s.a.downs.empty(); }));
     CHECK(loop::clock() - begun >= 140ms);
-    CHECK(loop::clock() - begun < 400ms);
+    CHECK(loop::clock() - begun < 1500ms);
     CHECK_FALSE(s.a.downs[0].reset);
     CHECK(contains(s.a.text(link_event_kind::down), "nothing was heard"));
     CHECK(s.drained(r));
