@@ -34,7 +34,7 @@ void block_signals() {
 /// and gets them again page by page: half of the time of a loaded node went into page faults.
 void keep_freed_memory() {
   ::mallopt(M_MMAP_THRESHOLD, 16 << 20);
-  ::mallopt(M_TRIM_THRESHOLD, 32 << 20);
+  ::mallopt(M_TRIM_THRESHOLD, 64 << 20);
 }
 
 /// True if SIGTERM or SIGINT arrived within `wait`.

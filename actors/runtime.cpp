@@ -15,6 +15,11 @@ constexpr auto process_patience = 10s;
 /// The same event of a group is logged once in so long.
 constexpr protocol::duration quiet_time = 10s;
 
+/// A volatile group keeps all payload since its last checkpoint in memory. Checkpoints cost it no disk, and frequent ones
+/// keep that memory warm: between 8 MiB and 256 MiB lie 2.3 and 5.8 us of processor time for a message of 1 KiB at all
+/// three members, all of it page faults.
+constexpr std::uint64_t volatile_checkpoint_bytes = 8u << 20;
+
 protocol::instant steady_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
 
 std::uint64_t random_bits() {
@@ -36,7 +41,7 @@ protocol::core_options core_options_of(const contract& how) {
   o.pull_wait = 2 * how.election_min;
   o.message_bytes_max = how.message_bytes_max;
   o.lane_window = how.lane_window;
-  o.checkpoint_bytes = how.checkpoint_bytes;
+  o.checkpoint_bytes = o.durable ? how.checkpoint_bytes : std::min(how.checkpoint_bytes, volatile_checkpoint_bytes);
   return o;
 }
 

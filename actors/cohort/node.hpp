@@ -32,7 +32,8 @@ struct contract {
   std::size_t message_bytes_max = 16u << 20;
   std::size_t queue_bytes = 32u << 20;                     ///< per port: submitted, not yet taken by the protocol
   std::size_t backlog_bytes = 64u << 20;                   ///< delivered, not yet applied: above it own submissions wait
-  std::uint64_t checkpoint_bytes = 256u << 20;             ///< payload applied between checkpoints
+  std::uint64_t checkpoint_bytes = 256u << 20;             ///< payload applied between checkpoints (or the state's size,
+                                                           ///< if larger); volatile groups: at most 8 MiB
   std::size_t lane_window = 8u << 20;                      ///< bytes in flight beyond the slowest active member
 };
 
