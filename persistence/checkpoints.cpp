@@ -79,13 +79,18 @@ bool checkpoint_queue::failed() const {
 }
 
 void checkpoint_queue::finish(std::function<void(std::uint32_t, const std::string&)> done) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (finished_ || abandoned_) return;
   finished_ = true;
+  if (!wake_) {  // the journal is gone, nobody else will tell
+    lock.unlock();
+    if (done) done(0, "the journal was closed");
+    return;
+  }
   done_ = std::move(done);
   // An empty state is one empty chunk: "no chunks" means failure everywhere.
   if (!closed_ && (!filling_.empty() || !any_)) chunks_.push_back(std::exchange(filling_, {}));
-  if (wake_) wake_();
+  wake_();
 }
 
 void checkpoint_queue::abandon() {

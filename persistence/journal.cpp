@@ -247,7 +247,12 @@ std::shared_ptr<checkpoint_writer> journal_writer::store_checkpoint(std::uint32_
   {
     const std::lock_guard lock(mutex_);
     COHORT_INVARIANT(tenants_.groups.contains(group), group, 0);
-    waiting_checkpoints_.push_back(queue);
+    if (ended_) {
+      queue->detach();
+      queue->close(0, "the journal was closed");
+    } else {
+      waiting_checkpoints_.push_back(queue);
+    }
   }
   wake();
   return std::make_shared<queued_writer>(std::move(queue));

@@ -109,7 +109,7 @@ public:
   void write(std::span<const std::byte> bytes) override = 0;
   virtual bool failed() const = 0;
   /// All bytes are written: makes the checkpoint the group's newest one. `done` is called on the journal thread with the
-  /// number of chunks, or with 0 and the reason.
+  /// number of chunks, or with 0 and the reason; by `finish` itself when the journal is gone.
   virtual void finish(std::function<void(std::uint32_t chunks, const std::string& error)> done) = 0;
 };
 

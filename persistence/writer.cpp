@@ -49,9 +49,15 @@ void journal_writer::run() {
     }
     commit_pass();
   }
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    std::ranges::move(waiting_checkpoints_, std::back_inserter(checkpoints_));
+    waiting_checkpoints_.clear();
+  }
   fail_checkpoints("the journal was closed");
-  end_checkpoints();
   for (auto& q : checkpoints_) q->detach();
+  end_checkpoints();
 }
 
 void journal_writer::collect() {

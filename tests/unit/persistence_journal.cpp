@@ -186,6 +186,12 @@ TEST_SUITE("journal") {
       j.reset();
       CHECK(unfinished->failed());
       unfinished->write(std::as_bytes(std::span(big)));  // after the journal's end: taken and forgotten
+      std::string why;
+      unfinished->finish([&](std::uint32_t chunks, const std::string& error) {
+        CHECK(chunks == 0);
+        why = error;
+      });
+      CHECK(contains(why, "closed"));
     }
     CHECK(verify(o.directory).checkpoints == 2);
     auto j = reopen(o);
