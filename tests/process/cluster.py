@@ -222,8 +222,9 @@ class Cluster:
         try:
             for node in among or self.running():
                 eventually(f"{node.name} answers a write", lambda n=node: n.call("SET", f"ready:{n.name}", "1") == "OK", seconds)
-        except Timeout:
+        except Timeout:  # mostly before any `with` could clean up
             self.dump()
+            self.close(keep=bool(os.environ.get("COHORT_KEEP")))
             raise
         return self
 
@@ -252,6 +253,7 @@ class Cluster:
                 node.kill()
         if self.mesh:
             self.mesh.close()
+            self.mesh = None
         if self.own_folder and not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
 
