@@ -276,7 +276,7 @@ TEST_SUITE("endpoint") {
     for (std::size_t i = 0; i < 200; ++i) sizes.push_back(i * 331);
     for (const auto big : {262144u, 262143u, 1u << 20, 5u, 16u << 20, 7u, 300000u}) sizes.push_back(big);
     for (std::size_t i = 0; i < sizes.size(); ++i) p.a.link->send(1, to_m1, make_batch(i, sizes[i]));
-    REQUIRE(run_until(p.l, [&] { return p.b.messages.size() == sizes.size(); }, 20s));
+    REQUIRE(run_until(p.l, [&] { return p.b.messages.size() == sizes.size(); }, 60s));
     for (std::size_t i = 0; i < sizes.size(); ++i) {
       CAPTURE(i);
       const auto& got = std::get<protocol::batch>(p.b.messages[i].what);
