@@ -2,6 +2,7 @@
 
 #include "transport/checksum.hpp"
 #include "transport/hello.hpp"
+#include "transport/socket.hpp"
 #include "transport_nodes.hpp"
 #include "transport_samples.hpp"
 
@@ -375,6 +376,37 @@ TEST_SUITE("hostile") {
     CHECK_FALSE(second.closed());
     CHECK(s.a.linked(1));
     CHECK(s.a.count(link_event_kind::refused) == 0);
+  }
+
+  TEST_CASE("both dial at once: with equal numbers the lower member's connection stays, otherwise the newer one") {
+    scene s;
+    std::string why;
+    auto listener = listen_on(s.configs[1].listen, why);
+    REQUIRE(why == "");
+    s.a.config.retry_first = 2s;  // one dial is enough
+    s.start();
+    int accepted = -1;
+    REQUIRE(run_until(s.l, [&] { return (accepted = ::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)) >= 0; }));
+    unique_fd dialled(accepted);
+    alignas(8) std::byte bytes[8192];
+    ssize_t have = 0;
+    REQUIRE(run_until(s.l, [&] { return (have = ::recv(dialled.get(), bytes, sizeof bytes, 0)) > 0; }));
+    hello theirs;
+    REQUIRE(decode_hello({bytes, static_cast<std::size_t>(have)}, theirs, why));
+    CHECK(theirs.name == "n1");
+    CHECK(theirs.dialled);
+
+    raw_socket same(s.configs[0].listen.port);  // n2's own dial, with the same number: n1's stays
+    same.send(encode_hello(s.greeting(theirs.attempt)).bytes);
+    REQUIRE(s.drained(same));
+    CHECK(contains(same.received, "another connection between the two nodes is in use"));
+    CHECK_FALSE(s.a.linked(1));
+
+    raw_socket newer(s.configs[0].listen.port);
+    s.link(newer, theirs.attempt + 1);
+    CHECK(run_until(s.l, [&] { return ::recv(dialled.get(), bytes, sizeof bytes, 0) == 0; }));
+    CHECK(s.a.ups.size() == 1);
+    CHECK(s.a.downs.empty());
   }
 
   TEST_CASE("control overtakes queued payload, also what the kernel would hold") {
