@@ -297,9 +297,28 @@ bool script::settle(duration patience) {
   return world_.broken().empty();
 }
 
+/// Harmless changes: a test that fails on one is itself wrong.
+static void disguise(scenario& s) {
+  auto& o = s.core;
+  if (mutated(mutation::sham_batch_size)) o.batch_bytes = std::max<std::size_t>(48, o.batch_bytes / 3);
+  if (mutated(mutation::sham_larger_window)) {
+    o.lane_window *= 3;
+    o.append_window *= 2;
+  }
+  if (mutated(mutation::sham_slower_timers)) {
+    o.heartbeat = o.heartbeat * 6 / 5;
+    o.election_min = o.election_min * 6 / 5;
+    o.election_max = o.election_max * 6 / 5;
+    o.wedge_wait = o.wedge_wait * 6 / 5;
+    o.pull_wait = o.pull_wait * 6 / 5;
+    o.fail_after = std::max(o.fail_after, o.election_max);
+  }
+}
+
 outcome run_seed(std::uint64_t seed, std::string_view profile, const applications& apps, checksum_fn sum,
                  bool tracing) {
-  const auto plan = draw_scenario(seed, profile);
+  auto plan = draw_scenario(seed, profile);
+  disguise(plan);
   auto watchers = make_checkers();
   world w(plan, plan.rich_application ? *apps.rich : *apps.small, watchers, sum);
   w.tracing = tracing;

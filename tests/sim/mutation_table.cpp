@@ -5,8 +5,10 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <map>
+#include <set>
 
 namespace cohort::sim {
 
@@ -20,6 +22,11 @@ const std::map<std::string, std::vector<std::string>> directed{
 /// Caught by a test that drives cores by hand (tests/trace), because seeds meet them too rarely or cannot.
 const std::map<std::string, std::string> by_hand{
 #include "tests/sim/directed_tests.inc"
+};
+
+/// Mistakes that nothing catches yet; the table says so, and it is no news.
+const std::set<std::string> open_points{
+#include "tests/sim/not_caught.inc"
 };
 
 struct result {
@@ -79,8 +86,10 @@ const mutation_line* find_mutation(const std::string& slug) {
 
 int write_mutation_table(std::uint64_t seeds, const std::string& part, const std::string& file, unsigned jobs) {
   unsigned k = 1, n = 1;
-  if (!part.empty() && (std::sscanf(part.c_str(), "%u/%u", &k, &n) != 2 || k < 1 || k > n)) {
-    std::fprintf(stderr, "--part %s: expected K/N with K from 1 to N\n", part.c_str());
+  if (std::sscanf(part.c_str(), "today/%u", &n) == 1 && n > 0)
+    k = static_cast<unsigned>(std::time(nullptr) / 86'400 % n) + 1;
+  else if (!part.empty() && (std::sscanf(part.c_str(), "%u/%u", &k, &n) != 2 || k < 1 || k > n)) {
+    std::fprintf(stderr, "--part %s: expected K/N with K from 1 to N, or today/N\n", part.c_str());
     return 2;
   }
   std::string text =
@@ -108,8 +117,8 @@ int write_mutation_table(std::uint64_t seeds, const std::string& part, const std
       property = "directed test: " + test->second;
     } else {
       ++survived;
-      code = 1;
-      property = "NOT CAUGHT";
+      if (!open_points.contains(m.slug)) code = 1;
+      property = "not caught";
     }
     std::fprintf(stderr, "%-34s %6" PRIu64 " seeds  %s  %s\n", m.slug, r.seeds, where.c_str(), property.c_str());
     text += "| " + std::string(m.slug) + " | " + m.numbers + " | " + m.rule + " | " + std::to_string(r.seeds) + " | " + where + " | " +

@@ -19,8 +19,11 @@ public:
     auto& m = members_[l.number];
     m.written = l.storage->testifies();
     if (!found.state) return;
-    if (found.state->founded) learn(m, found.state->promises.base);
-    if (found.checkpoint) learn(m, *found.checkpoint);
+    for (const auto* known : {found.state->founded ? &found.state->promises.base : nullptr, found.checkpoint ? &*found.checkpoint : nullptr}) {
+      if (!known) continue;
+      learn(m, *known);
+      m.entered[known->in_force->number] = 0;
+    }
   }
   void stopped(const life& l) override { members_.erase(l.number); }
   void persisted(const life& l, const persist_op& op) override { members_[l.number].written.take(op); }
@@ -28,7 +31,7 @@ public:
   void installed(const life& l, const deliver_view& v) override {
     auto& m = members_[l.number];
     m.views[v.what->number] = v.what;
-    m.entered[v.what->number] = v.index;
+    m.entered.try_emplace(v.what->number, v.index);  // a checkpoint may tell of it once more
   }
   void sent(const life& l, const message& what) override {
     if (!l.durable) return;
