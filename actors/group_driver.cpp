@@ -76,6 +76,9 @@ void group_driver::begin_turn() {
 }
 
 void group_driver::receive(protocol::voter_id from, protocol::message&& what) {
+  // A replica which lags far behind must not fill the memory with what others send. Payload that is dropped here is like
+  // payload lost on the way: it is not acknowledged, so its sender's window closes (FC1), and it is sent or pulled again.
+  if (std::holds_alternative<protocol::batch>(what) && credit_->backlog() > 2 * group_->how.backlog_bytes) return;
   begin_turn();
   core_.receive(from, std::move(what));
 }
@@ -355,14 +358,14 @@ void group_driver::hand_over(work_ptr w) { host_.deliver(group_->index, std::mov
 
 // ---- the end --------------------------------------------------------------------------------------------------------
 
-void group_driver::stop_accepting(outcome why) {
+void group_driver::stop_accepting(outcome why, bool refuse_waiting) {
   accepting_ = false;
   refusal_ = why;
-  refuse_pending(why);
+  if (refuse_waiting) refuse_pending(why);
 }
 
 void group_driver::abandon() {
-  stop_accepting(refusal_);
+  stop_accepting(refusal_, true);
   std::vector<own_run> open;
   own_.take(own_.size(), open);
   answer_all(open, outcome::unknown);

@@ -72,8 +72,9 @@ public:
   void pass();
   protocol::instant next_deadline() const;
 
-  /// From now on own submissions are refused as `why`; what the core has taken is still resolved.
-  void stop_accepting(outcome why);
+  /// From now on own submissions are refused as `why`, with `refuse_waiting` also those which wait for the core. What the
+  /// core has taken is still resolved.
+  void stop_accepting(outcome why, bool refuse_waiting);
   /// Nothing is accepted any more, and nothing of our own is in flight.
   bool idle() const { return !accepting_ && own_.size() == 0 && ports_.empty() && reads_.empty(); }
   /// The end: answers everything that is open.

@@ -145,7 +145,7 @@ void node::impl::keep() {
     try {
       new_runtime();
       log.write(detail::log_level::info, "started again");
-    } catch (const node_error& e) {
+    } catch (const std::exception& e) {
       runtime_failed(e.what());
     }
   }

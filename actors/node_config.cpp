@@ -34,7 +34,8 @@ host_port parse_address(std::string_view text, const std::string& what) {
   host_port parsed;
   unsigned port = 0;
   auto bad = [&](const std::string& why) {
-    return node_error(what + " \"" + std::string(text) + "\" " + why + "; write \"host:port\", for instance \"127.0.0.1:7101\"");
+    return node_error(what + " \"" + std::string(text) + "\" " + why +
+                      "; write \"host:port\", for instance \"127.0.0.1:7101\"");
   };
   if (colon == std::string_view::npos) throw bad("has no port");
   parsed.host = text.substr(0, colon);

@@ -22,7 +22,7 @@ protected:
         driver_->checkpoint_failed(m.index);
       },
       [this](const chunk_done& m) { driver_->chunk_loaded(m.to, m.index, m.number, m.data); },
-      [this](accept_no_more) { driver_->stop_accepting(outcome::stopped); },
+      [this](accept_no_more m) { driver_->stop_accepting(outcome::stopped, m.refuse_waiting); },
       [this](actor_stop) {
         driver_->abandon();
         quit();

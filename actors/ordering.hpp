@@ -27,7 +27,9 @@ struct chunk_done {
   protocol::payload data;
 };
 /// Own submissions which come after this are refused as `stopped`.
-struct accept_no_more {};
+struct accept_no_more {
+  bool refuse_waiting = false;  ///< also what came before and waits for the core
+};
 struct actor_stop {};
 
 /// The ordering actor of a group on this node: pinned to the protocol thread, owns the driver and with it the core.

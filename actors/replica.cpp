@@ -39,7 +39,9 @@ private:
   protocol::payload load(std::uint32_t number) const {
     std::string why;
     auto chunk = services_.load_chunk(index_, number, why);
-    bool right_size = number == chunks_ ? !chunk.blob.empty() && chunk.blob.size() <= persistence::chunk_bytes
+    // Only a state of no bytes at all has an empty chunk: its one.
+    bool right_size = number == chunks_ ? (!chunk.blob.empty() || (chunks_ == 1 && !chunk.sizes.empty())) &&
+                                            chunk.blob.size() <= persistence::chunk_bytes
                                         : chunk.blob.size() == persistence::chunk_bytes;
     if (!right_size)
       throw truncated_checkpoint("chunk " + std::to_string(number) + " of the checkpoint at log index " +

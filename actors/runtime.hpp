@@ -73,6 +73,7 @@ private:
   bool quiet(group& g, const protocol::event& e, std::uint64_t& suppressed);
   std::string where(const group& g) const;
   const std::string& name_of(member_id id) const;
+  std::string address_of(member_id id) const;
   std::uint64_t contract_hash(const group& g) const;
 
   // driver_host, on the protocol thread

@@ -1,0 +1,184 @@
+// What a runtime says: the log's lines, and the status operators ask for.
+#include "actors/runtime.hpp"
+
+#include <utility>
+
+namespace cohort::detail {
+namespace {
+
+/// The same event of a group is logged once in so long.
+constexpr protocol::duration quiet_time = std::chrono::seconds(10);
+
+protocol::instant steady_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
+
+}  // namespace
+
+void runtime::view_installed(std::uint32_t group, const protocol::deliver_view& v) {
+  auto told = std::make_shared<const group_view>(describe(v, names_));
+  std::string members, changes;
+  for (auto& m : told->members)
+    members += (members.empty() ? "" : ",") + m.name + (m.active ? "" : "(away)") + (m.voter ? "" : "(learner)");
+  for (auto& c : told->changes) changes += (changes.empty() ? "" : ", ") + c.name + " " + c.cause;
+  auto& g = groups_[group];
+  log_.write(log_level::info, where(g) + "view " + std::to_string(told->number) + " installed: members " + members +
+                                (changes.empty() ? "" : "; " + changes) +
+                                (v.lost_messages ? "; own messages lost: " + std::to_string(v.lost_messages) : ""));
+  cc::hand_over(g.membership, view_news{std::move(told)});
+}
+
+void runtime::happened(std::uint32_t group, const protocol::event& e) {
+  using protocol::event_kind;
+  auto& g = groups_[group];
+  if (e.kind == event_kind::window_open) return;
+  if (e.kind == event_kind::chunk_wanted)
+    return chunk_loads_->post([this, group, e, ordering = g.ordering] {
+      cc::hand_over(ordering, chunk_done{e.member, e.index, static_cast<std::uint32_t>(e.number),
+                                         journal_->load_chunk(group, e.index, static_cast<std::uint32_t>(e.number))});
+    });
+  std::uint64_t suppressed = 0;
+  if (quiet(g, e, suppressed)) return;
+  auto number = std::to_string(e.number);
+  auto level = log_level::info;
+  std::string line;
+  switch (e.kind) {
+    case event_kind::founded:
+      journal_->mark_founded(group, {});
+      endpoint_->set_blank(group, false);
+      line = "founded here";
+      break;
+    case event_kind::leader_changed:
+      line = e.member == no_member ? "no leader known" : "leader is " + name_of(e.member) + " in term " + number;
+      break;
+    case event_kind::elected: line = "elected leader of term " + number; break;
+    case event_kind::stepped_down: line = "stepped down in term " + number; break;
+    case event_kind::election_started: line = "stands for election in term " + number; break;
+    case event_kind::primary:
+      level = e.flag ? log_level::info : log_level::warn;
+      line = e.flag ? "has contact with a quorum: serves" : "lost contact with the quorum: refuses until it is back";
+      break;
+    case event_kind::wedged: line = e.flag ? "sending stopped for a view change" : "sending goes on"; break;
+    case event_kind::excluded:
+      level = log_level::warn;
+      line = "was excluded by view " + number + "; joins again with a new incarnation";
+      break;
+    case event_kind::transfer_started:
+      line = "receives a checkpoint at log index " + std::to_string(e.index) + " from " + name_of(e.member) + ", " +
+             number + " chunks";
+      break;
+    case event_kind::transfer_finished: line = "checkpoint received at log index " + std::to_string(e.index); break;
+    case event_kind::clock_ahead:
+      level = log_level::warn;
+      line = "clock of " + name_of(e.member) + " runs ahead beyond the bound and is refused; synchronise the clocks";
+      break;
+    case event_kind::member_silent:
+      line = "evidence: " + name_of(e.member) + " has not answered for too long";
+      break;
+    case event_kind::unfounded_restart:
+      level = log_level::error;
+      g.trouble = "volatile group " + g.entry->name +
+                  " was founded before and nobody is found who still holds it; if all its members were restarted, what "
+                  "it held is gone: start all of them with --new-epoch " +
+                  std::to_string(config_.epoch + 1);
+      line = g.trouble;
+      break;
+    case event_kind::window_open:
+    case event_kind::chunk_wanted: return;
+  }
+  bool found = e.kind == event_kind::founded || (e.kind == event_kind::leader_changed && e.member != no_member);
+  if (found) g.trouble.clear();
+  if (suppressed > 0) line += " (and " + std::to_string(suppressed) + " times since the last line)";
+  log_.write(level, where(g) + line);
+}
+
+/// What repeats while something stays wrong (elections without a quorum, a clock that runs ahead) is said once in 10 s.
+bool runtime::quiet(group& g, const protocol::event& e, std::uint64_t& suppressed) {
+  using protocol::event_kind;
+  if (e.kind != event_kind::election_started && e.kind != event_kind::clock_ahead &&
+      e.kind != event_kind::member_silent && e.kind != event_kind::wedged)
+    return false;
+  auto key = (static_cast<std::uint64_t>(e.kind) << 32) | (std::uint64_t{e.flag} << 24) | to_index(e.member);
+  auto& [last, count] = g.quieted.try_emplace(key, -quiet_time, 0).first->second;
+  auto now = steady_now();
+  if (now - last < quiet_time) {
+    ++count;
+    return true;
+  }
+  suppressed = std::exchange(count, 0);
+  last = now;
+  return false;
+}
+
+void runtime::journal_trouble(const persistence::trouble& t) {
+  log_.write(t.what == persistence::trouble::kind::resumed ? log_level::info : log_level::error, "journal: " + t.text);
+  if (t.what == persistence::trouble::kind::fatal) calls_.failed("the journal stopped: " + t.text);
+}
+
+void runtime::on_event(const transport::link_event& what) {
+  using kind = transport::link_event_kind;
+  auto level = log_level::info;
+  switch (what.kind) {
+    case kind::up:
+    case kind::down: level = log_level::debug; break;  // said per group
+    case kind::refused: level = log_level::error; break;
+    case kind::stranger:
+    case kind::malformed:
+    case kind::dropped:
+    case kind::trouble: level = log_level::warn; break;
+    case kind::unreachable: break;
+  }
+  if (log_.wants(level)) log_.write(level, what.text);
+}
+
+std::string runtime::where(const group& g) const {
+  auto s = g.driver->status();
+  return "group=" + g.entry->name + " view=" + (s.in_force ? std::to_string(s.in_force->number) : "-") +
+         " term=" + std::to_string(s.term) + " ";
+}
+
+const std::string& runtime::name_of(member_id id) const {
+  static const std::string nobody = "nobody";
+  return to_index(id) < names_.size() ? names_[to_index(id)] : nobody;
+}
+
+std::string runtime::address_of(member_id id) const {
+  return to_index(id) < config_.members.size() ? config_.members[to_index(id)].address : std::string();
+}
+
+group_status runtime::status_of(const group& g) const {
+  auto s = g.driver->status();
+  auto j = journal_->stats();
+  group_status out;
+  out.group = g.entry->name;
+  out.self = config_.name;
+  if (s.leader != no_member) out.leader = name_of(s.leader);
+  out.role = s.is_leader ? "leader" : !s.active ? "joining" : s.voter ? "follower" : "learner";
+  out.durability = g.entry->how.durability == durability::journaled ? "journaled" : "volatile";
+  if (s.in_force) {
+    out.view = s.in_force->number;
+    for (auto& e : s.in_force->roster)
+      out.members.push_back({name_of(e.id.member), address_of(e.id.member), e.inc, e.voter, e.active});
+  }
+  out.term = s.term;
+  out.incarnation = s.inc;
+  out.primary = s.primary;
+  out.founded = s.founded;
+  out.active = s.active;
+  out.transferring = s.transferring;
+  out.last = s.last;
+  out.commit = s.commit;
+  out.applied = s.applied;
+  out.durable = s.durable;
+  out.checkpoint = s.checkpoint;
+  out.delivered = s.delivered;
+  out.backlog_bytes = g.credit->backlog();
+  out.memory_bytes = s.payload_bytes;
+  out.time = s.time;
+  out.journal_bytes = j.file_bytes;
+  out.journal_commits = j.commits;
+  out.journal_p50_us = std::chrono::duration<double, std::micro>(j.commit_p50).count();
+  out.journal_p99_us = std::chrono::duration<double, std::micro>(j.commit_p99).count();
+  out.trouble = j.trouble.empty() ? g.trouble : j.trouble;
+  return out;
+}
+
+}  // namespace cohort::detail
