@@ -306,7 +306,9 @@ void core::impl::send_appends() {
 
 void core::impl::send_append(peer& p) {
   const bool servable = p.next > log.base().index && !p.no_state;
-  if (!servable) {
+  // It may hold the entries up to here and never get the payload of those that are trimmed: they wait for ever.
+  const bool starved = p.match_term == promises.term && p.match < log.base().index;
+  if (!servable || starved) {
     const auto* r = find(*in_force, p.id);
     const bool may_restore = p.no_state || !r || !r->active || p.inc > r->inc;
     offer_checkpoint(p);  // the receiver decides: one that is active in the view it has installed refuses (S3)

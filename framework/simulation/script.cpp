@@ -238,6 +238,7 @@ void script::heal() {
   for (auto& row : world_.network().cut) row.assign(row.size(), false);
   for (auto& row : world_.network().slow) row.assign(row.size(), 0);
   world_.network().extra_loss = 0;
+  world_.mend_disks();
   for (unsigned i = 0; i < world_.members(); ++i) {
     world_.slow_disk(i, 1);
     // Somebody sets the clocks right.

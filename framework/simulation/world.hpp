@@ -43,6 +43,8 @@ public:
   void pause(unsigned node, protocol::duration d);
   void reset_link(unsigned a, unsigned b);
   void slow_disk(unsigned node, std::int64_t factor) { nodes_[node].disk_slowness = factor; }
+  /// From here on disks are as fast as disks are: slow ones are a fault like others.
+  void mend_disks() { scenario_.sync_most = std::min<std::int64_t>(scenario_.sync_most, 5000); scenario_.sync_least = std::min<std::int64_t>(scenario_.sync_least, 1000); }
   void step_clock(unsigned node, std::chrono::microseconds by) { nodes_[node].clock.step(by); }
   std::chrono::microseconds clock_offset(unsigned node) const { return nodes_[node].clock.offset(); }
   network_state& network() { return network_; }

@@ -39,6 +39,7 @@ public:
     const auto& disk = l.storage->testifies();
     const auto who = "member " + std::to_string(to_index(l.member()));
     if (const auto* a = std::get_if<ack>(&what)) {
+      if (a->no_state) return;
       if (a->term > disk.promises.term) fail(who + " acknowledges in a term that is not on its disk");
       const auto safe = std::max(disk.promises.base.index, disk.checkpoint);
       // What was held back may speak of a log that has been cut or rebased since: an entry of a later term is not meant.
