@@ -339,7 +339,9 @@ void world::plan_sync(unsigned node) {
   auto& n = nodes_[node];
   if (n.disk_busy || n.storage->unsynced() == 0) return;
   n.disk_busy = true;
-  const auto latency = microseconds(chance_.between(scenario_.sync_least, scenario_.sync_most) * n.disk_slowness);
+  // Bounded, or a flush begun on a slow disk outlasts the healing by many seconds.
+  const auto drawn = chance_.between(scenario_.sync_least, scenario_.sync_most) * n.disk_slowness;
+  const auto latency = microseconds(std::min<std::int64_t>(drawn, 400'000));
   push({.at = now_ + latency, .type = event_type::sync_done, .a = static_cast<std::uint16_t>(node),
         .x = n.alive->who().number, .y = n.storage->unsynced()});
 }
