@@ -267,6 +267,8 @@ std::string script::unrest() const {
     if (in.applied != in.commit || in.commit != in.log.last()) return name + " has entries that are not applied";
     if (in.applied != first.applied || in.delivered != first.delivered) return name + " lags behind";
     if (!in.open.empty() || !in.own_unapplied.empty()) return name + " has submissions under way";
+    // A flush begun on a slow disk may outlast the faults by seconds; its member may yet be excluded for it.
+    if (in.options.durable && in.persisted_to + 1 < in.next_position) return name + " waits for its disk";
     if (!in.leader_reads.empty() || !in.follower_reads.empty() || !in.ready_reads.empty() || !in.new_reads.empty())
       return name + " has reads under way";
   }
