@@ -315,7 +315,9 @@ TEST_SUITE("crash points") {
         CHECK(found.last + 2 >= acknowledged);  // a trim, or the state, may be what was acknowledged last
         CHECK(found.last >= survived);
         for (const auto& [at, bytes] : back.records) CHECK(bytes == encoded(batch_op(at, at % 13 == 0 ? 20'000 : 150)));
-        if (acknowledged > 0) {
+        // The child runs on after the report that was read last, and may have trimmed what that one told of.
+        const auto first = back.records.empty() ? 0 : back.records.begin()->first;
+        if (acknowledged >= first + 2) {
           auto last = acknowledged;
           while (last > 0 && !back.records.contains(last) && acknowledged - last < 2) --last;
           CHECK(back.records.contains(last));
