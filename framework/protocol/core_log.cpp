@@ -236,13 +236,14 @@ void core::impl::deliver_cut(const entry& e) {
     d.inc = l.inc;
     d.seq = next[best];
     d.position = delivered + 1;
-    d.own = l.owner == start.self && l.inc == own_inc;
+    // A batch whose outcome was told when a checkpoint was restored answers nobody any more.
+    d.own = l.owner == start.self && l.inc == own_inc && !own_unapplied.empty() && own_unapplied.front().first == d.seq;
     d.what = b->what;
     delivered += b->what.sizes.size();
     if (mutated(mutation::delivered_twice) && !d.own && d.seq % 64 == 0) out.deliveries.emplace_back(d);
     if (mutated(mutation::gap_skipped) && !d.own && d.seq % 64 == 0) continue;
     bytes_since_checkpoint += b->what.bytes();
-    if (d.own && !own_unapplied.empty() && own_unapplied.front().first == d.seq) own_unapplied.pop_front();
+    if (d.own) own_unapplied.pop_front();
     out.deliveries.emplace_back(std::move(d));
   }
 }
