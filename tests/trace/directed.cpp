@@ -1,37 +1,10 @@
 // Directed tests: rules whose breach random schedules hardly meet. Each holds, and falls when its mistake is planted.
-#include "tests/trace/stage.hpp"
-
-#include <doctest/doctest.h>
+#include "tests/trace/directed.hpp"
 
 #include <algorithm>
 
 using namespace cohort;
 using namespace cohort::trace;
-
-namespace {
-
-core_options durable() {
-  core_options o;
-  o.checkpoint_bytes = 1u << 30;
-  return o;
-}
-
-core_options in_memory() {
-  auto o = durable();
-  o.durable = false;
-  return o;
-}
-
-/// The property under test holds without a mistake and not with it.
-void falls_with(mutation m, bool (*holds)()) {
-  CHECK(holds());
-  planting p(m);
-  CHECK_FALSE(holds());
-}
-
-const auto everything = [](const flying&) { return true; };
-
-}  // namespace
 
 TEST_SUITE("directed") {
   TEST_CASE("C3 (F35): an ack covers verified entries only") {
