@@ -1,0 +1,162 @@
+// Directed tests of elections, leases and the order inside a cut. What falls is what a client or an operator would see.
+#include "tests/trace/directed.hpp"
+
+#include <algorithm>
+
+using namespace cohort;
+using namespace cohort::trace;
+
+namespace {
+
+core_options leased() {
+  auto o = durable();
+  o.reads = read_mode::lease;
+  return o;
+}
+
+bool has(const stage::member& m, const std::string& text) { return std::ranges::count(m.delivered, text) == 1; }
+
+/// A read that was answered, but not from a state that reaches `index`: somebody was told of a write before the read
+/// was asked for, and the read does not know it (I17).
+bool stale(const stage::member& m, std::uint64_t tag, log_index index) {
+  return std::ranges::any_of(m.reads, [&](const auto& r) { return r.tag == tag && !r.refused && r.index < index; });
+}
+
+bool answered(const stage::member& m, std::uint64_t tag) {
+  return std::ranges::any_of(m.reads, [&](const auto& r) { return r.tag == tag && !r.refused; });
+}
+
+/// The leader holds a lease from B alone, for it has lost C; then B changes sides. B must not help C to lead while it
+/// may have given a lease, whether it remembers that or was restarted.
+bool lease_holds(bool restart) {
+  auto s = stage::founded(3, leased());
+  const auto a = static_cast<unsigned>(s.leader());
+  const unsigned b = (a + 1) % 3, c = (a + 2) % 3;
+  s.isolate(c);
+  s.go(200ms);
+  while (s.inside(c).role == core_role::follower || s.inside(c).election_at > s.now + 20ms) s.go(10ms);
+  REQUIRE(s.leader() == static_cast<int>(a));
+  s.heal();
+  s.isolate(a);
+  if (restart) {
+    s.crash(b);
+    s.start(b);
+  }
+  s.drop(everything);
+  // C stands, and leads if B is willing. Its client writes at once.
+  for (int i = 0; i < 5 && !s.status(c).is_leader; ++i) {
+    s.go(10ms, false);
+    s.deliver(is<vote>);
+  }
+  CHECK(std::ranges::any_of(s.members[c].events, [](const auto& e) { return e.kind == event_kind::election_started; }));
+  if (s.status(c).is_leader) s.submit(c, "new");
+  s.settle();
+  const auto told = has(s.members[c], "new") ? s.status(c).applied : 0;
+  s.read(a, 1);
+  CHECK(answered(s.members[a], 1));  // the lease is not over
+  return !stale(s.members[a], 1, told);
+}
+
+}  // namespace
+
+TEST_SUITE("elections and reads") {
+  TEST_CASE("E5: who has heard from a leader does not elect another while that one's lease may last") {
+    falls_with(mutation::no_stickiness, [] { return lease_holds(false); });
+  }
+
+  TEST_CASE("E5: who was just started may have given a lease in its former life, and elects nobody yet") {
+    falls_with(mutation::vote_right_after_boot, [] { return lease_holds(true); });
+  }
+
+  TEST_CASE("R2: a lease counts from the sending of the heartbeat, however late the answer comes") {
+    falls_with(mutation::lease_from_receipt, [] {
+      auto s = stage::founded(3, leased());
+      const auto a = static_cast<unsigned>(s.leader());
+      const unsigned b = (a + 1) % 3;
+      const auto answer = [&](const flying& f) {
+        return f.from == b && f.to == a && is<ack>(f) &&
+               std::get<ack>(f.what).echo_time > s.inside(a).known_peer(s.members[b].id)->echo;
+      };
+      // A's heartbeat reaches the others; B's answer stays under way, and A is cut off.
+      for (bool under_way = false; !under_way;) {
+        s.now += 10ms;
+        for (unsigned i = 0; i < 3; ++i) s.pass(i);
+        s.deliver([&](const flying& f) { return f.from == a && is<append>(f); });
+        under_way = std::ranges::any_of(s.in_flight, answer);
+        if (!under_way) s.settle();
+      }
+      const auto late = *std::ranges::find_if(s.in_flight, answer);
+      s.drop(everything);
+      s.isolate(a);
+      int n = -1;
+      while (n < 0 && s.status(a).is_leader) {
+        s.go(10ms);
+        for (unsigned i = 0; i < 3; ++i)
+          if (i != a && s.status(i).is_leader) n = static_cast<int>(i);
+      }
+      REQUIRE(n >= 0);
+      const auto leader = static_cast<unsigned>(n);
+      s.submit(leader, "new");
+      s.settle();
+      REQUIRE(has(s.members[leader], "new"));
+      const auto told = s.status(leader).applied;
+      REQUIRE(s.status(a).is_leader);  // it does not know yet
+      s.heal();
+      s.drop(everything);
+      s.inject(b, a, late.what);
+      s.deliver([&](const flying& f) { return f.to == a; });
+      s.read(a, 1);
+      s.go(2s);
+      CHECK(answered(s.members[a], 1));
+      return !stale(s.members[a], 1, told);
+    });
+  }
+
+  TEST_CASE("R1: a new leader answers no read before an entry of its own term is committed") {
+    falls_with(mutation::read_before_own_commit, [] {
+      auto s = stage::founded(3, leased());
+      const auto x = static_cast<unsigned>(s.leader());
+      s.isolate(x);
+      // One of the others asks for votes. It is given one, which stays under way; then its process stands still.
+      const auto grant = [](const flying& f) {
+        const auto* v = std::get_if<vote>(&f.what);
+        return v && !v->request && v->phase == vote_phase::real && v->granted;
+      };
+      for (int i = 0; i < 200 && std::ranges::none_of(s.in_flight, grant); ++i) {
+        s.go(10ms, false);
+        s.deliver([&](const flying& f) { return is<vote>(f) && !grant(f); });
+      }
+      const auto found = std::ranges::find_if(s.in_flight, grant);
+      REQUIRE(found != s.in_flight.end());
+      const auto late = *found;
+      const unsigned a = late.to, b = late.from;
+      // The other two find each other, one leads in the next term, and its client is told of a write.
+      s.heal();
+      s.isolate(a);
+      s.drop(everything);
+      const auto leads = [&](unsigned i) { return s.status(i).is_leader && s.status(i).term > std::get<vote>(late.what).term; };
+      for (int i = 0; i < 200 && !leads(b) && !leads(x); ++i) {
+        s.now += 10ms;
+        s.pass(b);
+        s.pass(x);
+        s.settle();
+      }
+      REQUIRE((leads(b) || leads(x)));
+      const unsigned n = leads(b) ? b : x;
+      s.submit(n, "new");
+      s.settle();
+      REQUIRE(has(s.members[n], "new"));
+      const auto told = s.status(n).applied;
+      // A goes on and finds the vote: it leads, in a term that is over, and has its word for a lease alone.
+      s.heal();
+      s.inject(b, a, late.what);
+      s.deliver([&](const flying& f) { return f.to == a; });
+      REQUIRE(s.status(a).is_leader);
+      s.read(a, 1);
+      s.drop(everything);
+      s.go(2s);
+      CHECK(answered(s.members[a], 1));
+      return !stale(s.members[a], 1, told);
+    });
+  }
+}
