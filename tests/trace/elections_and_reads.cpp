@@ -57,6 +57,35 @@ bool lease_holds(bool restart) {
   return !stale(s.members[a], 1, told);
 }
 
+/// The cut of a new leader covers two lanes at once: that of B, which comes first among the lanes, and that of C, of which
+/// B had received something when it sent. B's clock may have been set back, by as much as the others' clocks allow, and B
+/// may have been restarted. (No delivery was the cause here: what a member was *delivered* lies in an earlier cut anyway.)
+bool effect_follows_cause(std::chrono::microseconds error, bool restart) {
+  auto s = stage::founded(3, durable());
+  if (restart) {
+    const unsigned b = s.leader() == 0 ? 1 : 0;
+    s.crash(b);
+    s.members[b].clock_error = error;
+    s.start(b);
+    s.go(3s);
+    REQUIRE(s.status(b).active);
+  }
+  const auto a = static_cast<unsigned>(s.leader());
+  const unsigned b = a == 0 ? 1 : 0, c = 3 - a - b;
+  s.members[b].clock_error = error;
+  s.isolate(a);
+  s.drop(everything);
+  REQUIRE(s.submit(c, "cause") == submit_status::taken);
+  s.deliver(is<batch>);
+  REQUIRE(s.submit(b, "effect") == submit_status::taken);
+  s.settle();
+  s.go(2s);
+  const auto& m = s.members[c];
+  REQUIRE(m.delivered.size() == 2);
+  REQUIRE(s.members[b].delivered == m.delivered);
+  return m.delivered.front() == "cause";
+}
+
 }  // namespace
 
 TEST_SUITE("elections and reads") {
@@ -158,5 +187,92 @@ TEST_SUITE("elections and reads") {
       CHECK(answered(s.members[a], 1));
       return !stale(s.members[a], 1, told);
     });
+  }
+
+  TEST_CASE("E6: a leader that is cut off says so, and one that hears nobody makes room") {
+    falls_with(mutation::no_check_quorum, [] {
+      auto s = stage::founded(3, in_memory());
+      const auto a = static_cast<unsigned>(s.leader());
+      s.isolate(a);
+      s.read(a, 1);
+      s.go(4s);
+      const bool refused = s.members[a].reads.size() == 1 && s.members[a].reads.front().refused;
+      return !s.status(a).is_leader && !s.status(a).primary && s.submit(a, "x") == submit_status::no_quorum && refused;
+    });
+    falls_with(mutation::no_check_quorum, [] {
+      auto s = stage::founded(3, in_memory());
+      const auto a = static_cast<unsigned>(s.leader());
+      const unsigned b = (a + 1) % 3, c = (a + 2) % 3;
+      // The others hear its heartbeats and stay with it, but what they send is lost.
+      s.cut(b, a);
+      s.cut(c, a);
+      CHECK(s.submit(b, "x") == submit_status::taken);
+      s.go(5s);
+      return has(s.members[b], "x") && has(s.members[c], "x");
+    });
+  }
+
+  TEST_CASE("E3 (F44): a member that was cut off comes back without deposing the leader") {
+    falls_with(mutation::no_pre_vote, [] {
+      auto s = stage::founded(3, in_memory());
+      const auto a = static_cast<unsigned>(s.leader());
+      const unsigned c = (a + 1) % 3;
+      const auto term = s.status(a).term;
+      s.isolate(c);
+      s.go(10s);
+      CHECK(s.leader() == static_cast<int>(a));
+      const bool quiet = s.status(c).term == term;
+      s.heal();
+      s.go(3s);
+      const auto& told = s.members[a].events;
+      const bool deposed = std::ranges::any_of(told, [](const auto& e) { return e.kind == event_kind::stepped_down; });
+      CHECK(quiet == !deposed);
+      return !deposed && s.leader() == static_cast<int>(a) && s.status(a).term == term && s.status(c).active;
+    });
+  }
+
+  TEST_CASE("E4: two that ask for votes in one term do not both lead") {
+    falls_with(mutation::vote_twice, [] {
+      auto s = stage::founded(3, in_memory());
+      const auto c = static_cast<unsigned>(s.leader());
+      const unsigned a = (c + 1) % 3, b = (c + 2) % 3;
+      const auto term = s.status(c).term;
+      s.isolate(c);
+      // A and B do not reach each other either, until all three are without a leader. Then both ask C.
+      s.isolate(a);
+      s.go(1200ms);
+      s.heal();
+      s.cut(a, b);
+      s.cut(b, a);
+      const auto asks = [&](unsigned i) {
+        return std::ranges::any_of(s.in_flight, [&](const flying& f) { return f.from == i && f.to == c && is<vote>(f); });
+      };
+      for (int i = 0; i < 100 && !(asks(a) && asks(b)); ++i) {
+        s.go(10ms, false);
+        s.drop([&](const flying& f) { return f.from == c; });
+      }
+      REQUIRE((asks(a) && asks(b)));
+      s.deliver(is<vote>);
+      const auto leads = [&](unsigned i) { return s.status(i).is_leader && s.status(i).term == term + 1; };
+      CHECK((leads(a) || leads(b)));
+      const bool both = leads(a) && leads(b);
+      // C would follow both, and each of them would tell its client of a first message.
+      s.submit(a, "of A");
+      s.submit(b, "of B");
+      s.settle();
+      s.go(100ms);
+      CHECK((s.members[a].delivered.size() + s.members[b].delivered.size()) > 0);
+      const bool agree = s.members[a].delivered.empty() || s.members[b].delivered.empty() ||
+                         s.members[a].delivered.front() == s.members[b].delivered.front();
+      CHECK(both == !agree);
+      return agree;
+    });
+  }
+
+  TEST_CASE("L4, C10: what a member sends sorts behind what it had received, whatever its clock and its place") {
+    falls_with(mutation::order_by_slot, [] { return effect_follows_cause(0us, false); });
+    falls_with(mutation::stamp_restarts, [] { return effect_follows_cause(0us, false); });
+    falls_with(mutation::stamp_restarts, [] { return effect_follows_cause(-400ms, false); });
+    falls_with(mutation::stamp_restarts, [] { return effect_follows_cause(-400ms, true); });
   }
 }
