@@ -4,7 +4,8 @@
 //   status                          {"leader": NAME, "active": BOOL, "members": N}
 //   run ID BYTES SECONDS WINDOW     submits for SECONDS, at most WINDOW bytes unanswered, then a mark
 //   wait ID SENDERS                 waits for the marks of SENDERS nodes; tells what was delivered here of that run, and when
-//   alone ID BYTES COUNT            COUNT messages, one at a time, submit to delivery in the application here
+//   alone ID BYTES COUNT            COUNT messages, one at a time: submit to delivery in the application here, and to the
+//                                   answer in the thread that submitted
 //
 // Times are CLOCK_MONOTONIC, so nodes of one machine can be compared.
 #include <cohort/node.hpp>
@@ -151,9 +152,9 @@ public:
       static_cast<unsigned long long>(serial), first_, wrong_, open);
   }
 
-  void alone(std::uint32_t id, std::size_t size, std::size_t count_wanted) {
+  void alone(std::uint32_t id, std::size_t size, std::size_t count_wanted, board& counts) {
     std::vector<std::byte> message(std::max(size, sizeof(head)));
-    std::vector<double> taken;
+    std::vector<double> taken, answered;
     for (std::size_t i = 0; i < count_wanted; ++i) {
       head h{id, 0, i};
       std::memcpy(message.data(), &h, sizeof h);
@@ -161,13 +162,15 @@ public:
       port_.submit(std::span<const std::byte>(message), i);
       port_.flush();
       while (!port_.take(answers_)) sleep();
-      taken.push_back((now() - start) * 1e6);
+      answered.push_back((now() - start) * 1e6);
+      taken.push_back((counts.wait(id, 0, 0).last - start) * 1e6);
       count();
       if (i % 16 == 15) ::usleep(1000);  // an idle group, not a busy one
     }
     std::sort(taken.begin(), taken.end());
-    std::printf("{\"p50_us\": %.2f, \"p99_us\": %.2f, \"wrong\": %zu}\n", taken[taken.size() / 2],
-      taken[taken.size() * 99 / 100], wrong_);
+    std::sort(answered.begin(), answered.end());
+    std::printf("{\"p50_us\": %.2f, \"p99_us\": %.2f, \"answer_p50_us\": %.2f, \"wrong\": %zu}\n", taken[taken.size() / 2],
+      taken[taken.size() * 99 / 100], answered[answered.size() / 2], wrong_);
   }
 
 private:
@@ -224,7 +227,7 @@ int main(int argc, char** argv) try {
       std::uint32_t id = 0;
       std::size_t size = 0, count = 0;
       words >> id >> size >> count;
-      from.alone(id, size, count);
+      from.alone(id, size, count, *counts);
     } else {
       std::printf("{\"error\": \"no such command\"}\n");
     }

@@ -195,7 +195,11 @@ bool journal_writer::append(std::uint32_t group, std::span<protocol::persist_op>
   }
   if (ops.empty()) return true;
   std::size_t bytes = 0;
-  for (const auto& op : ops) bytes += operation_bytes(op);
+  bool pressing = false;
+  for (const auto& op : ops) {
+    bytes += operation_bytes(op);
+    pressing |= !std::holds_alternative<protocol::persist_batch>(op.what);
+  }
   bool wake = false, taken = false;
   {
     const std::lock_guard lock(mutex_);
@@ -210,7 +214,8 @@ bool journal_writer::append(std::uint32_t group, std::span<protocol::persist_op>
       waiting_.push_back({group, std::move(op)});
     }
     if (taken) waiting_bytes_ += bytes;
-    wake = !std::exchange(woken_, true);
+    wake = !std::exchange(woken_, true) || (pressing && !pressing_);
+    pressing_ |= pressing;
   }
   if (wake) work_.notify_one();
   return taken;

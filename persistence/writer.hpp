@@ -67,6 +67,7 @@ private:
 
   // ---- journal thread
   void run();
+  void linger();
   void collect();
   bool has_work() const;
   bool commit_pass();
@@ -103,7 +104,7 @@ private:
   std::array<protocol::journal_position, layout::groups_max> appended_{};  ///< newest position taken
   std::array<bool, layout::groups_max> fresh_{};  ///< nothing was appended since the start
   std::map<std::uint32_t, arriving> volatile_arriving_;
-  bool woken_ = false, stop_ = false, overflow_ = false, refusing_ = false, ended_ = false;
+  bool woken_ = false, pressing_ = false, stop_ = false, overflow_ = false, refusing_ = false, ended_ = false;
   std::string trouble_;
   statistics counted_;
   std::array<std::uint32_t, 512> latencies_us_{};

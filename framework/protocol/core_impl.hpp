@@ -259,7 +259,6 @@ struct core::impl {
 
   outputs out;
   instant deadline = never;
-  core_status counters;            ///< scratch for status()
 
   // ---- core.cpp
   void begin(instant mono, wall_time time);

@@ -123,8 +123,7 @@ void core::impl::receive_batch(voter_id from, batch&& b) {
     ack_due = true;  // the owner has missed our ack (mutation 53: no duplicates are delivered, only acknowledged again)
     return;
   }
-  const auto* wanted_lane = offered.empty() ? nullptr : l;
-  const bool wanted = wanted_lane || change.running;  // a cut that we were offered covers it, or a flush pulls it
+  const bool wanted = !offered.empty() || change.running;  // a cut that we were offered covers it, or a flush pulls it
   if (!wanted && from_owner) {
     // PA21: a sender whose clock runs ahead must not drag everybody's stamps along.
     const std::uint64_t limit =

@@ -198,7 +198,8 @@ void core::impl::apply(const entry& e) {
   applied_time = e.time;
   applied_cut = e.cut;
   ++entries_since_checkpoint;
-  ack_due = true;
+  // What is applied goes along with the next ack, a heartbeat away at most: nobody waits for it, and an ack of its own
+  // would wake every member once more for every message.
   if (e.kind == entry_kind::view) {
     install(e.next, e.index, e.cut);
   } else if (wedged.on && (e.term > wedged.term || mutated(mutation::wedge_never_held))) {
@@ -401,6 +402,8 @@ void core::impl::receive_ack(voter_id from, const ack& a) {
   }
 }
 
+/// To everybody: each member counts the acks itself and so delivers a hop before the leader could tell it (C4); owners of
+/// lanes open their windows by them (FC1).
 void core::impl::send_ack() {
   if (!ack_due) return;
   ack_due = false;

@@ -446,6 +446,7 @@ void core::impl::install(view_ptr next, log_index index, const frontier& final_c
     join_sent = instant{};
   }
   out.deliveries.emplace_back(std::move(d));
+  ack_due = true;
   for (auto& p : peers) {
     p.lane_progress = now;
     if (p.join_inc != 0 && p.join_inc <= burnt(*next, p.id.member)) p.join_inc = 0;

@@ -62,6 +62,24 @@ TEST_SUITE("journal") {
     }
   }
 
+  TEST_CASE("a batch and the order that follows it at once share a commit; a batch alone does not wait for one") {
+    temporary_directory where;
+    const auto o = small_options(where.path());
+    witness w;
+    auto j = reopen(o, w.calls());
+    constexpr int rounds = 100;
+    journal_position p = 0;
+    const auto before = j->stats().commits;
+    for (log_index i = 1; i <= rounds; ++i) {
+      REQUIRE(put(*j, batch_op(++p, 100)));
+      REQUIRE(put(*j, {++p, persist_entry{sample_entry(i, 1)}}));
+      REQUIRE(w.wait_durable(p));
+    }
+    CHECK(j->stats().commits - before < rounds * 3 / 2);  // now and then a machine is too busy for it
+    REQUIRE(put(*j, batch_op(++p, 100)));
+    CHECK(w.wait_durable(p));
+  }
+
   TEST_CASE("recovery goes on behind the newest record although the last operations were none") {
     temporary_directory where;
     const auto o = small_options(where.path());
