@@ -32,15 +32,7 @@ core::impl::impl(const core_options& o, const core_start& s) : options(o), start
   const mark& from = r.has_checkpoint && r.checkpoint.index >= promises.base.index ? r.checkpoint : promises.base;
   if (r.has_checkpoint) checkpoints.push_back({r.checkpoint, r.checkpoint_chunks});
   last_checkpoint_bytes = std::uint64_t(r.checkpoint_chunks) * 256 * 1024;
-  // Lanes that ended below the checkpoint were sealed before it: what lies above their final cut is void (L8 b).
-  for (const auto& v : log.views()) {
-    if (v.index <= log.base().index || v.index > from.index) continue;
-    const auto* ended = lanes.table_of(log.view_at(v.index - 1)->number);
-    const auto& final_cut = log.at(v.index).cut;
-    for (slot i = 0; i < ended->lanes.size(); ++i)
-      if (slot_of(*v.what, ended->lanes[i]->owner, ended->lanes[i]->inc) == no_slot)
-        ended->lanes[i]->seal(at(final_cut, i));
-  }
+  seal_ended_lanes(from.index);
   applied = from.index;
   applied_cut = from.cut;
   applied_time = from.time;

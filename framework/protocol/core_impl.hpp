@@ -356,6 +356,8 @@ struct core::impl {
   bool unservable(const peer& p) const;
   void honour_blank_report();
   void install(view_ptr next, log_index index, const frontier& final_cut);
+  std::uint64_t excluded();
+  void seal_ended_lanes(log_index upto);
   void place_self();
   void take_incarnation(incarnation above);
   void send_join();

@@ -212,14 +212,7 @@ void core::impl::finish_transfer() {
   view_index = 0;
   for (const auto& v : log.views())
     if (v.index <= applied) view_index = v.index;
-  if (keep)
-    for (const auto& v : log.views()) {
-      if (v.index <= log.base().index || v.index > at.index) continue;
-      const auto* ended = lanes.table_of(log.view_at(v.index - 1)->number);
-      for (slot s = 0; s < ended->lanes.size(); ++s)
-        if (slot_of(*v.what, ended->lanes[s]->owner, ended->lanes[s]->inc) == no_slot)
-          ended->lanes[s]->seal(protocol::at(log.at(v.index).cut, s));
-    }
+  if (keep) seal_ended_lanes(at.index);
   promises.view_commit = std::max(promises.view_commit, view_index);
   save_state();
   view_position = state_position;
@@ -239,13 +232,7 @@ void core::impl::finish_transfer() {
   const bool was_active = my_slot != no_slot;
   place_self();
   honour_blank_report();
-  if (was_active && my_slot == no_slot) {  // S6
-    notify(event_kind::excluded, self(), in_force->number);
-    for (const auto& b : open) d.lost_messages += b->sizes.size();
-    open.clear();
-    open_bytes = 0;
-    take_incarnation(0);
-  }
+  if (was_active && my_slot == no_slot) d.lost_messages += excluded();  // S6
   d.member = my_slot != no_slot;
   out.deliveries.emplace_back(std::move(d));
   if (!was_founded) notify(event_kind::founded, self(), in_force->number);

@@ -396,6 +396,30 @@ void core::impl::propose_view(const frontier& want) {
 
 // ---- installation ---------------------------------------------------------------------------------------------------
 
+/// This member is out of the view under its incarnation; it goes on as a new one. Returns how many messages were taken and
+/// never sent.
+std::uint64_t core::impl::excluded() {
+  notify(event_kind::excluded, self(), in_force->number);
+  std::uint64_t lost = 0;
+  for (const auto& b : open) lost += b->sizes.size();
+  open.clear();
+  open_bytes = 0;
+  take_incarnation(0);
+  return lost;
+}
+
+/// Lanes that ended with a view up to `upto` held nothing beyond their final cut that was ever delivered (L8 b).
+void core::impl::seal_ended_lanes(log_index upto) {
+  for (const auto& v : log.views()) {
+    if (v.index <= log.base().index || v.index > upto) continue;
+    const auto* ended = lanes.table_of(log.view_at(v.index - 1)->number);
+    const auto& final_cut = log.at(v.index).cut;
+    for (slot s = 0; s < ended->lanes.size(); ++s)
+      if (slot_of(*v.what, ended->lanes[s]->owner, ended->lanes[s]->inc) == no_slot)
+        ended->lanes[s]->seal(at(final_cut, s));
+  }
+}
+
 void core::impl::install(view_ptr next, log_index index, const frontier& final_cut) {
   const view_ptr before = in_force;
   COHORT_INVARIANT(next->number == before->number + 1, next->number, before->number);
@@ -438,11 +462,7 @@ void core::impl::install(view_ptr next, log_index index, const frontier& final_c
   honour_blank_report();
   d.member = my_slot != no_slot;
   if (was_active && my_slot == no_slot) {
-    notify(event_kind::excluded, self(), next->number);
-    for (const auto& b : open) d.lost_messages += b->sizes.size();
-    open.clear();
-    open_bytes = 0;
-    take_incarnation(0);
+    d.lost_messages += excluded();
     join_sent = instant{};
   }
   out.deliveries.emplace_back(std::move(d));
