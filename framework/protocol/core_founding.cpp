@@ -19,7 +19,9 @@ bool names_all(const view& v, const std::vector<member_id>& founders) {
 }  // namespace
 
 /// The founder with the smallest number proposes once it is linked to all others and every directory is blank. Nobody
-/// acts before *all* have accepted in this boot: a founder that was missed could otherwise hold an older promise.
+/// acts before *all* have accepted in this boot: a founder that was missed could otherwise hold an older promise. The
+/// proposer itself begins last, when another founder says that it has begun: were it the only one and died, the others
+/// would wait for a view which its next life, not blank any more, could never propose again.
 void core::impl::drive_founding() {
   if (has_state || !start.blank || (start.ever_founded && !mutated(mutation::pa2_founded_again)) || start.founders.empty() || start.founders.front() != self()) return;
   std::vector<voter_id> founders{start.self};
@@ -40,6 +42,7 @@ void core::impl::drive_founding() {
     forming.accepted.clear();
     forming.sent = instant::min();
     forming.coordinating = true;
+    forming.committing = false;
   }
   if (founders.size() == 1) {
     found(v);
@@ -48,10 +51,12 @@ void core::impl::drive_founding() {
   if (forming.sent != instant::min() && now - forming.sent < options.heartbeat) return;
   forming.sent = now;
   std::vector<member_id> others(start.founders.begin() + 1, start.founders.end());
-  send_to(others, form{form_phase::propose, forming.attempt, forming.proposed});
+  const auto phase = forming.committing ? form_phase::commit : form_phase::propose;
+  send_to(others, form{phase, forming.attempt, forming.proposed});
 }
 
 void core::impl::receive_form(voter_id from, const form& f) {
+  if (has_state && f.phase == form_phase::commit && f.founders) return confirm_founding(from, *f.founders);
   if (has_state || !start.blank || !f.founders || !names_all(*f.founders, start.founders)) return;
   const auto* self_entry = find(*f.founders, start.self);
   if (!self_entry) return;  // names an earlier life of this member
@@ -65,14 +70,25 @@ void core::impl::receive_form(voter_id from, const form& f) {
     case form_phase::accept:
       if (!forming.coordinating || f.attempt != forming.attempt || *f.founders != *forming.proposed) return;
       if (std::ranges::find(forming.accepted, from.member) == forming.accepted.end()) forming.accepted.push_back(from.member);
-      if (forming.accepted.size() + 1 == start.founders.size()) found(forming.proposed);
+      if (forming.accepted.size() + 1 < start.founders.size() || forming.committing) return;
+      forming.committing = true;
+      forming.sent = instant::min();
       return;
     case form_phase::commit:
       // Our identity is in it and has never acted, so it can have promised nothing, whoever tells us.
-      if (forming.proposed && *forming.proposed != *f.founders) return;  // renounced by accepting a later one (PA2)
+      // Renounced by accepting a later one (PA2). What we only proposed we may give up: a founder that has begun accepts
+      // nothing more, so ours would never have been accepted by all.
+      if (forming.proposed && !forming.coordinating && *forming.proposed != *f.founders) return;
       found(f.founders);
+      confirm_founding(from, *f.founders);
       return;
   }
+}
+
+/// Tells the proposer that it is not alone.
+void core::impl::confirm_founding(voter_id from, const view& v) {
+  if (from.member != start.founders.front() || log.base().index != 0 || *log.base().in_force != v) return;
+  send(from.member, form{form_phase::commit, 0, log.base().in_force}, state_position);
 }
 
 void core::impl::found(view_ptr v) {
@@ -92,9 +108,6 @@ void core::impl::found(view_ptr v) {
   applied_cut = base.cut;
   view_floor = base.cut;
   in_force = v;
-  if (forming.coordinating)
-    for (const auto& r : v->roster)
-      send(r.id.member, form{form_phase::commit, forming.attempt, v}, state_position);
   forming = {};
   place_self();
   notify(event_kind::founded, self(), 0);

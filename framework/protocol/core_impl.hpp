@@ -215,6 +215,7 @@ struct core::impl {
     std::vector<member_id> accepted;
     instant sent{};
     bool coordinating = false;
+    bool committing = false;       ///< all have accepted; to be told until one of them has begun
   } forming;
 
   // ---- reads
@@ -386,6 +387,7 @@ struct core::impl {
   // ---- core_founding.cpp
   void receive_form(voter_id from, const form& f);
   void drive_founding();
+  void confirm_founding(voter_id from, const view& v);
   void found(view_ptr v);
 };
 

@@ -301,8 +301,7 @@ bool world::expendable(unsigned node) const {
   if (nodes_.size() < 3) return false;
   std::set<voter_id> living;
   for (unsigned i = 0; i < nodes_.size(); ++i)
-    // A founder that missed the founding cannot vote yet.
-    if (i != node && (scenario_.core.durable || (nodes_[i].alive && inspector::of(nodes_[i].alive->inside()).has_state)))
+    if (i != node && (scenario_.core.durable || nodes_[i].alive))
       living.insert({static_cast<member_id>(i), nodes_[i].storage->identity()});
   bool any = false;
   for (const auto& n : nodes_) {

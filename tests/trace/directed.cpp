@@ -2,6 +2,7 @@
 #include "tests/trace/directed.hpp"
 
 #include <algorithm>
+#include <utility>
 
 using namespace cohort;
 using namespace cohort::trace;
@@ -97,6 +98,26 @@ TEST_SUITE("directed") {
       }
       return !founded && told;
     });
+  }
+
+  TEST_CASE("V19: whoever dies while only one founder has begun, the others go on and take it in again") {
+    for (unsigned victim = 0; victim < 3; ++victim) {
+      stage s(3, in_memory());
+      unsigned begun = 0;
+      for (int i = 0; i < 1000 && begun == 0; ++i) {
+        if (s.in_flight.empty()) s.go(10ms, false);
+        bool first = true;
+        s.deliver([&](const flying&) { return std::exchange(first, false); });
+        for (unsigned k = 0; k < 3; ++k) begun += s.status(k).founded;
+      }
+      REQUIRE(begun == 1);
+      s.crash(victim);
+      s.go(1s);
+      s.start(victim);
+      s.go(8s);
+      REQUIRE(s.leader() >= 0);
+      for (unsigned k = 0; k < 3; ++k) CHECK(s.status(k).active);
+    }
   }
 
   TEST_CASE("PA3: a later leader's wedge is not ended by an entry of its own term") {
