@@ -125,6 +125,14 @@ void core::impl::receive_chunk(voter_id from, chunk&& c) {
       if (my_slot != no_slot && !excluded && !mutated(mutation::active_takes_checkpoint)) return;
     }
     if (incoming.running && incoming.at.index >= at.index && now - incoming.progress < options.pull_wait) return;
+    if (incoming.running && incoming.at.index == at.index && incoming.at.term == at.term && incoming.count == c.count) {
+      // The same state is offered again because nothing arrived for long: go on with what is still missing.
+      incoming.donor = from.member;
+      incoming.asked = 0;
+      incoming.asked_again = now;
+      drive_transfer();
+      return;
+    }
     incoming = {};
     incoming.running = true;
     incoming.donor = from.member;
