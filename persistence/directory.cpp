@@ -42,10 +42,14 @@ std::uint64_t random_id() {
 std::string make_directory(const std::filesystem::path& directory) {
   std::error_code code;
   if (std::filesystem::is_directory(directory, code)) return {};
+  std::vector<std::filesystem::path> changed;  // each directory above that gets a new entry, not only the nearest one
+  for (auto p = std::filesystem::absolute(directory, code); !std::filesystem::is_directory(p, code) && p.has_relative_path();
+       p = p.parent_path())
+    changed.push_back(p.parent_path());
   if (!std::filesystem::create_directories(directory, code) && code)
     return system_error(directory, "create it", code.value());
-  const auto parent = std::filesystem::absolute(directory, code).parent_path();
-  if (const int failed = flush_directory(parent)) return system_error(parent, "flush it", failed);
+  for (const auto& parent : changed)
+    if (const int failed = flush_directory(parent)) return system_error(parent, "flush it", failed);
   return {};
 }
 

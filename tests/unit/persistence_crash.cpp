@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <future>
+
 using namespace cohort;
 using namespace cohort::protocol;
 using namespace cohort::persistence;
@@ -21,6 +23,8 @@ view_ptr founders() {
 }
 
 mark base_at(log_index index, term_number term, sequence seq) { return {index, term, wall_time{1}, {seq, 0}, founders(), seq}; }
+
+constexpr std::uint64_t founded_note = 2'000'000;
 
 /// What a member of a group of two writes: batches and the entries that cover them, a truncation, a checkpoint of its
 /// own, a new base and the trimming it allows, a large batch, and a checkpoint received.
@@ -85,6 +89,12 @@ struct workload {
     wait();
     entry(j, 21, 2, 20);
     wait();
+    std::promise<void> founded;
+    j.mark_founded(0, [&] {
+      disk::note(founded_note);
+      founded.set_value();
+    });
+    REQUIRE(founded.get_future().wait_for(20s) == std::future_status::ready);
   }
 };
 
@@ -100,7 +110,7 @@ struct image {
 
 /// Empty if what the file holds is a state that the workload went through, not older than what was acknowledged.
 std::string judge(const options& o, const image& i, const workload& w, journal_position acknowledged,
-                  log_index checkpointed) {
+                  log_index checkpointed, bool founded) {
   const auto file = o.directory / "journal.mdb";
   {
     // In place: a truncated and rewritten file costs more than everything else here.
@@ -114,6 +124,7 @@ std::string judge(const options& o, const image& i, const workload& w, journal_p
     store s(file, o.mode, 1u << 24, 1u << 24, false);
     tenants who;
     if (auto error = read_tenants(s, file, who); !error.empty()) return error;
+    if (founded && !who.groups.at(0).founded) return "the founding is forgotten";
     const auto listed = list_checkpoints(s);
     if (auto error = check_newest(listed, 0, *s.extent(0)); !error.empty()) return error;
     recovery rules;
@@ -202,11 +213,12 @@ TEST_SUITE("crash points") {
       const auto events = disk::stop();
       journal_position acknowledged = 0;
       log_index checkpointed = 0;
+      bool founded = false;
       std::vector<const disk::event*> unflushed;
       int images = 0, writes = 0, bad = 0;
       const auto check = [&](const image& i, const std::string& what, std::size_t at) {
         ++images;
-        const auto error = judge(o, i, work, acknowledged, checkpointed);
+        const auto error = judge(o, i, work, acknowledged, checkpointed, founded);
         if (error.empty() || ++bad > 5) return;
         CAPTURE(what);
         CAPTURE(at);
@@ -217,7 +229,9 @@ TEST_SUITE("crash points") {
       for (std::size_t k = 0; k < events.size(); ++k) {
         const auto& e = events[k];
         if (e.what == disk::event::kind::note) {
-          if (e.offset >= 1'000'000)
+          if (e.offset == founded_note)
+            founded = true;
+          else if (e.offset >= 1'000'000)
             checkpointed = e.offset - 1'000'000;
           else
             acknowledged = e.offset;

@@ -2,10 +2,12 @@
 #include "tests/unit/persistence_harness.hpp"
 
 #include <fcntl.h>
+#include <lmdb.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <sstream>
+#include <utility>
 
 using namespace cohort;
 using namespace cohort::protocol;
@@ -122,6 +124,56 @@ tally flip_range(const std::filesystem::path& directory, const char* name, std::
   crashed = !told || !WIFEXITED(status) || WEXITSTATUS(status) != 0;
   return t;
 }
+
+/// A database of a closed journal, to be changed behind its back as a bug or a stale block would: for LMDB all is well.
+/// With `sign` the commit record is that of the new transaction, as if the journal had done it.
+class tampering {
+public:
+  tampering(const std::filesystem::path& file, const char* database, bool integer) {
+    REQUIRE(mdb_env_create(&env_) == 0);
+    mdb_env_set_maxdbs(env_, layout::groups_max + 8);
+    mdb_env_set_mapsize(env_, 1u << 24);
+    REQUIRE(mdb_env_open(env_, file.c_str(), MDB_NOSUBDIR, 0640) == 0);
+    REQUIRE(mdb_txn_begin(env_, nullptr, 0, &txn_) == 0);
+    REQUIRE(mdb_dbi_open(txn_, nullptr, 0, &main_) == 0);
+    REQUIRE(mdb_dbi_open(txn_, database, integer ? MDB_INTEGERKEY : 0, &dbi_) == 0);
+  }
+  ~tampering() {
+    if (env_) mdb_env_close(env_);
+  }
+  void commit(bool sign) {
+    MDB_val key{layout::commit_key.size(), const_cast<char*>(layout::commit_key.data())}, value{};
+    REQUIRE(mdb_get(txn_, main_, &key, &value) == 0);
+    layout::commit_record r;
+    REQUIRE(layout::decode({static_cast<const std::byte*>(value.mv_data), value.mv_size}, r));
+    r.transaction = mdb_txn_id(txn_);
+    std::vector<std::byte> bytes;
+    layout::encode(r, bytes);
+    value = {bytes.size(), bytes.data()};
+    if (sign) REQUIRE(mdb_put(txn_, main_, &key, &value, 0) == 0);
+    REQUIRE(mdb_txn_commit(txn_) == 0);
+    mdb_env_close(std::exchange(env_, nullptr));  // a process may have a file open once
+  }
+  void erase(std::span<const std::byte> key) {
+    MDB_val k{key.size(), const_cast<std::byte*>(key.data())};
+    REQUIRE(mdb_del(txn_, dbi_, &k, nullptr) == 0);
+  }
+  std::vector<std::byte> get(std::span<const std::byte> key) {
+    MDB_val k{key.size(), const_cast<std::byte*>(key.data())}, v{};
+    REQUIRE(mdb_get(txn_, dbi_, &k, &v) == 0);
+    const auto* from = static_cast<const std::byte*>(v.mv_data);
+    return {from, from + v.mv_size};
+  }
+  void put(std::span<const std::byte> key, std::span<const std::byte> value) {
+    MDB_val k{key.size(), const_cast<std::byte*>(key.data())}, v{value.size(), const_cast<std::byte*>(value.data())};
+    REQUIRE(mdb_put(txn_, dbi_, &k, &v, 0) == 0);
+  }
+
+private:
+  MDB_env* env_ = nullptr;
+  MDB_txn* txn_ = nullptr;
+  MDB_dbi main_ = 0, dbi_ = 0;
+};
 
 std::filesystem::path memory_directory() {
   return std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path();
@@ -303,6 +355,91 @@ TEST_SUITE("damage") {
         s.commit();
       }
       CHECK(contains(open_error(o), "has format version 2, this program knows version 1"));
+    }
+  }
+
+  TEST_CASE("what is sound in itself, but missing or in another's place, is told") {
+    temporary_directory where(memory_directory());
+    const auto o = small_options(where.path());
+    constexpr journal_position last = 8;
+    {
+      witness w;
+      auto j = reopen(o, w.calls());
+      for (journal_position p = 1; p <= last; ++p) REQUIRE(put(*j, batch_op(p, 60)));
+      REQUIRE(w.wait_durable(last));
+      REQUIRE(checkpoint(*j, 5, std::string(chunk_bytes + 10, 'a')) == 2);
+      REQUIRE(checkpoint(*j, 6, std::string(chunk_bytes + 10, 'b')) == 2);
+    }
+    const auto file = o.directory / "journal.mdb";
+    const auto key_of = [](journal_position p) {
+      const auto row = layout::row_key(p, 0);
+      const auto bytes = std::as_bytes(std::span(&row, 1));
+      return std::vector<std::byte>(bytes.begin(), bytes.end());
+    };
+    const auto damage_of_records = [&] {
+      auto j = reopen(o);
+      contents back;
+      return j->read_group(0, back).damage;
+    };
+    const auto journal_name = layout::journal_database(0);
+    SUBCASE("the first record") {
+      tampering t(file, journal_name.c_str(), true);
+      t.erase(key_of(1));
+      t.commit(true);
+      CHECK(contains(damage_of_records(), "records are missing"));
+    }
+    SUBCASE("the last record") {
+      tampering t(file, journal_name.c_str(), true);
+      t.erase(key_of(last));
+      t.commit(true);
+      CHECK(contains(damage_of_records(), "7 rows up to position 7 instead of 8 up to 8"));
+    }
+    SUBCASE("another group's record") {
+      auto op = batch_op(4, 60);
+      std::vector<std::byte> foreign(record_bytes(op));
+      encode_record(1, op, checksum, foreign);
+      tampering t(file, journal_name.c_str(), true);
+      t.put(key_of(4), foreign);
+      t.commit(true);
+      CHECK(contains(damage_of_records(), "belongs to group 1"));
+    }
+    SUBCASE("the record of another position") {
+      tampering t(file, journal_name.c_str(), true);
+      t.put(key_of(4), t.get(key_of(3)));
+      t.commit(true);
+      CHECK(contains(damage_of_records(), "wrong position"));
+    }
+    SUBCASE("another checkpoint's chunk") {
+      {
+        tampering t(file, layout::checkpoint_database, false);
+        t.put(layout::encode(layout::chunk_key{0, 6, 2, 0}), t.get(layout::encode(layout::chunk_key{0, 5, 2, 0})));
+        t.commit(true);
+      }
+      auto j = reopen(o);
+      std::string damage;
+      CHECK(j->load_chunk(0, 6, 2, &damage).blob.empty());
+      CHECK(contains(damage, "chunk 2 of the checkpoint at log index 6 has a bad checksum"));
+    }
+    SUBCASE("a chunk of the newest checkpoint") {
+      tampering t(file, layout::checkpoint_database, false);
+      t.erase(layout::encode(layout::chunk_key{0, 6, 2, 0}));
+      t.commit(true);
+      CHECK(contains(damage_of_records(), "has 1 of its 2 chunks"));
+    }
+    SUBCASE("all checkpoints") {
+      {
+        store s(file, durability::sync, 1u << 24, 1u << 24, false);
+        s.begin();
+        for (const log_index index : {5, 6}) s.drop_checkpoint(0, index, 1000);
+        s.commit();
+      }
+      CHECK(contains(damage_of_records(), "the checkpoint at log index 6 of group 0 is missing"));
+    }
+    SUBCASE("the commit record of another transaction") {
+      tampering t(file, journal_name.c_str(), true);
+      t.put(key_of(4), t.get(key_of(4)));
+      t.commit(false);
+      CHECK(contains(open_error(o), "the newest transaction has no sound commit record"));
     }
   }
 }

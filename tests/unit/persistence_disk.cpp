@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <map>
 #include <mutex>
+#include <utility>
 
 namespace cohort::persistence::disk {
 namespace {
@@ -17,15 +18,17 @@ std::mutex mutex;
 std::vector<event> events;
 std::map<int, std::uint64_t> positions;  // of descriptors, which LMDB sets before it writes several pages
 std::function<void()> at_flush;
+std::vector<std::string> directories;
 std::atomic<bool> recording = false;
 std::atomic<fault> injected = fault::none;
 
-bool is_journal(int fd) {
+std::string name_of(int fd) {
   char path[4096];
   const auto n = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path, sizeof path);
-  const std::string_view name(path, n > 0 ? static_cast<std::size_t>(n) : 0);
-  return name.ends_with("/journal.mdb");
+  return {path, n > 0 ? static_cast<std::size_t>(n) : 0};
 }
+
+bool is_journal(int fd) { return name_of(fd).ends_with("/journal.mdb"); }
 
 void add(event::kind what, std::uint64_t offset, std::string bytes) {
   const std::lock_guard lock(mutex);
@@ -77,6 +80,11 @@ void during_next_flush(std::function<void()> action) {
   at_flush = std::move(action);
 }
 
+std::vector<std::string> flushed_directories() {
+  const std::lock_guard lock(mutex);
+  return std::exchange(directories, {});
+}
+
 void inject(fault f) { injected = f; }
 
 }  // namespace cohort::persistence::disk
@@ -89,6 +97,7 @@ ssize_t seen_pwrite(int fd, const void* bytes, std::size_t size, off_t offset) _
 ssize_t seen_writev(int fd, const iovec* parts, int count) __asm__("writev");
 off_t seen_lseek(int fd, off_t offset, int from) __asm__("lseek");
 int seen_fdatasync(int fd) __asm__("fdatasync");
+int seen_fsync(int fd) __asm__("fsync");
 
 ssize_t seen_pwrite(int fd, const void* bytes, std::size_t size, off_t offset) {
   if (!may_write(fd)) return -1;
@@ -133,6 +142,13 @@ int seen_fdatasync(int fd) {
   if (recording && is_journal(fd)) flush_begins();
   const auto result = static_cast<int>(::syscall(SYS_fdatasync, fd));
   if (recording && result == 0 && is_journal(fd)) add(event::kind::barrier, 0, {});
+  return result;
+}
+
+int seen_fsync(int fd) {
+  const auto result = static_cast<int>(::syscall(SYS_fsync, fd));
+  const std::lock_guard lock(mutex);
+  if (result == 0) directories.push_back(name_of(fd));
   return result;
 }
 }

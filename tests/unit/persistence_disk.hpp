@@ -30,6 +30,9 @@ std::vector<event> stop();
 /// Runs `action` once, inside the next flush of a journal: what it appends waits when the commit returns.
 void during_next_flush(std::function<void()> action);
 
+/// Directories whose entries were flushed since the last call.
+std::vector<std::string> flushed_directories();
+
 enum class fault : std::uint8_t { none, flush_fails, no_space, write_fails };
 /// From the next call of that kind on, until `none`.
 void inject(fault f);

@@ -1,8 +1,12 @@
+#include "persistence/directory.hpp"
+#include "tests/unit/persistence_disk.hpp"
 #include "tests/unit/persistence_harness.hpp"
 
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 using namespace cohort;
 using namespace cohort::protocol;
@@ -144,6 +148,27 @@ TEST_SUITE("journal") {
     CHECK(back.records.size() == 101 + 40);
   }
 
+  TEST_CASE("trimming in slices never leaves the tail of a record") {
+    temporary_directory where;
+    const auto o = small_options(where.path());
+    {
+      witness w;
+      auto j = reopen(o, w.calls());
+      for (journal_position p = 1; p <= 5; ++p) REQUIRE(put(*j, batch_op(p, 50'000)));  // 13 rows each
+      REQUIRE(w.wait_durable(5));
+    }
+    store s(o.directory / "journal.mdb", durability::sync, 1u << 24, 1u << 24, false);
+    for (int slice = 0; slice < 10; ++slice) {
+      s.begin();
+      s.trim(0, 5, 4);
+      s.commit();
+      scan_counts seen;
+      CHECK(scan_records(s, 0, seen, [](const persist_op&) { return std::string(); }) == "");
+      CHECK(seen.last == 5);
+    }
+    CHECK(s.extent(0)->first == 5);
+  }
+
   TEST_CASE("the file does not grow for ever") {
     temporary_directory where;
     const auto o = small_options(where.path());
@@ -199,6 +224,17 @@ TEST_SUITE("journal") {
       auto dropped = j->store_checkpoint(0, sample_mark(40));
       dropped->write(std::as_bytes(std::span(big)));
       dropped.reset();
+      {
+        // What is left of a large one takes several commits to go; a new one of the same index must not go with it.
+        std::string large(12u << 20, 'l');
+        auto given_up = j->store_checkpoint(0, sample_mark(25));
+        given_up->write(std::as_bytes(std::span(large)));
+        given_up.reset();
+        large.assign(large.size(), 'm');
+        const auto chunks = checkpoint(*j, 25, large);
+        CHECK(chunks == 48);
+        CHECK(state_of(*j, 25, chunks) == large);
+      }
       auto unfinished = j->store_checkpoint(0, sample_mark(50));
       unfinished->write(std::as_bytes(std::span(big)));
       j.reset();
@@ -304,6 +340,18 @@ TEST_SUITE("journal") {
     CHECK(open_error(o) == "(opened)");
     const auto nothing = verify(where.path() / "absent");
     CHECK(contains(nothing.damage, "holds no journal"));
+  }
+
+  TEST_CASE("a new directory is there for good: every entry on the way to it is flushed") {
+    temporary_directory where;
+    (void)disk::flushed_directories();
+    const auto o = small_options(where.path() / "below" / "it" / "data");
+    reopen(o);
+    const auto flushed = disk::flushed_directories();
+    for (auto d = o.directory; d != where.path().parent_path(); d = d.parent_path()) {
+      CAPTURE(d.string());
+      CHECK(std::ranges::count(flushed, d.string()) > 0);
+    }
   }
 
   TEST_CASE("a directory is open once") {

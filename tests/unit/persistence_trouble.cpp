@@ -208,6 +208,43 @@ TEST_SUITE("trouble") {
     CHECK(why != "");
   }
 
+  TEST_CASE("a queue that refused something takes nothing behind it, not even what would fit") {
+    temporary_directory where;
+    auto o = small_options(where.path());
+    o.queue_bytes_max = 1u << 20;
+    witness w;
+    auto j = reopen(o, w.calls());
+    bool large = true, small = true;
+    disk::record();
+    disk::during_next_flush([&] {  // the journal's thread is here, so it cannot have noticed
+      large = put(*j, batch_op(2, 2u << 20));
+      small = put(*j, batch_op(2, 10));
+    });
+    REQUIRE(put(*j, batch_op(1, 10)));
+    REQUIRE(w.wait_trouble(trouble::kind::fatal));
+    disk::stop();
+    CHECK(!large);
+    CHECK(!small);
+    CHECK(w.durable() <= 1);
+  }
+
+  TEST_CASE("a late flush that fails promises nothing of the commit before it") {
+    no_fault restore;
+    temporary_directory where;
+    auto o = small_options(where.path());
+    o.mode = durability::one_flush;
+    witness w;
+    auto j = reopen(o, w.calls());
+    disk::record();
+    disk::during_next_flush([] { disk::inject(disk::fault::flush_fails); });  // from the one after it
+    REQUIRE(put(*j, batch_op(1, 100)));
+    REQUIRE(w.wait_trouble(trouble::kind::fatal));
+    disk::stop();
+    CHECK(contains(w.troubles().back().text, "flush"));
+    CHECK(w.durable() == 0);
+    CHECK(!put(*j, batch_op(2, 100)));
+  }
+
   TEST_CASE("a failed flush ends the journal at once; a restart reads what the disk has") {
     for (const auto mode : {durability::sync, durability::one_flush}) {
       no_fault restore;
