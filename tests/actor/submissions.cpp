@@ -61,6 +61,8 @@ TEST_SUITE("submissions") {
     answer_all(got, outcome::lost);
     CHECK(answers(*a) == std::vector<std::pair<std::uint64_t, outcome>>{{3, outcome::lost}});
     CHECK(l.next_deadline() == protocol::never);
+    l.add(a, 4, 1, 3s);
+    CHECK(l.next_deadline() == 3s);
   }
 
   TEST_CASE("ledger: consecutive submissions of one port are one run") {
@@ -73,6 +75,18 @@ TEST_SUITE("submissions") {
     REQUIRE(l.take(8, got));
     CHECK(got.size() == 2);
     CHECK(got[0].count == 7);
+  }
+
+  TEST_CASE("ledger: consecutive tags of two ports are two runs") {
+    ledger l;
+    auto a = new_port(), b = new_port();
+    l.add(a, 1, 2, 1s);
+    l.add(b, 3, 1, 1s);
+    std::vector<own_run> got;
+    REQUIRE(l.take(3, got));
+    answer_all(got, outcome::lost);
+    CHECK(answers(*a).size() == 2);
+    CHECK(answers(*b) == std::vector<std::pair<std::uint64_t, outcome>>{{3, outcome::lost}});
   }
 
   TEST_CASE("port: what is refused at once is answered at the flush, and stopped groups answer all") {

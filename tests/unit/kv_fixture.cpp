@@ -30,6 +30,10 @@ public:
         what = left > 0 ? outcome::replied : outcome::no_quorum;
         if (left > 0) group_.execute_only = left - 1;
       }
+      if (group_.refuse_next > 0) {
+        --group_.refuse_next;
+        what = outcome::no_quorum;
+      }
       if (what == outcome::replied) execute(message, first_tag);
       else if (!group_.silent) ready_.add(first_tag, what);
       ++first_tag;

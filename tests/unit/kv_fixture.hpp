@@ -28,6 +28,8 @@ public:
 
   /// Lets the next `count` submissions be executed, those after them be refused.
   std::atomic<std::int64_t> execute_only{-1};
+  /// Lets the next `count` submissions be refused.
+  std::atomic<std::int64_t> refuse_next{0};
 
   kv::backend_factory factory();
   std::shared_ptr<kv::expiry_signal> expiry = std::make_shared<kv::expiry_signal>();

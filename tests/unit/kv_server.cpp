@@ -220,6 +220,34 @@ TEST_CASE("server: commands that were refused are not sent again behind a later 
   CHECK(c.call({"GET", "k"}) == "$18\r\nfirst+second+third\r\n");
 }
 
+TEST_CASE("server: a command that was refused when a later one was executed stays refused") {
+  for (int round = 0; round < 5; ++round) {
+    memory_group group;
+    running_server server(group);
+    auto c = server.connect();
+    group.refuse_next = 1;
+    c.send(encode({"SET", "k", "first"}) + encode({"SET", "k", "second"}));
+    const auto first = c.receive();
+    CHECK((begins(first, "-NOQUORUM ") || first == "+OK\r\n"));  // the latter when they came one by one
+    CHECK(c.receive() == "+OK\r\n");
+    std::this_thread::sleep_for(30ms);
+    CHECK(c.call({"GET", "k"}) == "$6\r\nsecond\r\n");
+  }
+}
+
+TEST_CASE("server: what needs no quorum does not answer in the place of a read that does") {
+  memory_group group;
+  kv::server_options options;
+  options.gateway.quorum_patience = 50ms;
+  running_server server(group, options);
+  auto c = server.connect();
+  c.call({"SET", "k", "1"});
+  group.reads = outcome::no_quorum;
+  c.send(encode({"INFO"}) + encode({"GET", "k"}));
+  CHECK(begins(c.receive(), "$"));
+  CHECK(begins(c.receive(), "-NOQUORUM "));
+}
+
 TEST_CASE("server: an open outcome is answered UNKNOWN in time, never OK") {
   memory_group group;
   kv::server_options options;

@@ -80,9 +80,17 @@ TEST_CASE("store: expiry follows agreed time, not the replica's") {
   CHECK(r.apply({"SET", "k", "w", "XX"}) == "$-1\r\n");
   CHECK(r.apply({"INCR", "k"}) == ":1\r\n");
   CHECK(r.ask({"TTL", "k"}) == ":-1\r\n");
-  r.now_us -= 10 * second;  // never goes back
+  r.apply({"SET", "brief", "v", "PX", "1"});
+  r.now_us += 10'000;
+  r.apply_message({std::byte{0}});
+  CHECK(r.ask({"GET", "brief"}) == "$-1\r\n");
+  r.now_us -= 10 * second;  // never goes back: what was gone is not there again, nothing lives longer
   r.apply({"SET", "p", "v", "PX", "500"});
   CHECK(r.ask({"PTTL", "p"}) == ":500\r\n");
+  CHECK(r.ask({"GET", "brief"}) == "$-1\r\n");
+  r.now_us += 10 * second + 499'000;
+  r.apply_message({std::byte{0}});
+  CHECK(r.ask({"PTTL", "p"}) == ":1\r\n");
 }
 
 TEST_CASE("store: when the next key expires is told") {
@@ -217,6 +225,16 @@ TEST_CASE("store: a transaction runs as a whole, or not at all") {
   CHECK(r.apply_message(transaction(token, 3)) == "*-1\r\n");
   CHECK(r.apply_message(transaction(r.token("k"), 2)).starts_with("-ERR this message is no command"));
   CHECK(r.ask({"GET", "k"}) == "$1\r\n6\r\n");
+  // Each of several watched keys counts, wherever it stands.
+  const auto of_two = [&](std::uint64_t k, std::uint64_t other) {
+    kv::bytes message;
+    const kv::watch watches[] = {{"k", k}, {"other", other}};
+    kv::encode_transaction(watches, queued, 3, message);
+    return r.apply_message(message);
+  };
+  CHECK(of_two(token, r.token("other")) == "*-1\r\n");
+  CHECK(of_two(r.token("k"), r.token("other") + 1) == "*-1\r\n");
+  CHECK(of_two(r.token("k"), r.token("other")).starts_with("*3\r\n:7\r\n"));
 }
 
 TEST_CASE("store: any bytes are answered, the same way everywhere, and change nothing unless they are a command") {

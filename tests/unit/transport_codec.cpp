@@ -225,6 +225,41 @@ TEST_SUITE("codec") {
     CHECK(why == "the sizes do not add up to the payload");
   }
 
+  TEST_CASE("a list that many entries refer to is not read for each of them") {
+    encoder e(member_id{1});
+    protocol::append a;
+    for (std::uint64_t i = 0; i < 200; ++i) {
+      auto& one = a.entries.emplace_back();
+      one.kind = protocol::entry_kind::cut;
+      one.cut.assign(i == 0 ? 1000 : 1, 2);
+    }
+    copy f(e.encode(0, a).bytes);
+    std::vector<decoded> out;
+    REQUIRE(decode_alone(f.bytes, out) == decode_status::ok);
+    // Pointers to lists of 64-bit numbers: 1 in the lowest bits, 5 above 32 bits, then the number of elements.
+    std::int64_t target = 0;
+    int moved = 0;
+    for (std::size_t at = frame_header_bytes; at < f.bytes.size(); at += 8) {
+      std::uint64_t word = 0;
+      std::memcpy(&word, f.bytes.data() + at, 8);
+      const auto count = word >> 35;
+      if ((word & 3) != 1 || (word >> 32 & 7) != 5 || (count != 1000 && count != 1)) continue;
+      const auto here = static_cast<std::int64_t>(at / 8) + 1;
+      if (count == 1000) target = here + static_cast<std::int32_t>(static_cast<std::uint32_t>(word)) / 4;
+      if (count == 1000 || target == 0) continue;
+      const auto offset = static_cast<std::uint32_t>(target - here) << 2 | 1;
+      word = std::uint64_t{1000} << 35 | std::uint64_t{5} << 32 | offset;
+      std::memcpy(f.bytes.data() + at, &word, 8);
+      ++moved;
+    }
+    REQUIRE(moved == 199);
+    f.seal();
+    std::string why;
+    CHECK(decode_alone(f.bytes, out, {}, &why) == decode_status::malformed);
+    CHECK(why.find("not decodable") != std::string::npos);
+    CHECK(out.empty());
+  }
+
   TEST_CASE("an unknown kind of frame is told from a malformed one") {
     encoder e(member_id{1});
     copy f(e.encode(0, protocol::join{1, 2, true}).bytes);

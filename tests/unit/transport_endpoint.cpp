@@ -200,19 +200,22 @@ TEST_SUITE("endpoint") {
   }
 
   TEST_CASE("another epoch, group set-up or group number is refused on both sides") {
-    for (const std::string what : {"epoch", "hash", "index"}) {
+    for (const std::string what : {"epoch", "hash", "index", "name"}) {
       CAPTURE(what);
       pair p;
       if (what == "epoch") p.b.config.epoch = 2;
       if (what == "hash") p.b.config.groups[0].hash = 1;
       if (what == "index") p.b.config.groups[0].index = 9;
+      if (what == "name") p.b.config.groups[0].name = "other";
       REQUIRE(p.a.start() == "");
       REQUIRE(p.b.start() == "");
       REQUIRE(run_until(p.l, [&] {
         return p.a.count(link_event_kind::refused) > 0 && p.b.count(link_event_kind::refused) > 0;
       }));
       const auto said = p.a.text(link_event_kind::refused) + p.b.text(link_event_kind::refused);
-      CHECK(contains(said, what == "epoch" ? "epoch 2" : what == "hash" ? "set up differently" : "has number 9"));
+      CHECK(contains(said, what == "epoch" ? "epoch 2" : what == "hash" ? "set up differently"
+                                                : what == "index"              ? "has number 9"
+                                                                               : "is group other on node n2"));
       CHECK(p.a.ups.empty());
       CHECK(p.b.ups.empty());
     }

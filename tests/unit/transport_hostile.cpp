@@ -87,6 +87,9 @@ TEST_SUITE("hostile") {
     const std::uint32_t length = 0xfffffff8;
     std::memcpy(huge.data(), &length, 4);
     inputs.push_back(huge);
+    const std::uint32_t above_hello = hello_bytes_max + 8;  // no stranger may have that much kept for it
+    std::memcpy(huge.data(), &above_hello, 4);
+    inputs.push_back(huge);
     const auto ping = e.encode(frame_type::ping);
     inputs.emplace_back(reinterpret_cast<const char*>(ping.bytes.data()), ping.bytes.size());
     scene s;
@@ -102,6 +105,7 @@ TEST_SUITE("hostile") {
       REQUIRE(r.send(inputs[i]));
       REQUIRE(s.drained(r));
       CHECK(s.a.count(link_event_kind::stranger) == before + 1);
+      CHECK_FALSE(contains(s.a.text(link_event_kind::stranger), "in time"));  // refused at once, not when it took too long
       CHECK(contains(s.a.text(link_event_kind::stranger), "a connection from 127.0.0.1:"));
       CHECK(r.received.empty());
     }
@@ -407,6 +411,37 @@ TEST_SUITE("hostile") {
     CHECK(run_until(s.l, [&] { return ::recv(dialled.get(), bytes, sizeof bytes, 0) == 0; }));
     CHECK(s.a.ups.size() == 1);
     CHECK(s.a.downs.empty());
+  }
+
+  TEST_CASE("another node that answers at a member's address is not taken for it") {
+    loop l;
+    auto configs = cluster(3);
+    node a(l, configs[0]);
+    std::string why;
+    auto listener = listen_on(configs[1].listen, why);
+    REQUIRE(why == "");
+    REQUIRE(a.start() == "");
+    int accepted = -1;
+    REQUIRE(run_until(l, [&] { return (accepted = ::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)) >= 0; }));
+    unique_fd dialled(accepted);
+    alignas(8) std::byte bytes[8192];
+    ssize_t have = 0;
+    REQUIRE(run_until(l, [&] { return (have = ::recv(dialled.get(), bytes, sizeof bytes, 0)) > 0; }));
+    hello theirs;
+    REQUIRE(decode_hello({bytes, static_cast<std::size_t>(have)}, theirs, why));
+    hello h = theirs;  // all right but for who it is
+    h.name = "n3";
+    h.member = member_id{2};
+    h.directory_id = 1002;
+    h.boot_id = 99;
+    h.target = member_id{0};
+    h.dialled = false;
+    const auto answer = encode_hello(h);
+    REQUIRE(::send(dialled.get(), answer.bytes.data(), answer.bytes.size(), 0) == static_cast<ssize_t>(answer.bytes.size()));
+    CHECK(run_until(l, [&] { return a.count(link_event_kind::refused) > 0; }));
+    CHECK(contains(a.text(link_event_kind::refused), "answers node n3, expected n2"));
+    CHECK_FALSE(a.linked(1));
+    CHECK_FALSE(a.linked(2));
   }
 
   TEST_CASE("control overtakes queued payload, also what the kernel would hold") {
