@@ -125,13 +125,6 @@ void core::impl::receive_batch(voter_id from, batch&& b) {
   }
   const bool wanted = !offered.empty() || change.running;  // a cut that we were offered covers it, or a flush pulls it
   if (!wanted && from_owner) {
-    // PA21: a sender whose clock runs ahead must not drag everybody's stamps along.
-    const std::uint64_t limit =
-      std::max(static_cast<std::uint64_t>((wall + options.max_ahead).count()), (largest_stamp >> stamp_shift) + static_cast<std::uint64_t>(options.max_ahead.count()));
-    if (b.stamp >> stamp_shift > limit && !mutated(mutation::pa21_stamps_unbounded)) {
-      notify(event_kind::clock_ahead, from.member);
-      return;
-    }
     // FC2: two windows per lane; the owner sends again what is dropped here.
     const bool current = b.view == in_force->number;
     if (current && l->bytes_above(at(applied_cut, b.slot)) + b.what.bytes() > 2 * options.lane_window + options.message_bytes_max) return;
@@ -139,7 +132,13 @@ void core::impl::receive_batch(voter_id from, batch&& b) {
   if (options.durable && journal_full()) return;  // a disk that does not keep up must not fill the memory
   if (b.seq > l->held() + lane_ahead_max) return;
   if (l->find(b.seq)) return;
-  largest_stamp = std::max(largest_stamp, b.stamp);
+  // PA21: a sender whose clock runs ahead must not drag everybody's stamps along. Its batches are taken all the same: stamps never
+  // go back, so it would stay mute long after its clock was set right.
+  const auto bound = static_cast<std::uint64_t>((wall + options.max_ahead).count()) << stamp_shift;
+  const bool read_off_the_clock = (b.stamp & ((std::uint64_t{1} << stamp_shift) - 1)) == 0;  // the others count on from that
+  if (b.stamp > bound && read_off_the_clock) notify(event_kind::clock_ahead, l->owner.member);
+  const bool follow = b.stamp <= bound || mutated(mutation::pa21_stamps_unbounded);
+  largest_stamp = std::max(largest_stamp, follow ? b.stamp : bound);
   const auto position = persist(persist_batch{l->owner.member, l->inc, b});
   l->store(std::move(b), position);
   ack_due = true;

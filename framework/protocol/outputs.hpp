@@ -131,7 +131,7 @@ enum class event_kind : std::uint8_t {
   chunk_wanted,       ///< `member` wants chunk `number` of the checkpoint at `index`: answer with `core::chunk_loaded`
   transfer_started,   ///< receiving the checkpoint at `index` from `member`
   transfer_finished,
-  clock_ahead,        ///< the leader's clock (`member`) is refused by us, or ours by a quorum
+  clock_ahead,        ///< the clock of `member` runs ahead of ours, or ours (`member`) ahead of a quorum's
   member_silent,      ///< leader: `member` has not answered for too long
   unfounded_restart,  ///< volatile group: nobody holds the group any more, an operator must choose a new epoch (V19)
 };
