@@ -95,6 +95,7 @@ class Node:
         self.redis_port, self.data = redis_port, pathlib.Path(data)
         self.config = cluster.folder / f"{name}.toml"
         self.log = cluster.folder / f"{name}.log"
+        self.environment = {}  # beside that of the harness
         self.process = None
 
     def write_config(self, members=None, **kv):
@@ -111,7 +112,7 @@ class Node:
         assert not self.running(), f"{self.name} runs already"
         with open(self.log, "ab") as log:
             self.process = launch([str(self.cluster.server), "--config", str(self.config), *arguments],
-                                  stdout=log, stderr=log)
+                                  stdout=log, stderr=log, env={**os.environ, **self.environment})
         return self
 
     @property

@@ -5,6 +5,7 @@ Each scenario ends with all nodes agreeing on one state, every client's history 
 everything at every node, and no answer that the protocol of `cohort-kv` does not know.
 """
 import argparse
+import contextlib
 import os
 import pathlib
 import random
@@ -16,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import hostile
@@ -24,6 +26,7 @@ from linear import LEGAL, check
 from load import Load
 from mesh import Mesh
 from resp import Client, Disconnected, ServerError
+from surroundings import Clock, Disk
 
 server = None
 SCENARIOS = {}
@@ -603,6 +606,158 @@ def corrupt_records():
             data.write_bytes(sound)
             victim.start()
             judge(load, cluster)
+
+
+@scenario
+def read_only_disk():
+    """A directory that is read-only is refused in words; one that gets so, or breaks, under a node loses nothing."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="cohort-disk-"))
+    disks = {f"n{i}": Disk(folder / f"n{i}", folder / f"n{i}.img") for i in (1, 2, 3)}
+    try:
+        if not all(d.mounted for d in disks.values()):
+            raise Skip("mounting small ext4 file systems needs root and loop devices")
+        with Cluster(server, folder=folder) as cluster:
+            for disk in disks.values():  # an empty directory beside what mkfs left there
+                (disk.where / "data").mkdir()
+            for node in cluster.nodes:
+                node.data = node.data / "data"
+                node.write_config()
+            refused_read_only(cluster.nodes[0], disks["n1"])
+            cluster.start().ready()
+            cluster.nodes[0].stop()
+            refused_read_only(cluster.nodes[0], disks["n1"])
+            cluster.nodes[0].start()
+            cluster.ready()
+            with Load(cluster.nodes) as load:
+                for role in ("follower", "leader"):
+                    for harm in ("error", "fail"):
+                        progress(load, count=100)
+                        leader = cluster.leader()
+                        victim = leader if role == "leader" else next(n for n in cluster.nodes if n is not leader)
+                        others = [n for n in cluster.nodes if n is not victim]
+                        at = time.monotonic()
+                        getattr(disks[victim.name], harm)()
+                        progress(load, count=200, what=f"service goes on while the {role}'s disk takes nothing")
+                        eventually(f"{victim.name} ends", lambda v=victim: not v.running(), 10)
+                        assert victim.process.returncode > 0, f"ended with {victim.process.returncode}\n{victim.tail()}"
+                        assert str(victim.data) in victim.tail(), f"it ended without a word\n{victim.tail()}"
+                        say(f"{role} {victim.name}: {harm}, ended; {load.longest_gap(at) * 1000:.0f} ms without a write; " +
+                            victim.tail(1).strip()[:140])
+                        cluster.settled(among=others)
+                        disks[victim.name].repair()
+                        victim.start()
+                        progress(load)
+                        cluster.settled(30)
+                judge(load, cluster)
+    finally:
+        for disk in disks.values():
+            disk.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def refused_read_only(node, disk):
+    disk.remount("ro")
+    text = refuses_to_start(node, str(node.data), "read-only", "remount")
+    say(text.strip().splitlines()[-1][:170])
+    disk.remount("rw")
+
+
+class Expiry:
+    """Asks for the time to live of one key, at all nodes in turn, while clocks jump. Agreed time is what it shows."""
+
+    def __init__(self, nodes, seconds):
+        self.nodes, self.seconds = nodes, seconds
+        self.seen = []  # (asked, answered, milliseconds left)
+        self.ended = threading.Event()
+        eventually("the key is set", lambda: nodes[0].call("SET", "lasting", "x", "EX", seconds) == "OK")
+        self.since = time.monotonic()
+        self.thread = threading.Thread(target=self._ask, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        self.ended.set()
+        self.thread.join(10)
+
+    def _ask(self):
+        at = 0
+        while not self.ended.is_set():
+            at += 1
+            asked = time.monotonic()
+            try:
+                left = self.nodes[at % len(self.nodes)].call("PTTL", "lasting", timeout=3)
+                self.seen.append((asked, time.monotonic(), left))
+            except (ServerError, Disconnected):
+                pass
+            time.sleep(0.01)
+
+    def judge(self):
+        assert len(self.seen) > 100, f"only {len(self.seen)} answers"
+        least = None
+        for asked, answered, left in sorted(self.seen, key=lambda s: s[1]):
+            # Set at `since` by a leader's clock which may have been behind; 500 ms is what followers bear.
+            due = self.seconds * 1000 - (answered - self.since) * 1000
+            assert left > due - 1000, f"{(due - left) / 1000:.1f} s too early: {left} ms left {answered - self.since:.2f} s later"
+            # Only what was asked after another one was answered must not be younger than that.
+            before = [l for a, l in (least or []) if a <= asked]
+            assert not before or left <= min(before), f"agreed time ran back: {min(before)} ms were left, then {left}"
+            least = [*(least or [])[-20:], (answered, left)]
+        return self.seconds * 1000 - (self.seen[-1][1] - self.since) * 1000, self.seen[-1][2]
+
+
+@scenario
+def clocks_jump():
+    """The leader's clock, then a follower's, jumps an hour ahead and back under load; agreed time does not notice."""
+    if not Clock.library():
+        raise Skip("libfaketime is not installed: tools/setup --tests")
+    with contextlib.ExitStack() as at_end, Cluster(server) as cluster:
+        clocks = {n.name: at_end.enter_context(Clock(n)) for n in cluster.nodes}
+        cluster.start().ready()
+        with Load(cluster.nodes) as load, Expiry(cluster.nodes, 1800) as expiry:
+            progress(load)
+            for role, seconds in (("leader", 3600), ("leader", -3600), ("follower", 3600), ("follower", -3600)):
+                leader = cluster.leader()
+                victim = leader if role == "leader" else next(n for n in cluster.nodes if n is not leader)
+                others = [n for n in cluster.nodes if n is not victim]
+                at = time.monotonic()
+                clocks[victim.name].jump(seconds)
+                off = int(victim.call("TIME")[0]) - time.time()
+                assert abs(off - seconds) < 5, f"the clock of {victim.name} is off by {off:.0f} s, not {seconds}"
+                progress(load, count=200, what=f"service goes on when the {role}'s clock jumps by {seconds} s")
+                if role == "leader" and seconds > 0:
+                    eventually("another one leads", lambda v=victim, o=others: cluster.leader(among=o) is not v, 10)
+                if (role, seconds) != ("leader", -3600):  # then agreed time stands until the leader's clock has caught up
+                    expires_in_time(others)
+                while time.monotonic() < at + 2.5:
+                    time.sleep(0.05)
+                gap = load.longest_gap(at)
+                before = load.acknowledged()
+                clocks[victim.name].jump(0)
+                progress(load, count=200, what="service when the clock is right again")
+                cluster.settled()
+                say(f"{role} {victim.name} {seconds:+d} s: {gap * 1000:.0f} ms without an acknowledged write, "
+                    f"{cluster.leader().name} leads; {before} writes so far")
+                expires_in_time(cluster.nodes)
+            expiry.stop()
+            due, left = expiry.judge()
+            say(f"{len(expiry.seen)} looks at agreed time; at the end {left} ms to live of {due:.0f}")
+            assert abs(due - left) < 1000, "agreed time stands still"
+            judge(load, cluster)
+
+
+def expires_in_time(nodes, ms=400):
+    """A key that is to live shortly is there at first, and goes."""
+    for node in nodes:
+        key = f"brief:{random.random()}"
+        set_at = eventually("a brief key is set", lambda: node.call("SET", key, "x", "PX", ms) == "OK" and time.monotonic())
+        there = node.call("EXISTS", key)
+        assert there or time.monotonic() - set_at > ms / 2000, f"gone at {node.name} within {time.monotonic() - set_at:.3f} s"
+        eventually(f"the brief key goes at {node.name}", lambda: node.call("EXISTS", key) == 0, 10)
 
 
 @scenario
