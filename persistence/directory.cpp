@@ -133,8 +133,12 @@ std::string prepare(const options& wanted, directory_lock& lock) {
     if (code) return system_error(wanted.directory, "look into it", code.value());
     return format(wanted);
   }
-  const int fd = ::open(file.c_str(), O_RDWR | O_CLOEXEC);
-  if (fd < 0) return system_error(wanted.directory, std::string("open ") + layout::data_file + " for writing", errno);
+  return check_writable(wanted.directory);
+}
+
+std::string check_writable(const std::filesystem::path& directory) {
+  const int fd = ::open((directory / layout::data_file).c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return system_error(directory, std::string("open ") + layout::data_file + " for writing", errno);
   ::close(fd);
   return {};
 }
@@ -157,7 +161,8 @@ std::string read_tenants(store& from, const std::filesystem::path& file, tenants
   store::reader r(from);
   layout::owner_record owner;
   if (!layout::decode(r.owner(), owner)) return damage_text(file, "its owner record is missing or broken");
-  if (owner.version != layout::format_version)
+  out.other_format = owner.version != layout::format_version;
+  if (out.other_format)
     return "journal " + file.string() + " has format version " + std::to_string(owner.version) +
            ", this program knows version " + std::to_string(layout::format_version) +
            "; start the program that wrote it, or give this one an empty directory";

@@ -24,6 +24,9 @@ private:
 /// Makes the directory (if absent) and, if it holds no data file, a complete one. Empty, or why not.
 std::string prepare(const options& wanted, directory_lock& lock);
 
+/// Whether the data file may be written to. Empty, or why not.
+std::string check_writable(const std::filesystem::path& directory);
+
 /// Checks length and structure of the data file before anybody maps it. Empty, or the damage.
 std::string inspect_file(const std::filesystem::path& file, inspection& found);
 
@@ -31,6 +34,7 @@ std::string inspect_file(const std::filesystem::path& file, inspection& found);
 struct tenants {
   persistence::identity owner;
   std::map<std::uint32_t, layout::group_record> groups;
+  bool other_format = false;  ///< nothing is broken, but this program cannot read on
 };
 /// Empty, or the damage.
 std::string read_tenants(store& from, const std::filesystem::path& file, tenants& out);

@@ -55,6 +55,12 @@ verify_result verify(const std::filesystem::path& directory) {
   verify_result result;
   const auto file = directory / layout::data_file;
   std::error_code code;
+  if (const auto found = std::filesystem::status(directory, code); !std::filesystem::is_directory(found)) {
+    const bool absent = found.type() == std::filesystem::file_type::not_found;
+    result.damage = "data directory " + directory.string() + ": " +
+                    (absent ? "no such directory" : code ? code.message() : "not a directory") + "; is the path right?";
+    return result;
+  }
   if (!std::filesystem::is_regular_file(file, code)) {
     result.damage = "data directory " + directory.string() + " holds no journal; is the path right?";
     return result;
@@ -63,13 +69,19 @@ verify_result verify(const std::filesystem::path& directory) {
     directory_lock lock;
     inspection found;
     if (result.damage = lock.take(directory, "verify"); !result.damage.empty()) return result;
-    if (result.damage = inspect_file(file, found); !result.damage.empty()) return result;
+    if (result.damage = check_writable(directory); !result.damage.empty()) return result;
+    result.damage = inspect_file(file, found);
     result.file_bytes = found.file_bytes;
+    result.checked = !result.damage.empty();
+    if (result.checked) return result;
     options o;
     o.directory = directory;
     const auto disk = open_store(o, found);
     tenants who;
-    if (result.damage = read_tenants(*disk, file, who); !result.damage.empty()) return result;
+    result.damage = read_tenants(*disk, file, who);
+    result.owner = who.owner;
+    result.checked = !who.other_format;
+    if (!result.damage.empty()) return result;
     std::string damage;
     const auto listed = list_checkpoints(*disk);
     for (const auto& c : listed) {
@@ -86,6 +98,8 @@ verify_result verify(const std::filesystem::path& directory) {
       if (damage.empty()) damage = scan_state(*disk, group, state);
       if (damage.empty()) damage = scan_records(*disk, group, seen, [](const auto&) { return std::string(); });
       result.records += seen.records;
+      const auto own = std::count_if(listed.begin(), listed.end(), [&](const auto& c) { return c.complete && c.group == group; });
+      result.groups.push_back({record.group, record.founded, seen.records, static_cast<std::uint64_t>(own)});
     }
     if (!damage.empty()) result.damage = damage_text(file, damage);
   } catch (const store_failure& f) {

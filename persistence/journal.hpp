@@ -130,9 +130,20 @@ struct open_result {
 /// structure page by page without mapping it, then owner, groups and format. Starts the journal thread.
 open_result open(const options& wanted, callbacks calls);
 
+/// One group in a verified directory.
+struct verified_group {
+  group_options group;
+  bool founded = false;
+  std::uint64_t records = 0;      ///< that are sound; with damage, those before it
+  std::uint64_t checkpoints = 0;  ///< complete ones
+};
+
 /// What a check of a data directory found. `damage` empty = sound.
 struct verify_result {
-  std::string damage;
+  bool checked = false;  ///< false: could not be looked at, and `damage` says why (no journal, in use, no rights)
+  std::string damage;    ///< what, where, what to do
+  persistence::identity owner;         ///< as far as it could be read: `directory_id` 0 = not
+  std::vector<verified_group> groups;  ///< by number; the sums of what they have are below
   std::uint64_t records = 0;
   std::uint64_t checkpoints = 0;
   std::uint64_t file_bytes = 0;

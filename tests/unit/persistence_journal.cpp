@@ -339,7 +339,16 @@ TEST_SUITE("journal") {
     CHECK(contains(open_error(other), "name must have 1 to 255 bytes"));
     CHECK(open_error(o) == "(opened)");
     const auto nothing = verify(where.path() / "absent");
-    CHECK(contains(nothing.damage, "holds no journal"));
+    CHECK(contains(nothing.damage, "no such directory"));
+    CHECK(!nothing.checked);
+    std::filesystem::create_directory(where.path() / "empty");
+    CHECK(contains(verify(where.path() / "empty").damage, "holds no journal"));
+    const auto sound = verify(o.directory);
+    CHECK((sound.checked && sound.damage.empty()));
+    CHECK(sound.owner.node == o.node);
+    REQUIRE(sound.groups.size() == 1);
+    CHECK(sound.groups[0].group.name == "kv");
+    CHECK(sound.groups[0].records == sound.records);
   }
 
   TEST_CASE("a new directory is there for good: every entry on the way to it is flushed") {

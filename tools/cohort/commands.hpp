@@ -1,0 +1,15 @@
+#pragma once
+
+/// One function a subcommand: adds it with its options to the program's, and sets the program's exit code when it runs.
+namespace CLI {
+class App;
+}
+
+namespace cohort::tool {
+
+enum exit_code : int { well = 0, damaged = 1, wrong_usage = 2 };
+
+/// `cohort verify DIRECTORY...`
+void add_verify(CLI::App& program, int& code);
+
+}  // namespace cohort::tool
