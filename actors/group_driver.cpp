@@ -364,6 +364,11 @@ void group_driver::stop_accepting(outcome why, bool refuse_waiting) {
   if (refuse_waiting) refuse_pending(why);
 }
 
+void group_driver::hand_over() {
+  begin_turn();
+  core_.hand_over();
+}
+
 void group_driver::abandon() {
   stop_accepting(refusal_, true);
   std::vector<own_run> open;

@@ -75,6 +75,8 @@ public:
   /// From now on own submissions are refused as `why`, with `refuse_waiting` also those which wait for the core. What the
   /// core has taken is still resolved.
   void stop_accepting(outcome why, bool refuse_waiting);
+  /// If this member leads: asks the one that is furthest to lead instead (E8).
+  void hand_over();
   /// Nothing is accepted any more, and nothing of our own is in flight.
   bool idle() const { return !accepting_ && own_.size() == 0 && ports_.empty() && reads_.empty(); }
   /// The end: answers everything that is open.

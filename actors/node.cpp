@@ -276,6 +276,13 @@ void node::impl::subscribe(std::string_view group, const caf::actor& process) {
   cc::hand_over(runtime_->membership(index), detail::view_subscribe{process});
 }
 
+void node::impl::hand_over(std::string_view group) {
+  auto index = entry(group)->index;
+  std::lock_guard guard(mutex_);
+  if (!runtime_) throw node_error("leadership is handed over by a node that was started");
+  cc::hand_over(runtime_->ordering(index), detail::lead_no_more{});
+}
+
 void node::impl::supervise(const std::string& name, std::function<caf::actor(caf::actor_system&)> spawn) {
   if (!supervisor_) throw node_error("processes are supervised by a node that was started");
   // The supervisor keeps the closure, so that holds no handle of the supervisor.
@@ -311,6 +318,7 @@ void node::listen(std::string_view group, listener_factory make, contract how) {
 void node::start() { impl_->start(); }
 void node::stop() { impl_->stop(true); }
 int node::run() { return impl_->run(); }
+void node::hand_over(std::string_view group) { impl_->hand_over(group); }
 void node::request_stop() { impl_->request_stop(); }
 group_port node::port(std::string_view group, port_wake wake) { return impl_->open_port(group, std::move(wake)); }
 std::string node::failure() const { return impl_->failure_text(); }

@@ -28,6 +28,7 @@ struct node::impl {
   std::shared_ptr<detail::group_entry> entry(std::string_view group) const;
   group_port open_port(std::string_view group, port_wake wake);
   caf::actor group_handle(std::string_view group);
+  void hand_over(std::string_view group);
   void subscribe(std::string_view group, const caf::actor& process);
   void supervise(const std::string& name, std::function<caf::actor(caf::actor_system&)> spawn);
   std::string failure_text() const;

@@ -30,6 +30,8 @@ struct chunk_done {
 struct accept_no_more {
   bool refuse_waiting = false;  ///< also what came before and waits for the core
 };
+/// Let another member lead, if this one does.
+struct lead_no_more {};
 struct actor_stop {};
 
 /// The ordering actor of a group on this node: pinned to the protocol thread, owns the driver and with it the core.
@@ -45,4 +47,5 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::credit_back)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::checkpoint_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::chunk_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::accept_no_more)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::lead_no_more)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::actor_stop)

@@ -314,7 +314,8 @@ void runtime::pass() {
     next = std::min(next, g.driver->next_deadline());
     idle = idle && g.driver->idle();
   }
-  if (drained_ && idle) {
+  const auto leaving_lead = [](const group& g) { return g.driver->status().handing_over; };
+  if (drained_ && idle && std::none_of(groups_.begin(), groups_.end(), leaving_lead)) {
     drained_->set_value();
     drained_.reset();
   }
@@ -354,7 +355,10 @@ void runtime::drain() {
   auto bound = 0ms;
   for (auto& g : groups_) bound = std::max(bound, g.entry->how.outcome_bound);
   // Through the mailboxes, behind what ports have flushed before.
-  for (auto& g : groups_) cc::hand_over(g.ordering, accept_no_more{false});
+  for (auto& g : groups_) {
+    cc::hand_over(g.ordering, accept_no_more{false});
+    cc::hand_over(g.ordering, lead_no_more{});
+  }
   loop_->post([this, done] { drained_ = done; });
   if (future.wait_for(bound + 100ms) == std::future_status::timeout)
     log_.write(log_level::warn, "stopping: some submissions are not resolved and end as unknown");

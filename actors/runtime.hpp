@@ -37,9 +37,11 @@ public:
   /// Ends without drain, unless `drain` was called before.
   ~runtime() override;
 
-  /// Takes no more submissions and waits until those under way are resolved, but not longer than their bound.
+  /// Takes no more submissions, lets others lead what this node leads, and waits until that is done and submissions under
+  /// way are resolved, but not longer than their bound.
   void drain();
 
+  caf::actor ordering(std::uint32_t group) const { return groups_[group].ordering; }
   caf::actor membership(std::uint32_t group) const { return groups_[group].membership; }
   /// For tests: the protocol thread.
   std::thread::id protocol_thread() const { return protocol_thread_.get_id(); }

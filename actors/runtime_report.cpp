@@ -81,6 +81,9 @@ void runtime::happened(std::uint32_t group, const protocol::event& e) {
                   std::to_string(config_.epoch + 1);
       line = g.trouble;
       break;
+    case event_kind::handing_over:
+      line = e.flag ? "asks " + name_of(e.member) + " to lead instead" : "found nobody to lead instead, leads on";
+      break;
     case event_kind::window_open:
     case event_kind::chunk_wanted: return;
   }

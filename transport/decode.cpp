@@ -114,6 +114,12 @@ verdict read(wire::Vote::Reader in, const codec_limits&, protocol::vote& out) {
   out.for_term = in.getForTerm();
   out.last_index = in.getLastIndex();
   out.last_term = in.getLastTerm();
+  out.handed_over = in.getHandedOver();
+  return fine;
+}
+
+verdict read(wire::TakeOver::Reader in, const codec_limits&, protocol::take_over& out) {
+  out.term = in.getTerm();
   return fine;
 }
 
@@ -280,6 +286,7 @@ decode_status decode(std::span<const std::byte> bytes, const std::shared_ptr<con
     case frame_type::form: return plain.operator()<wire::Form, protocol::form>();
     case frame_type::read_request: return plain.operator()<wire::ReadRequest, protocol::read_request>();
     case frame_type::read_reply: return plain.operator()<wire::ReadReply, protocol::read_reply>();
+    case frame_type::take_over: return plain.operator()<wire::TakeOver, protocol::take_over>();
     default: return decode_status::unknown_type;
   }
 }

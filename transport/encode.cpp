@@ -87,7 +87,10 @@ void fill(wire::Vote::Builder out, const protocol::vote& in) {
   out.setForTerm(in.for_term);
   out.setLastIndex(in.last_index);
   out.setLastTerm(in.last_term);
+  out.setHandedOver(in.handed_over);
 }
+
+void fill(wire::TakeOver::Builder out, const protocol::take_over& in) { out.setTerm(in.term); }
 
 void fill(wire::Wedge::Builder out, const protocol::wedge& in) {
   out.setTerm(in.term);
@@ -208,7 +211,7 @@ frame encode_payload(block_pool& pool, const frame_header& head, std::size_t fra
 
 frame encoder::encode(std::uint32_t group, const protocol::message& what) {
   using namespace protocol;
-  static_assert(std::variant_size_v<message> == 13, "a new message needs a frame type");
+  static_assert(std::variant_size_v<message> == 14, "a new message needs a frame type");
   frame_header head;
   head.type = static_cast<frame_type>(static_cast<std::size_t>(frame_type::batch) + what.index());
   head.sender = static_cast<std::uint16_t>(self_);
@@ -236,6 +239,7 @@ frame encoder::encode(std::uint32_t group, const protocol::message& what) {
     frame operator()(const form& m) { return encode_struct<wire::Form>(writer, head, max, m); }
     frame operator()(const read_request& m) { return encode_struct<wire::ReadRequest>(writer, head, max, m); }
     frame operator()(const read_reply& m) { return encode_struct<wire::ReadReply>(writer, head, max, m); }
+    frame operator()(const take_over& m) { return encode_struct<wire::TakeOver>(writer, head, max, m); }
   };
   return std::visit(dispatch{*this, writer, head, max}, what);
 }

@@ -154,6 +154,11 @@ struct Vote {
   forTerm   @4 :UInt64;
   lastIndex @5 :UInt64;
   lastTerm  @6 :UInt64;
+  handedOver @7 :Bool;
+}
+
+struct TakeOver {
+  term @0 :UInt64;
 }
 
 struct Wedge {

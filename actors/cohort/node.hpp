@@ -97,6 +97,10 @@ public:
   /// `start`, unless done; blocks until SIGTERM, SIGINT, `request_stop` or a fatal failure; then `stop`.
   /// Returns the exit code: 0, or 1 after a failure (which has been logged).
   int run();
+  /// If this node leads `group`: lets the member that is furthest lead instead, without waiting for a timeout (Raft
+  /// dissertation, section 3.10). Returns at once; nothing is lost, submissions wait about two round trips. `stop` does this
+  /// by itself. Crash model.
+  void hand_over(std::string_view group);
   /// Makes `run` return. Any thread, also a signal handler's watcher.
   void request_stop();
 

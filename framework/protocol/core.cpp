@@ -183,6 +183,7 @@ void core::impl::drain() {
     election_timers();
     settle();
     if (role == core_role::leader) {
+      drive_handover();
       change_views();
       settle();
     }
@@ -221,6 +222,7 @@ void core::impl::compute_deadline() {
       if (const auto* p = known_peer(r.id); p && !superseded(*p)) at(p->append_sent + options.heartbeat);
     }
     if (change.running) at(change.wedge_sent + options.heartbeat);
+    if (handover.on) at(std::min(handover.sent + options.heartbeat, handover.since + options.election_min));
     for (const auto& p : peers)
       if (p.reset_at != never && p.reset_at + options.election_min >= now) at(p.reset_at + options.election_min + duration(1));
   }
@@ -242,6 +244,7 @@ core_status core::impl::status() {
   s.primary = primary;
   s.wedged = wedged.on;
   s.transferring = incoming.running;
+  s.handing_over = handover.on;
   s.term = promises.term;
   s.inc = promises.inc;
   s.in_force = in_force;
@@ -315,6 +318,7 @@ void core::receive(voter_id from, message&& what) {
       if constexpr (std::is_same_v<Message, form>) c.receive_form(from, m);
       if constexpr (std::is_same_v<Message, read_request>) c.receive_read_request(from, m);
       if constexpr (std::is_same_v<Message, read_reply>) c.receive_read_reply(from, m);
+      if constexpr (std::is_same_v<Message, take_over>) c.receive_take_over(from, m);
     },
     what);
 }
@@ -348,6 +352,7 @@ void core::link_up(voter_id id, bool peer_blank) {
 
 void core::link_down(member_id member, bool reset) { impl_->link_down(member, reset); }
 
+void core::hand_over(member_id to) { impl_->hand_over(to); }
 void core::read(std::uint64_t tag) { impl_->new_reads.push_back(tag); }
 void core::checkpoint_stored(log_index index, std::uint32_t chunks) { impl_->checkpoint_stored(index, chunks); }
 

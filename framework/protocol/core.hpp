@@ -71,7 +71,7 @@ struct core_status {
   member_id self = no_member;
   member_id leader = no_member;
   bool is_leader = false, founded = false, active = false, voter = false, primary = false, wedged = false,
-       transferring = false;
+       transferring = false, handing_over = false;
   term_number term = 0;
   incarnation inc = 0;
   view_ptr in_force;
@@ -111,6 +111,10 @@ public:
   /// side, which is evidence of a dead process and never more (decision: docs/protocol.md, link evidence).
   void link_up(voter_id peer, bool peer_blank);
   void link_down(member_id peer, bool reset);
+
+  /// A leader stops ordering and asks `to`, or the voter that is furthest, to lead (E8); gives up after E_min and goes on.
+  /// Submissions wait meanwhile. Nothing happens at a member that does not lead, or leads alone.
+  void hand_over(member_id to = no_member);
 
   /// Asks for a linearizable read; `deliver_read` with this tag follows in the delivery stream.
   void read(std::uint64_t tag);

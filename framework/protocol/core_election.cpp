@@ -70,6 +70,7 @@ void core::impl::step_down() {
   if (role != core_role::leader) return;
   role = core_role::follower;
   change = {};
+  if (!mutated(mutation::handover_outlives_term)) handover = {};
   leader = no_member;
   leader_id = {};
   notify(event_kind::stepped_down, self(), promises.term);
@@ -134,7 +135,7 @@ void core::impl::stand() {
   send_all(v);
 }
 
-void core::impl::stand_for_real() {
+void core::impl::stand_for_real(bool handed_over) {
   role = core_role::candidate;
   ++promises.term;
   promises.vote = start.self;
@@ -154,6 +155,7 @@ void core::impl::stand_for_real() {
   v.term = promises.term;
   v.last_index = log.last();
   v.last_term = log.last_term();
+  v.handed_over = handed_over;
   // The request names a log: all of it must be on disk, or a grant could elect a restarted process without it.
   send_all(v, mutated(mutation::term_unsynced) ? 0 : state_position);
   if (on_disk(own_vote_position)) election_timers();
@@ -182,7 +184,7 @@ void core::impl::receive_vote(voter_id from, const vote& v) {
   vote reply;
   reply.phase = v.phase;
   reply.for_term = v.term;
-  const bool up_to_date = mutated(mutation::no_up_to_date_check) ||
+  const bool up_to_date = mutated(mutation::no_up_to_date_check) || (v.handed_over && mutated(mutation::successor_favoured)) ||
                           std::pair(v.last_term, v.last_index) >= std::pair(log.last_term(), log.last());
   if (v.phase == vote_phase::pre) {
     reply.granted = v.term > promises.term && up_to_date && !sticky();  // E3, PA12
@@ -195,7 +197,9 @@ void core::impl::receive_vote(voter_id from, const vote& v) {
     send(from.member, reply, on_disk(state_position) ? 0 : state_position);
     return;
   }
-  if (sticky()) return;  // E5: neither vote nor term
+  // E5: neither vote nor term. E8: unless the leader of our own term asked for it; an older request changes nothing, for
+  // whoever leads the asked term by now has a quorum's votes.
+  if (sticky() && !(v.handed_over && v.term == promises.term + 1)) return;
   if (v.term > promises.term) adopt_term(v.term);
   if (v.term == promises.term && up_to_date && role == core_role::follower &&
       (promises.vote.member == no_member || promises.vote == from || mutated(mutation::vote_twice))) {
@@ -214,6 +218,8 @@ void core::impl::lead() {
   leader_id = start.self;
   led_since = now;
   change = {};
+  if (!mutated(mutation::handover_outlives_term)) handover = {};
+  lease_given_up = false;
   offered.clear();
   match_term = promises.term;
   match = log.last();
@@ -237,6 +243,56 @@ void core::impl::lead() {
   if (mutated(mutation::sham_extra_noop)) append_own(entry_kind::noop, log.cut_behind(log.last()), nullptr);
   first_own_entry = mutated(mutation::read_before_own_commit) || mutated(mutation::no_first_noop) ? 0 : log.last();
   reads_lost_leader();
+}
+
+// ---- handing over (E8) ----------------------------------------------------------------------------------------------
+
+void core::impl::hand_over(member_id to) {
+  if (role != core_role::leader || roster_members().empty() || handover.on) return;
+  handover = {};
+  handover.on = true;
+  handover.to = to;
+  handover.since = now;
+}
+
+/// The voter of every view that may govern which is furthest, the wanted one only if one is named.
+const peer* core::impl::successor() const {
+  const peer* best = nullptr;
+  for (const auto& p : peers) {
+    if (superseded(p) || p.match_term != promises.term || (handover.to != no_member && p.id.member != handover.to)) continue;
+    if (now - p.echo > options.election_min) continue;  // it may be dead
+    const bool voter = std::ranges::all_of(governing_views(), [&](const view_ptr& v) {
+      const auto* r = find(*v, p.id);
+      return r && r->voter && r->active;
+    });
+    if (voter && (!best || p.match > best->match)) best = &p;
+  }
+  return best;
+}
+
+void core::impl::drive_handover() {
+  if (!handover.on || role != core_role::leader) return;
+  if (now - handover.since >= options.election_min && !mutated(mutation::handover_outlives_term)) {
+    notify(event_kind::handing_over, handover.to, promises.term);
+    handover = {};
+    return;
+  }
+  if (handover.asked && now - handover.sent < options.heartbeat) return;
+  const auto* next = successor();
+  if (!next || next->match < log.last()) return;
+  if (!handover.asked) notify(event_kind::handing_over, next->id.member, promises.term, true);
+  // From here on another may be elected at any moment, also long after we gave up waiting for it.
+  lease_given_up = !mutated(mutation::lease_kept_at_handover);
+  handover.asked = true;
+  handover.sent = now;
+  send(next->id.member, take_over{promises.term});
+}
+
+void core::impl::receive_take_over(voter_id from, const take_over& t) {
+  if (!has_state || t.term != promises.term || role == core_role::leader || leader_id != from || !may_stand()) return;
+  draw_election();
+  notify(event_kind::election_started, self(), promises.term + 1);
+  stand_for_real(true);
 }
 
 /// The newest of our send times which a quorum (E2) has echoed.

@@ -176,6 +176,14 @@ struct core::impl {
   log_index first_own_entry = 0;   ///< NOOP of the own term (C7, R1)
   instant led_since{};
   instant stand_not_before{};      ///< our clock was refused: let others lead
+  struct {
+    bool on = false;
+    bool asked = false;            ///< the target was told at least once
+    member_id to = no_member;      ///< wanted; `no_member`: whoever is furthest
+    instant since{};
+    instant sent{};
+  } handover;
+  bool lease_given_up = false;     ///< for the rest of the term: the take-over may be under way (E8)
   bool primary = false;
   log_index leader_min_applied = 0;
   instant echo_time{};             ///< of the leader of the own term (PA12)
@@ -327,7 +335,7 @@ struct core::impl {
   void become_follower(member_id new_leader, voter_id id);
   void leader_heard(voter_id from);
   void stand();
-  void stand_for_real();
+  void stand_for_real(bool handed_over = false);
   void count_votes();
   void lead();
   void step_down();
@@ -336,6 +344,10 @@ struct core::impl {
   bool is_quorum(const std::vector<voter_id>& who) const;
   void draw_election();
   void link_down(member_id member, bool reset);
+  void hand_over(member_id to);
+  void drive_handover();
+  const peer* successor() const;
+  void receive_take_over(voter_id from, const take_over& t);
   instant quorum_echo() const;
   void set_primary(bool on);
 

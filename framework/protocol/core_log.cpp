@@ -270,7 +270,7 @@ log_index core::impl::append_own(entry_kind kind, frontier cut, view_ptr next) {
 /// C7, C9 (eager): cover everything held as soon as nothing stands against it.
 bool core::impl::propose() {
   if (role != core_role::leader) return false;
-  const bool settled = !change.running && !wedged.on && commit >= first_own_entry && log.last_view().index <= applied;
+  const bool settled = !change.running && !wedged.on && !handover.on && commit >= first_own_entry && log.last_view().index <= applied;
   if (!settled && !mutated(mutation::cut_behind_view)) return false;
   auto cut = lanes.held(in_force->number);
   const auto before = log.cut_behind(log.last());

@@ -48,9 +48,10 @@ void core::impl::receive_wedge(voter_id from, const wedge& w) {
   send(from.member, std::move(r), next_position - 1);
 }
 
-/// PA6, V4: who reported for a view that it held nothing in it must not seal there once it has its state.
+/// PA6, V4: who reported for a view that it held nothing in it must not seal there once it has its state, nor in any view
+/// before that one: their final cuts are drawn.
 void core::impl::honour_blank_report() {
-  if (my_slot != no_slot && blank_report.term != 0 && blank_report.view == in_force->number)
+  if (my_slot != no_slot && blank_report.term != 0 && blank_report.view >= in_force->number)
     wedge_self(blank_report.term, blank_report.attempt);
 }
 
@@ -198,7 +199,7 @@ void core::impl::change_views() {
     return;
   }
   // V1: preconditions as C7.
-  if (commit < first_own_entry || log.last_view().index > applied) return;
+  if (commit < first_own_entry || log.last_view().index > applied || handover.on) return;
   if (!change_wanted()) return;
   start_change();
   drive_change();

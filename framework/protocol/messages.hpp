@@ -70,6 +70,12 @@ struct vote {
   term_number for_term = 0;  ///< replies: the term that was asked for
   log_index last_index = 0;
   term_number last_term = 0;
+  bool handed_over = false;  ///< real requests: the leader of `term` - 1 asked for it, and has given up its lease (E8)
+};
+
+/// A leader asks a member, whose log is complete, to lead from now on (rule E8).
+struct take_over {
+  term_number term = 0;
 };
 
 /// Leader to members: freeze for a view change (rule V2). Also counts as contact with the leader (E7).
@@ -141,6 +147,6 @@ struct read_reply {
 };
 
 using message = std::variant<batch, append, ack, vote, wedge, report, pull, pull_chunk, chunk, join, form,
-                             read_request, read_reply>;
+                             read_request, read_reply, take_over>;
 
 }  // namespace cohort::protocol

@@ -69,6 +69,9 @@ namespace cohort::protocol {
   X(gap_skipped, "M52", "C10")                                     \
   X(delivered_twice, "M53", "C10")                                 \
   X(own_delivered_early, "M59", "C4")                              \
+  X(successor_favoured, "M6", "E8 E3")                             \
+  X(handover_outlives_term, "M16", "E8")                           \
+  X(lease_kept_at_handover, "E8", "E8 R2")                         \
   X(sham_extra_noop, "sham", "none")                               \
   X(sham_batch_size, "sham", "none")                               \
   X(sham_slower_timers, "sham", "none")                            \

@@ -134,6 +134,7 @@ enum class event_kind : std::uint8_t {
   clock_ahead,        ///< the clock of `member` runs ahead of ours, or ours (`member`) ahead of a quorum's
   member_silent,      ///< leader: `member` has not answered for too long
   unfounded_restart,  ///< volatile group: nobody holds the group any more, an operator must choose a new epoch (V19)
+  handing_over,       ///< leader: asks `member` to lead instead (E8); `flag` false: given up, goes on leading
 };
 
 struct event {

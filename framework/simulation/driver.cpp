@@ -70,6 +70,8 @@ void driver::feed(input& what) {
     core_.checkpoint_stored(stored->index, stored->chunks);
   } else if (auto* chunk = std::get_if<in_chunk>(&what)) {
     core_.chunk_loaded(chunk->to, chunk->index, chunk->number, disk_.load(chunk->index, chunk->number));
+  } else if (std::holds_alternative<in_hand_over>(what)) {
+    core_.hand_over();
   } else if (auto* o = std::get_if<in_operation>(&what)) {
     if (o->read) {
       core_.read(o->number);

@@ -39,7 +39,9 @@ struct in_operation {
   bool read = false;
   std::vector<std::byte> bytes;
 };
-using input = std::variant<in_message, in_persisted, in_link_up, in_link_down, in_checkpoint_stored, in_chunk, in_operation>;
+struct in_hand_over {};
+using input = std::variant<in_message, in_persisted, in_link_up, in_link_down, in_checkpoint_stored, in_chunk, in_operation,
+                           in_hand_over>;
 
 /// What a driver needs of the world around it.
 class surroundings {

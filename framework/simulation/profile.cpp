@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::array<const char*, fault_kinds> fault_names{
   "crash", "power_off", "restart_all", "wipe",      "pause",     "split",      "isolate", "one_way",
-  "bridge", "reset_link", "slow_link",  "slow_disk", "loss_burst", "clock_step", "hunt",    "kill_voter"};
+  "bridge", "reset_link", "slow_link",  "slow_disk", "loss_burst", "clock_step", "hunt",    "kill_voter", "hand_over"};
 
 /// What every profile begins with: three to five members, everything a little.
 void general(scenario& s, random& r) {
@@ -167,6 +167,13 @@ const std::vector<named>& profiles() {
        if (r.chance(600)) s.bad_clock_ahead = r.between(100'000, 5'000'000);
        s.weights[clock_step] = 12;
        s.weights[crash] = 8;
+     }},
+    {"hand-over", 0,  // leaders that let others lead, among everything else, with leases (E8)
+     [](scenario& s, random& r) {
+       if (r.chance(600)) s.core.reads = protocol::read_mode::lease;
+       s.read_share = static_cast<unsigned>(r.between(200, 600));
+       s.fault_gap_most = r.between(100'000, 1'000'000);
+       s.weights[hand_over] = 20;
      }},
     {"transfer-churn", 3,  // checkpoints that travel while members come and go (F17, F23, PA6)
      [](scenario& s, random& r) {

@@ -28,8 +28,9 @@ enum class fault : std::uint8_t {
   clock_step,
   hunt,           ///< every new leader is killed or paused for a while
   kill_voter,     ///< a member is killed in the moment in which its vote leaves
+  hand_over,      ///< the leader is told to let another lead: no fault by itself, but among faults
 };
-inline constexpr std::size_t fault_kinds = 16;
+inline constexpr std::size_t fault_kinds = 17;
 const char* to_string(fault f);
 
 /// Everything about a run that is drawn from its seed.

@@ -167,7 +167,8 @@ void script::apply(fault f) {
       }
       break;
     case fault::wipe:
-      if (!world_.up(node) || !world_.expendable(node)) break;
+      // View 0 may be known to nobody else yet: then its directory is the only copy of the group.
+      if (!world_.up(node) || !world_.expendable(node) || !world_.founded_beside(node)) break;
       world_.wipe(node);
       world_.at(world_.now() + how_long, [this, node] { world_.start(node); });
       break;
@@ -225,6 +226,7 @@ void script::apply(fault f) {
       break;
     }
     case fault::hunt: hunt_until_ = world_.now() + 2 * how_long; break;
+    case fault::hand_over: world_.hand_over(node); break;
     case fault::kill_voter: voter_kills_ = 1 + static_cast<unsigned>(chance_.below(3)); break;
   }
 }
@@ -256,6 +258,7 @@ std::string script::unrest() const {
     const auto name = "member " + std::to_string(i);
     const auto* c = world_.core_of(i);
     if (!c) return name + " is down";
+    if (world_.paused(i)) return name + " is paused";  // healing does not shorten that
     const auto& in = inspector::of(*c);
     if (!in.has_state) return name + " has no state";
     if (in.my_slot == no_slot) return name + " is not active";

@@ -48,13 +48,15 @@ void fields(const message& what, Put put) {
         put("id", m.id);
       } else if constexpr (std::is_same_v<M, read_reply>) {
         put("id", m.id), put("refused", m.refused), put("index", m.index);
+      } else if constexpr (std::is_same_v<M, take_over>) {
+        put("term", m.term);
       }
     },
     what);
 }
 
 constexpr const char* names[] = {"batch", "append", "ack",   "vote", "wedge", "report",      "pull",
-                                 "pull_chunk", "chunk", "join", "form", "read_request", "read_reply"};
+                                 "pull_chunk", "chunk", "join", "form", "read_request", "read_reply", "take_over"};
 
 }  // namespace
 

@@ -323,6 +323,12 @@ bool world::expendable(unsigned node) const {
   return any;
 }
 
+bool world::founded_beside(unsigned node) const {
+  for (unsigned i = 0; i < nodes_.size(); ++i)
+    if (i != node && nodes_[i].alive && inspector::of(nodes_[i].alive->inside()).has_state) return true;
+  return false;
+}
+
 // ---- disks ----------------------------------------------------------------------------------------------------------
 
 void world::disk_has_work(const life& l) {
@@ -352,7 +358,7 @@ void world::chunk_wanted(const life& l, member_id to, log_index index, std::uint
 void world::happened(const life& l, const protocol::event& e) {
   note(5 + static_cast<std::uint64_t>(e.kind), l.node, e.number);
   static constexpr const char* names[] = {"founded", "leader_changed", "elected", "stepped_down", "election_started", "primary", "wedged",
-    "window_open", "excluded", "chunk_wanted", "transfer_started", "transfer_finished", "clock_ahead", "member_silent", "unfounded_restart"};
+    "window_open", "excluded", "chunk_wanted", "transfer_started", "transfer_finished", "clock_ahead", "member_silent", "unfounded_restart", "handing_over"};
   if (tracing)
     say("* " + std::to_string(l.node) + " " + names[static_cast<std::size_t>(e.kind)] + " member=" + std::to_string(to_index(e.member)) +
         " number=" + std::to_string(e.number) + (e.flag ? " on" : "") + " index=" + std::to_string(e.index));

@@ -33,7 +33,6 @@ public:
   // ---- what fault scripts do
   unsigned members() const { return static_cast<unsigned>(nodes_.size()); }
   bool up(unsigned node) const { return nodes_[node].alive != nullptr; }
-  bool paused(unsigned node) const { return nodes_[node].paused_until > now_; }
   const protocol::core* core_of(unsigned node) const;
   int leader() const;
   void start(unsigned node);
@@ -45,11 +44,18 @@ public:
   void slow_disk(unsigned node, std::int64_t factor) { nodes_[node].disk_slowness = factor; }
   /// From here on disks are as fast as disks are: slow ones are a fault like others.
   void mend_disks() { scenario_.sync_most = std::min<std::int64_t>(scenario_.sync_most, 5000); scenario_.sync_least = std::min<std::int64_t>(scenario_.sync_least, 1000); }
+  /// Tells the member to let another lead.
+  void hand_over(unsigned node) {
+    if (nodes_[node].alive) give(node, nodes_[node].alive->who().number, in_hand_over{}, {});
+  }
   void step_clock(unsigned node, std::chrono::microseconds by) { nodes_[node].clock.step(by); }
   std::chrono::microseconds clock_offset(unsigned node) const { return nodes_[node].clock.offset(); }
   network_state& network() { return network_; }
   /// Whether the group can go on for ever without this voter identity (wipes; crashes in volatile groups).
   bool expendable(unsigned node) const;
+  bool paused(unsigned node) const { return nodes_[node].paused_until > now_; }
+  /// Another living member knows the group.
+  bool founded_beside(unsigned node) const;
   /// Calls at a time; how fault scripts and clients plan.
   void at(protocol::instant when, std::function<void()> what);
   random& chance() { return chance_; }

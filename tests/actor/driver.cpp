@@ -76,7 +76,7 @@ struct member final : driver_host {
 class group_of_three {
 public:
   group_of_three() {
-    entry->name = "g";
+    entry->name = std::string("g");
     entry->how.outcome_bound = 60s;
     protocol::core_options o;
     o.heartbeat = 20ms;

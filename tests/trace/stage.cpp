@@ -151,6 +151,10 @@ void stage::read(unsigned i, std::uint64_t tag) {
   feed(i, [&](auto& c) { c.read(tag); });
 }
 
+void stage::hand_over(unsigned i, member_id to) {
+  feed(i, [&](auto& c) { c.hand_over(to); });
+}
+
 void stage::deliver(const std::function<bool(const flying&)>& fits) {
   for (std::size_t i = 0; i < in_flight.size();) {
     if (!fits(in_flight[i])) {

@@ -54,6 +54,7 @@ public:
 
   submit_status submit(unsigned i, std::string text);
   void read(unsigned i, std::uint64_t tag);
+  void hand_over(unsigned i, member_id to = no_member);
   /// One pass of the driver without input.
   void pass(unsigned i);
   /// Lets time go on by `d` everywhere, in steps of 10 ms, delivering and syncing as usual unless told otherwise.

@@ -101,7 +101,8 @@ struct comparison {
   bool operator()(const vote& a) const {
     const auto& b = as<vote>();
     return a.phase == b.phase && a.request == b.request && a.granted == b.granted && a.term == b.term &&
-           a.for_term == b.for_term && a.last_index == b.last_index && a.last_term == b.last_term;
+           a.for_term == b.for_term && a.last_index == b.last_index && a.last_term == b.last_term &&
+           a.handed_over == b.handed_over;
   }
   bool operator()(const wedge& a) const {
     const auto& b = as<wedge>();
@@ -138,6 +139,7 @@ struct comparison {
     const auto& b = as<read_reply>();
     return a.id == b.id && a.refused == b.refused && a.index == b.index;
   }
+  bool operator()(const take_over& a) const { return a.term == as<take_over>().term; }
 };
 
 }  // namespace
@@ -185,7 +187,7 @@ message draw(std::size_t kind, generator& r) {
     }
     case 3:
       return vote{coin(r) ? vote_phase::pre : vote_phase::real, coin(r), coin(r), number(r), number(r), number(r),
-                  number(r)};
+                  number(r), coin(r)};
     case 4: return wedge{number(r), number(r), number(r)};
     case 5: return report{number(r), number(r), number(r), number(r), coin(r), draw_frontier(r)};
     case 6: return pull{number(r), slot_number, number(r), number(r), member_id{slot_number}, number(r)};
@@ -196,7 +198,8 @@ message draw(std::size_t kind, generator& r) {
     case 9: return join{number(r), number(r), coin(r), number(r)};
     case 10: return form{static_cast<form_phase>(r() % 3), number(r), coin(r) ? draw_view(r) : nullptr};
     case 11: return read_request{number(r)};
-    default: return read_reply{number(r), coin(r), number(r)};
+    case 12: return read_reply{number(r), coin(r), number(r)};
+    default: return take_over{number(r)};
   }
 }
 

@@ -15,13 +15,18 @@ class wedge_promise final : public checker {
 public:
   const char* property() const override { return "I19 wedge"; }
 
-  void stopped(const life& l) override { promises_.erase(l.number); }
+  void stopped(const life& l) override {
+    promises_.erase(l.number);
+    applied_term_.erase(l.number);
+  }
   void installed(const life& l, const deliver_view&) override { promises_.erase(l.number); }
   void sent(const life& l, const message& what) override {
     if (const auto* r = std::get_if<report>(&what)) {
       if (r->no_state || r->front.empty()) return;
       auto [known, fresh] = promises_.try_emplace(l.number, promise{r->view, r->inc, r->term, r->front});
       auto& p = known->second;
+      // Reports wait for the disk: that of the next promise may leave in the same moment as the one that was ended before.
+      if (!fresh && applied_term_[l.number] > p.term) p = {r->view, r->inc, r->term, r->front};
       if (!fresh && p.view == r->view && p.inc == r->inc && !covers(p.front, r->front))
         fail("member " + std::to_string(to_index(l.member())) + " reports another front under the same promise");
       p.term = std::max(p.term, r->term);
@@ -32,6 +37,7 @@ public:
     }
   }
   void passed(const life& l, const inspector::inside& in) override {
+    applied_term_[l.number] = in.has_state ? in.log.term_at(in.applied) : 0;
     const auto known = promises_.find(l.number);
     if (known == promises_.end()) return;
     auto& p = known->second;
@@ -54,6 +60,7 @@ private:
     bool broken = false;
   };
   std::map<std::uint64_t, promise> promises_;
+  std::map<std::uint64_t, term_number> applied_term_;  ///< by life, at its last pass
 };
 
 }  // namespace
