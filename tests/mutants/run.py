@@ -103,7 +103,9 @@ def noticed(command, folder, limit):
     where = suite[2] if suite else command.split()[0].rsplit("/", 1)[-1]
     if code is None:
         return f"{where}: does not end within {limit} s"
-    case = re.search(r"TEST CASE:\s+(.+)", out)
+    # A block for each case that says something; only some of them fail.
+    failed = [b for b in re.split(r"^={20,}$", out, flags=re.M) if re.search(r"ERROR:|CRASHED", b)]
+    case = re.search(r"TEST CASE:\s+(.+)", failed[0]) if failed else None
     how = case[1].strip() if case else f"ends with code {code}"
     if code < 0 or "test case CRASHED" in out:
         how += " (crash)"
