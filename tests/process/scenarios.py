@@ -84,6 +84,24 @@ def kill_under_load():
 
 
 @scenario
+def rolling_restart():
+    """SIGTERM to each node in turn, the leader first, as for an update: leadership is handed over, nobody waits for a timeout."""
+    with Cluster(server).start().ready() as cluster, Load(cluster.nodes) as load:
+        for _ in cluster.nodes:
+            progress(load)
+            victim = cluster.leader()
+            at = time.monotonic()
+            code = victim.stop()
+            assert code == 0, f"{victim.name} ended with {code}\n{victim.tail()}"
+            progress(load, what="service goes on after the leader was stopped")
+            say(f"{victim.name} stopped: {load.longest_gap(at) * 1000:.0f} ms without an acknowledged write")
+            assert "to lead instead" in victim.tail(200), f"{victim.name} handed nothing over\n{victim.tail()}"
+            victim.start()
+            eventually(f"{victim.name} is active again", lambda v=victim: v.info().get("role") == "follower", 15)
+        judge(load, cluster)
+
+
+@scenario
 def pause_the_leader():
     """SIGSTOP, long enough to be excluded and then short of it; a stopped leader must not answer from the past."""
     with Cluster(server).start().ready() as cluster, Load(cluster.nodes) as load:
