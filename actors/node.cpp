@@ -85,6 +85,14 @@ void node::impl::start() {
   cc::configure(*system_config_, config.workers);
   system_.emplace(*system_config_);
   started_ = true;
+  // Before the runtime: a replica may throw as soon as it is there. What `new_runtime` throws goes to the caller.
+  supervisor_ = detail::spawn_supervisor(
+    *system_, limits, std::random_device{}(),
+    {.log = [this](const std::string& line) { log.write(detail::log_level::error, line); },
+     .gave_up = [this](const std::string& why) { fail(why); }});
+  cc::hand_over(supervisor_, detail::child_added{"node " + config.name, [this, first = true]() mutable {
+                                                   if (!std::exchange(first, false)) restart();
+                                                 }});
   try {
     new_runtime();
   } catch (...) {
@@ -92,15 +100,7 @@ void node::impl::start() {
     started_ = false;
     throw;
   }
-  // The first start is done and reported to the caller; from here on failures are the supervisor's business.
-  supervisor_ = detail::spawn_supervisor(
-    *system_, limits, std::random_device{}(),
-    {.log = [this](const std::string& line) { log.write(detail::log_level::error, line); },
-     .gave_up = [this](const std::string& why) { fail(why); }});
   keeper_ = std::thread([this] { keep(); });
-  cc::hand_over(supervisor_, detail::child_added{"node " + config.name, [this, first = true]() mutable {
-                                                   if (!std::exchange(first, false)) restart();
-                                                 }});
 }
 
 void node::impl::new_runtime() {
@@ -177,6 +177,7 @@ void node::impl::stop(bool gently) {
   end_actors();
   started_ = false;
   ending_ = false;
+  restart_wanted_ = false;  // of a failure that came when nobody looked any more
 }
 
 /// CAF's destructor waits for every actor without end; an application that keeps handles would hang the exit.

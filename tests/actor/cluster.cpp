@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace cohort::test {
 namespace {
 
@@ -73,7 +75,12 @@ void recorder::restore(source& in) {
   out_->threads.push_back(std::this_thread::get_id());
   out_->messages.clear();
   if (in.left() == 0) return;
+  ++out_->restores;
   for (auto count = in.read_u64(); count > 0; --count) out_->messages.push_back(in.read_bytes());
+  if (out_->explosions > 0 && std::ranges::count(out_->messages, "boom") > 0) {
+    --out_->explosions;
+    throw std::runtime_error("boom was restored");
+  }
 }
 
 cluster::cluster(int size, contract how) : size_(size), how_(how) {

@@ -26,14 +26,15 @@ bool eventually(Predicate true_now, std::chrono::milliseconds bound = std::chron
   return true;
 }
 
-/// A list of all messages, in order; what a replica of it holds can be compared. "boom" makes it throw, as often as
-/// `explosions` says; "where?" as a query answers the number of messages.
+/// A list of all messages, in order; what a replica of it holds can be compared. "boom", applied or found in a
+/// checkpoint, makes it throw as often as `explosions` says; "where?" as a query answers the number of messages.
 struct journal_of_messages {
   std::mutex mutex;
   std::vector<std::string> messages;
   std::vector<std::thread::id> threads;
   int explosions = 0;
   int lives = 0;
+  int restores = 0;  ///< of a state that was not empty
 };
 
 class recorder final : public state_machine {

@@ -217,6 +217,21 @@ TEST_SUITE("nodes") {
     CHECK(c.insist(0, "b") == outcome::replied);
   }
 
+  TEST_CASE("a state machine that throws while the node starts is restarted, too") {
+    auto how = journaled();
+    how.checkpoint_bytes = 1;
+    cluster c(1, how);
+    c.start(0);
+    REQUIRE(c.insist(0, "boom") == outcome::replied);
+    REQUIRE(eventually([&] { return c.at(0).status("room").checkpoint > 0; }));
+    c.stop(0);
+    c.seen(0)->explosions = 1;
+    c.start(0, 0, {.first_delay = 10ms});
+    CHECK(c.insist(0, "a") == outcome::replied);
+    CHECK(c.messages(0) == std::vector<std::string>{"boom", "a"});
+    CHECK(c.seen(0)->restores == 2);
+  }
+
   TEST_CASE("nodes stop in time, and open ports hear of it") {
     cluster c(3, journaled());
     c.start_all();
