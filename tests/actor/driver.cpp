@@ -170,7 +170,18 @@ using told = std::vector<std::pair<std::uint64_t, outcome>>;
 }  // namespace
 
 TEST_SUITE("driver") {
-  TEST_CASE("nothing is delivered that only the leader's disk holds; the others promise nothing before theirs do") {
+  TEST_CASE("a vote that is not on the voter's disk elects nobody") {
+    group_of_three g;
+    const auto a = g.leader(), b = (a + 1) % 3, c = (a + 2) % 3;
+    g.at(b).disk_works = false;
+    for (auto other : {b, c}) g.cut[a][other] = g.cut[other][a] = true;
+    const auto led = [&] { return g.at(b).driver->status().is_leader || g.at(c).driver->status().is_leader; };
+    CHECK_FALSE(g.until(led, 1500ms));
+    g.at(b).disk_works = true;
+    CHECK(g.until(led));
+  }
+
+  TEST_CASE("nothing is delivered that only the leader's disk holds") {
     group_of_three g;
     const auto a = g.leader(), b = (a + 1) % 3, c = (a + 2) % 3;
     g.at(b).disk_works = g.at(c).disk_works = false;
