@@ -18,6 +18,12 @@ inline core_options in_memory() {
   return o;
 }
 
+inline core_options leased() {
+  auto o = durable();
+  o.reads = read_mode::lease;
+  return o;
+}
+
 /// The property under test holds without a mistake and not with it.
 inline void falls_with(mutation m, bool (*holds)()) {
   CHECK(holds());

@@ -8,12 +8,6 @@ using namespace cohort::trace;
 
 namespace {
 
-core_options leased() {
-  auto o = durable();
-  o.reads = read_mode::lease;
-  return o;
-}
-
 bool has(const stage::member& m, const std::string& text) { return std::ranges::count(m.delivered, text) == 1; }
 
 /// A read that was answered, but not from a state that reaches `index`: somebody was told of a write before the read

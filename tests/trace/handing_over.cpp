@@ -8,12 +8,6 @@ using namespace cohort::trace;
 
 namespace {
 
-core_options leased() {
-  auto o = durable();
-  o.reads = read_mode::lease;
-  return o;
-}
-
 bool elected_since(const stage::member& m, std::size_t from) {
   return std::any_of(m.events.begin() + static_cast<std::ptrdiff_t>(from), m.events.end(),
                      [](const auto& e) { return e.kind == event_kind::elected; });
