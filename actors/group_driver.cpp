@@ -149,6 +149,12 @@ void group_driver::ask(const std::shared_ptr<port_state>& port, submission_block
 
 // ---- own submissions ------------------------------------------------------------------------------------------------
 
+std::uint64_t group_driver::own_messages() const {
+  std::uint64_t all = 0;
+  for (auto& of_order : own_) all += of_order.size();
+  return all;
+}
+
 void group_driver::feed() {
   // A replica which lags takes the room of nobody else: own submissions wait until it has caught up.
   if (ports_.empty() || credit_->backlog() > group_->how.backlog_bytes) return;
@@ -179,20 +185,25 @@ protocol::submit_status group_driver::feed_some(pending_port& p, std::size_t& fe
   spans_.clear();
   std::size_t bytes = 0;
   auto* at = block.blob.data() + block.next_byte;
-  for (auto i = block.next_message; i < block.sizes.size() && spans_.size() < chunk_messages; ++i) {
+  auto& run = block.runs[block.next_run];  // one order at a time
+  const auto run_end = block.next_message + run.count - block.next_in_run;
+  for (auto i = block.next_message; i < run_end && spans_.size() < chunk_messages; ++i) {
     auto size = block.sizes[i];
     if (!spans_.empty() && bytes + size > chunk_bytes) break;
     spans_.push_back({at, size});
     at += size;
     bytes += size;
   }
-  auto status = core_.submit(spans_);
+  auto status = core_.submit(spans_, run.how);
   if (status == protocol::submit_status::taken) {
     took(p, spans_.size(), bytes);
     fed += bytes + spans_.size() * sizeof(std::uint32_t);
   } else if (status == protocol::submit_status::too_large) {
     p.port->refuse_rest(block, outcome::too_large);  // ports check sizes: limits differ only if the core's were lowered
     p.blocks.pop_front();
+  } else if (status == protocol::submit_status::not_enabled) {
+    fed += p.port->refuse_run(block, outcome::not_enabled);
+    if (block.consumed()) p.blocks.pop_front();
   }
   return status;
 }
@@ -206,7 +217,7 @@ void group_driver::took(pending_port& p, std::size_t messages, std::size_t bytes
   while (messages > 0) {
     auto& run = block.runs[block.next_run];
     auto part = static_cast<std::uint32_t>(std::min<std::size_t>(messages, run.count - block.next_in_run));
-    own_.add(p.port, run.first_tag + block.next_in_run, part, now_ + bound_);
+    own_[static_cast<std::size_t>(run.how)].add(p.port, run.first_tag + block.next_in_run, part, now_ + bound_);
     messages -= part;
     block.next_in_run += part;
     if (block.next_in_run == run.count) {
@@ -230,7 +241,7 @@ void group_driver::refuse_pending(outcome why) {
 
 /// Bounds waiting: what the core took is `unknown` after the bound, what still waits for its window is `busy`.
 void group_driver::expire() {
-  own_.expire(now_);
+  for (auto& of_order : own_) of_order.expire(now_);
   for (auto& p : ports_)
     while (!p.blocks.empty() && p.blocks.front()->flushed + bound_ <= now_) {
       p.port->refuse_rest(*p.blocks.front(), outcome::busy);
@@ -271,7 +282,8 @@ void group_driver::pass() {
 }
 
 protocol::instant group_driver::next_deadline() const {
-  auto next = std::min(core_.next_deadline(), own_.next_deadline());
+  auto next = core_.next_deadline();
+  for (auto& of_order : own_) next = std::min(next, of_order.next_deadline());
   for (auto& p : ports_)
     if (!p.blocks.empty()) next = std::min(next, p.blocks.front()->flushed + bound_);
   return next;
@@ -330,13 +342,15 @@ void group_driver::deliver_all(protocol::outputs& out) {
 void group_driver::account(protocol::delivery_op& op, work& w) {
   if (auto* b = std::get_if<protocol::deliver_batch>(&op)) {
     w.bytes += b->what.bytes();
-    if (b->own && !own_.take(b->what.sizes.size(), w.runs))
-      broken("own messages delivered which were not submitted", b->what.sizes.size(), own_.size());
+    auto& own = own_[static_cast<std::size_t>(b->cls)];
+    if (b->own && !own.take(b->what.sizes.size(), w.runs))
+      broken("own messages delivered which were not submitted", b->what.sizes.size(), own.size());
   } else if (auto* v = std::get_if<protocol::deliver_view>(&op)) {
-    if (v->lost_messages > 0) {
+    for (std::size_t how = 0; how < order_count; ++how) {
+      if (v->lost_messages[how] == 0) continue;
       std::vector<own_run> lost;
-      if (!own_.take(v->lost_messages, lost))
-        broken("own messages lost which were not submitted", v->lost_messages, own_.size());
+      if (!own_[how].take(v->lost_messages[how], lost))
+        broken("own messages lost which were not submitted", v->lost_messages[how], own_[how].size());
       // A checkpoint hides what was delivered before it: ours may be among that.
       answer_all(lost, after_restore_ ? outcome::unknown : outcome::lost);
     }
@@ -372,7 +386,7 @@ void group_driver::hand_over() {
 void group_driver::abandon() {
   stop_accepting(refusal_, true);
   std::vector<own_run> open;
-  own_.take(own_.size(), open);
+  for (auto& of_order : own_) of_order.take(of_order.size(), open);
   answer_all(open, outcome::unknown);
   reads_.clear();
   held_.clear();

@@ -5,6 +5,7 @@
 
 #include "framework/protocol/core.hpp"
 
+#include <array>
 #include <atomic>
 #include <deque>
 #include <memory>
@@ -78,7 +79,7 @@ public:
   /// If this member leads: asks the one that is furthest to lead instead (E8).
   void hand_over();
   /// Nothing is accepted any more, and nothing of our own is in flight.
-  bool idle() const { return !accepting_ && own_.size() == 0 && ports_.empty() && reads_.empty(); }
+  bool idle() const { return !accepting_ && own_messages() == 0 && ports_.empty() && reads_.empty(); }
   /// The end: answers everything that is open.
   void abandon();
 
@@ -98,6 +99,7 @@ private:
     protocol::message what;
   };
 
+  std::uint64_t own_messages() const;
   void begin_turn();
   void ask(const std::shared_ptr<port_state>& port, submission_block& block);
   void feed();
@@ -124,7 +126,7 @@ private:
   std::size_t first_port_ = 0;       ///< turns, so that no port starves
   std::vector<std::unique_ptr<submission_block>> inbox_;
   std::vector<std::span<const std::byte>> spans_;
-  ledger own_;
+  std::array<ledger, order_count> own_;  ///< by order
   std::deque<read_group> reads_;
   std::uint64_t next_read_ = 1;
   bool accepting_ = true;

@@ -16,6 +16,7 @@ const char* to_string(outcome o) {
     case outcome::lost: return "lost";
     case outcome::unknown: return "unknown";
     case outcome::stopped: return "stopped";
+    case outcome::not_enabled: return "order not enabled";
   }
   return "?";
 }
@@ -83,6 +84,21 @@ void port_state::refuse_rest(submission_block& block, outcome why) {
   complete(refused);
 }
 
+std::size_t port_state::refuse_run(submission_block& block, outcome why) {
+  completion_batch refused;
+  std::size_t bytes = 0;
+  for (auto& run = block.runs[block.next_run]; block.next_in_run < run.count; ++block.next_in_run, ++block.next_message) {
+    refused.add(run.first_tag + block.next_in_run, why);
+    bytes += block.sizes[block.next_message] + sizeof(std::uint32_t);
+    block.next_byte += block.sizes[block.next_message];
+  }
+  ++block.next_run;
+  block.next_in_run = 0;
+  queued.fetch_sub(bytes, std::memory_order_relaxed);
+  complete(refused);
+  return bytes;
+}
+
 void port_state::refuse_inbox(outcome why) {
   std::vector<std::unique_ptr<submission_block>> blocks;
   take_inbox(blocks);
@@ -116,7 +132,7 @@ group_port::~group_port() {
   state_->ready.clear();
 }
 
-void group_port::submit(std::span<const std::span<const std::byte>> messages, std::uint64_t first_tag) {
+void group_port::submit(std::span<const std::span<const std::byte>> messages, std::uint64_t first_tag, order how) {
   auto& s = *state_;
   auto& limits = s.group->how;
   auto& block = *s.staging;
@@ -136,10 +152,11 @@ void group_port::submit(std::span<const std::span<const std::byte>> messages, st
     added += cost;
     block.blob.insert(block.blob.end(), message.begin(), message.end());
     block.sizes.push_back(static_cast<std::uint32_t>(message.size()));
-    if (!block.runs.empty() && block.runs.back().first_tag + block.runs.back().count == tag)
-      ++block.runs.back().count;
+    auto* last = block.runs.empty() ? nullptr : &block.runs.back();
+    if (last && last->how == how && last->first_tag + last->count == tag)
+      ++last->count;
     else
-      block.runs.push_back({tag, 1});
+      block.runs.push_back({tag, 1, how});
   }
   s.queued.fetch_add(added, std::memory_order_relaxed);
 }

@@ -3,6 +3,7 @@
 #include "framework/protocol/types.hpp"
 
 #include <cohort/group_port.hpp>
+#include <cohort/order.hpp>
 
 #include <atomic>
 #include <memory>
@@ -16,6 +17,7 @@ struct submission_block {
   struct tag_run {
     std::uint64_t first_tag = 0;
     std::uint32_t count = 0;
+    order how = order::total;
   };
   struct question {
     std::uint64_t tag = 0;
@@ -24,7 +26,7 @@ struct submission_block {
   };
   std::vector<std::byte> blob;  ///< messages, back to back
   std::vector<std::uint32_t> sizes;
-  std::vector<tag_run> runs;  ///< consecutive tags, together as many as `sizes`
+  std::vector<tag_run> runs;  ///< consecutive tags of one order, together as many as `sizes`
   std::vector<std::byte> question_bytes;
   std::vector<question> questions;  ///< linearizable
   protocol::instant flushed{};
@@ -74,6 +76,8 @@ struct port_state : std::enable_shared_from_this<port_state> {
   /// Completes with `why` what is left of a block: messages not taken by the core, questions not asked.
   void refuse_rest(submission_block& block, outcome why);
   void refuse_inbox(outcome why);
+  /// Completes what is left of the block's current run. Returns its bytes.
+  std::size_t refuse_run(submission_block& block, outcome why);
 
   /// Protocol thread: blocks flushed since the last call.
   void take_inbox(std::vector<std::unique_ptr<submission_block>>& into);

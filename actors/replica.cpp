@@ -95,7 +95,8 @@ void replica::run(work& w) {
 
 void replica::deliver(protocol::deliver_batch& b, work& w) {
   if (listener_) {
-    listener_->deliver({b.what.sizes, b.what.blob, b.position, b.index, b.view, b.sender, b.inc, b.time, b.own});
+    listener_->deliver(
+      {b.what.sizes, b.what.blob, b.position, b.index, b.view, b.sender, b.inc, b.time, b.own, b.cls, b.stable});
     if (!b.own) return;
   }
   delivery d;
@@ -110,7 +111,7 @@ void replica::deliver(protocol::deliver_batch& b, work& w) {
   for (auto size : b.what.sizes) {
     d.payload = {bytes, size};
     bytes += size;
-    if (machine_) machine_->apply(d, answer_);
+    if (machine_ && b.cls == order::total) machine_->apply(d, answer_);  // state may depend on nothing else (G11)
     ++d.position;
     if (b.own) {
       auto& run = w.runs[next_run_];

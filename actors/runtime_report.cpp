@@ -1,6 +1,7 @@
 // What a runtime says: the log's lines, and the status operators ask for.
 #include "actors/runtime.hpp"
 
+#include <numeric>
 #include <utility>
 
 namespace cohort::detail {
@@ -19,10 +20,11 @@ void runtime::view_installed(std::uint32_t group, const protocol::deliver_view& 
   for (auto& m : told->members)
     members += (members.empty() ? "" : ",") + m.name + (m.active ? "" : "(away)") + (m.voter ? "" : "(learner)");
   for (auto& c : told->changes) changes += (changes.empty() ? "" : ", ") + c.name + " " + c.cause;
+  const auto lost = std::accumulate(v.lost_messages.begin(), v.lost_messages.end(), std::uint64_t{0});
   auto& g = groups_[group];
   log_.write(log_level::info, where(g) + "view " + std::to_string(told->number) + " installed: members " + members +
                                 (changes.empty() ? "" : "; " + changes) +
-                                (v.lost_messages ? "; own messages lost: " + std::to_string(v.lost_messages) : ""));
+                                (lost ? "; own messages lost: " + std::to_string(lost) : ""));
   cc::hand_over(g.membership, view_news{std::move(told)});
 }
 

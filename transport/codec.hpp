@@ -10,8 +10,8 @@
 namespace cohort::transport {
 
 /// Version of the wire format this library speaks, and the oldest it still understands (docs/transport.md, versions).
-inline constexpr std::uint32_t wire_version = 1;
-inline constexpr std::uint32_t wire_version_oldest = 1;
+inline constexpr std::uint32_t wire_version = 2;
+inline constexpr std::uint32_t wire_version_oldest = 2;
 
 /// Kind of a frame. Numbers are part of the wire format: new ones at the end, none is ever reused. A frame of an unknown
 /// kind is counted and dropped (rule M1).
@@ -57,6 +57,7 @@ struct codec_limits {
   std::size_t entries_max = 4096;           ///< per APPEND
   std::size_t frontier_max = 1024;          ///< components; = lanes of a view
   std::size_t acks_max = 4096;              ///< groups in one AckSet
+  std::size_t extras_max = 1u << 16;        ///< batches behind gaps that a report or a view's entry names
 };
 
 /// Frame limit that lets every batch of a core with these options through: a nearly full batch, one largest message on

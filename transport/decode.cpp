@@ -25,9 +25,18 @@ verdict read(capnp::List<std::uint64_t>::Reader in, const codec_limits& limits, 
   return fine;
 }
 
+verdict read(capnp::List<wire::Extra>::Reader in, const codec_limits& limits, std::vector<protocol::extra>& out) {
+  if (in.size() > limits.extras_max) return "too many batches behind gaps";
+  out.reserve(in.size());
+  for (const auto x : in) out.push_back({x.getSlot(), x.getSeq()});
+  return fine;
+}
+
 verdict read(wire::View::Reader in, const codec_limits& limits, protocol::view_ptr& out) {
   auto v = std::make_shared<protocol::view>();
   v->number = in.getNumber();
+  v->options.orders = order_set::from_bits(in.getOrders());
+  if (v->options.orders.empty() || v->options.orders.bits() != in.getOrders()) return "a view takes unknown orders";
   const auto roster = in.getRoster();
   const auto burnt = in.getBurnt();
   const auto notes = in.getNotes();
@@ -84,6 +93,7 @@ verdict read(wire::Append::Reader in, const codec_limits& limits, protocol::appe
     if (to.kind != protocol::entry_kind::view) continue;
     if (!e.hasNext()) return "a view entry without a view";
     if (const auto bad = read(e.getNext(), limits, to.next)) return bad;
+    if (const auto bad = read(e.getExtras(), limits, to.extras)) return bad;
   }
   return fine;
 }
@@ -134,11 +144,14 @@ verdict read(wire::Report::Reader in, const codec_limits& limits, protocol::repo
   out.view = in.getView();
   out.inc = in.getInc();
   out.no_state = in.getNoState();
-  return read(in.getFront(), limits, out.front);
+  if (const auto bad = read(in.getFront(), limits, out.front)) return bad;
+  return read(in.getExtras(), limits, out.extras);
 }
 
 verdict read(wire::Pull::Reader in, const codec_limits&, protocol::pull& out) {
-  out = {in.getView(), in.getSlot(), in.getFrom(), in.getTo(), member_id{in.getOwner()}, in.getInc()};
+  if (in.getKind() > static_cast<std::uint8_t>(protocol::lane_kind::causal)) return "a lane of unknown kind";
+  out = {in.getView(), in.getSlot(), in.getFrom(), in.getTo(), member_id{in.getOwner()}, in.getInc(),
+         static_cast<protocol::lane_kind>(in.getKind())};
   return fine;
 }
 
@@ -203,7 +216,11 @@ bool decode_into(const input& in, What& out) {
 }
 
 bool decode_batch(const input& in, protocol::batch& out) {
-  return read_struct<wire::Batch>(in.body, in.why, [&](wire::Batch::Reader root) {
+  return read_struct<wire::Batch>(in.body, in.why, [&](wire::Batch::Reader root) -> verdict {
+    if (root.getClass() >= order_count) return "a batch of unknown order";
+    out.cls = static_cast<order>(root.getClass());
+    out.tdep = root.getTdep();
+    if (const auto bad = read(root.getDeps(), in.limits, out.deps)) return bad;
     out.view = root.getView();
     out.slot = root.getSlot();
     out.seq = root.getSeq();

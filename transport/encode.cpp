@@ -17,8 +17,16 @@ void fill(capnp::List<std::uint64_t>::Builder out, const protocol::frontier& in)
   for (unsigned i = 0; i < in.size(); ++i) out.set(i, in[i]);
 }
 
+void fill(capnp::List<wire::Extra>::Builder out, const std::vector<protocol::extra>& in) {
+  for (unsigned i = 0; i < in.size(); ++i) {
+    out[i].setSlot(in[i].slot);
+    out[i].setSeq(in[i].seq);
+  }
+}
+
 void fill(wire::View::Builder out, const protocol::view& in) {
   out.setNumber(in.number);
+  out.setOrders(in.options.orders.bits());
   auto roster = out.initRoster(static_cast<unsigned>(in.roster.size()));
   for (unsigned i = 0; i < in.roster.size(); ++i) {
     const auto& e = in.roster[i];
@@ -60,6 +68,7 @@ void fill(wire::Append::Builder out, const protocol::append& in) {
     to.setTime(e.time.count());
     if (!e.cut.empty()) fill(to.initCut(static_cast<unsigned>(e.cut.size())), e.cut);
     if (e.next) fill(to.initNext(), *e.next);
+    if (!e.extras.empty()) fill(to.initExtras(static_cast<unsigned>(e.extras.size())), e.extras);
   }
 }
 
@@ -105,6 +114,7 @@ void fill(wire::Report::Builder out, const protocol::report& in) {
   out.setInc(in.inc);
   out.setNoState(in.no_state);
   fill(out.initFront(static_cast<unsigned>(in.front.size())), in.front);
+  if (!in.extras.empty()) fill(out.initExtras(static_cast<unsigned>(in.extras.size())), in.extras);
 }
 
 void fill(wire::Pull::Builder out, const protocol::pull& in) {
@@ -114,6 +124,7 @@ void fill(wire::Pull::Builder out, const protocol::pull& in) {
   out.setTo(in.to);
   out.setOwner(static_cast<std::uint16_t>(in.owner));
   out.setInc(in.inc);
+  out.setKind(static_cast<std::uint8_t>(in.kind));
 }
 
 void fill(wire::PullChunk::Builder out, const protocol::pull_chunk& in) {
@@ -149,7 +160,14 @@ void fill_head(wire::Batch::Builder out, const protocol::batch& in) {
   out.setStamp(in.stamp);
   out.setOwner(static_cast<std::uint16_t>(in.owner));
   out.setInc(in.inc);
+  out.setClass(static_cast<std::uint8_t>(in.cls));
+  out.setTdep(in.tdep);
+  if (!in.deps.empty()) fill(out.initDeps(static_cast<unsigned>(in.deps.size())), in.deps);
 }
+
+/// Words that `fill_head` takes behind the struct itself.
+std::size_t head_words(const protocol::batch& in) { return in.deps.size(); }
+std::size_t head_words(const protocol::chunk&) { return 0; }
 
 void fill_head(wire::Chunk::Builder out, const protocol::chunk& in) {
   out.setTerm(in.term);
@@ -186,7 +204,7 @@ frame encode_payload(block_pool& pool, const frame_header& head, std::size_t fra
   constexpr std::size_t word = sizeof(capnp::word);
   const std::size_t sizes_words = (data.sizes.size_bytes() + word - 1) / word;
   const std::size_t blob_words = (data.blob.size() + word - 1) / word;
-  const std::size_t front_words = 1 + capnp::sizeInWords<Struct>() + sizes_words;
+  const std::size_t front_words = 1 + capnp::sizeInWords<Struct>() + head_words(what) + sizes_words;
   const std::size_t words = front_words + blob_words;
   if (words * word + frame_header_bytes > frame_bytes_max) return {};
 

@@ -60,6 +60,15 @@ struct Batch {
   blob  @5 :Data;
   owner @6 :UInt16;              # of the lane: its slot may mean another one at the receiver
   inc   @7 :UInt64;
+  class @8 :UInt8 = 5;           # order of all its messages; it also tells the kind of lane
+  tdep  @9 :UInt64;
+  deps  @10 :List(UInt64);
+}
+
+# A batch above the final cut of its lane that is delivered all the same.
+struct Extra {
+  slot @0 :UInt16;
+  seq  @1 :UInt64;
 }
 
 struct Chunk {
@@ -78,6 +87,7 @@ struct View {
   roster @1 :List(Entry);
   burnt  @2 :List(Burnt);
   notes  @3 :List(Note);
+  orders @4 :UInt8 = 32;         # a bit for each order that the group takes
 
   struct Entry {
     member   @0 :UInt16;
@@ -106,6 +116,7 @@ struct LogEntry {
   time  @3 :Int64;               # microseconds since 1970, agreed
   cut   @4 :List(UInt64);
   next  @5 :View;                # kind `view` only
+  extras @6 :List(Extra);        # kind `view` only
 }
 
 struct Append {
@@ -174,6 +185,7 @@ struct Report {
   inc     @3 :UInt64;
   noState @4 :Bool;
   front   @5 :List(UInt64);
+  extras  @6 :List(Extra);
 }
 
 struct Join {
@@ -198,6 +210,7 @@ struct Pull {
   to   @3 :UInt64;               # inclusive
   owner @4 :UInt16;
   inc   @5 :UInt64;
+  kind  @6 :UInt8 = 1;           # of lane
 }
 
 struct PullChunk {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cohort/delivery.hpp>
+#include <cohort/order.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -14,14 +15,17 @@ namespace cohort {
 
 /// What became of a submission or a query.
 enum class outcome : std::uint8_t {
-  replied,     ///< committed and applied here (journaled groups: on a quorum of disks); `completion::reply` answers
+  replied,     ///< delivered here, with what its order promises; T: committed and applied (journaled groups: on a quorum
+               ///< of disks), and `completion::reply` answers
   no_quorum,   ///< refused, never submitted: this node has no contact with a quorum's leader
   busy,        ///< refused, never submitted: queue or window stayed full for the whole bound; try later
   not_member,  ///< refused, never submitted: this node is not (yet) active in the group
   too_large,   ///< refused, never submitted: above `contract::message_bytes_max`
-  lost,        ///< submitted, and certain to be delivered nowhere; may be submitted again
+  lost,        ///< submitted, and certain to be delivered to nobody who stays in the group (safe orders and T: to nobody at
+               ///< all); may be submitted again
   unknown,     ///< submitted, not resolved within `contract::outcome_bound` or before a restart: may still happen
   stopped,     ///< refused, never submitted: the node or the group's replica has ended
+  not_enabled, ///< refused, never submitted: the group's contract does not take this order
 };
 
 const char* to_string(outcome o);
@@ -128,7 +132,7 @@ struct group_entry;
 /// submits opens a port of its own. Messages of one port keep their order.
 ///
 /// Every submission and query gets exactly one completion, also when the node stops. The total order is that of the
-/// group; completions of writes come in submission order, queries complete on their own.
+/// group; submissions of one order complete in the order in which they were made, queries complete on their own.
 class group_port {
 public:
   group_port() = default;
@@ -137,11 +141,13 @@ public:
   ~group_port();
   explicit operator bool() const { return state_ != nullptr; }
 
-  /// Queues messages for total order; message `i` is answered under `first_tag + i`. Copies. Never blocks: what the
-  /// group's window cannot take waits in the port's queue (`contract::queue_bytes`), and what does not fit there
-  /// completes as `busy`.
-  void submit(std::span<const std::span<const std::byte>> messages, std::uint64_t first_tag);
-  void submit(std::span<const std::byte> message, std::uint64_t tag) { submit({&message, 1}, tag); }
+  /// Queues messages to be multicast in order `how`; message `i` is answered under `first_tag + i`, once it is delivered
+  /// here. Copies. Never blocks: what the group's window cannot take waits in the port's queue (`contract::queue_bytes`),
+  /// and what does not fit there completes as `busy`.
+  void submit(std::span<const std::span<const std::byte>> messages, std::uint64_t first_tag, order how = order::total);
+  void submit(std::span<const std::byte> message, std::uint64_t tag, order how = order::total) {
+    submit({&message, 1}, tag, how);
+  }
 
   /// Asks the state machine (`state_machine::query`) on this node.
   void query(std::span<const std::byte> question, reads how, std::uint64_t tag);

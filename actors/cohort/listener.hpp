@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cohort/order.hpp>
 #include <cohort/types.hpp>
 
 #include <cstddef>
@@ -10,17 +11,19 @@
 
 namespace cohort {
 
-/// Consecutive messages of the total order which one member sealed together. Valid only during the call.
+/// Consecutive messages of one order which one member sealed together. Valid only during the call.
 struct delivery_batch {
   std::span<const std::uint32_t> sizes;  ///< bytes of each message, which lie back to back in `blob`
   std::span<const std::byte> blob;
-  std::uint64_t position = 0;            ///< of the first message in the total order, counted from 1
-  log_index index = 0;
+  std::uint64_t position = 0;            ///< of the first message in the total order, counted from 1; 0 in other orders
+  log_index index = 0;                   ///< T: the entry that orders it; else the newest entry applied here
   view_number view = 0;
   member_id sender = no_member;
   cohort::incarnation sender_incarnation = 0;
-  wall_time time{};                      ///< agreed time
+  wall_time time{};                      ///< agreed time of that entry: equal everywhere for T
   bool own = false;                      ///< submitted through this node in this life
+  order how = order::total;
+  bool stable = true;                    ///< no tolerated failure can lose it any more (journaled: it is on the disks)
 };
 
 /// A view of the group, at its place in the total order.

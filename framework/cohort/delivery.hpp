@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cohort/order.hpp>
 #include <cohort/types.hpp>
 
 #include <cstddef>

@@ -23,7 +23,7 @@ core::impl::impl(const core_options& o, const core_start& s) : options(o), start
     if (e.what.kind == entry_kind::view) lanes.learn(*e.what.next, {});
   }
   for (const auto& l : lanes.all()) {
-    const auto stored = r.batches.find({l->owner.member, l->inc});
+    const auto stored = r.batches.find(l->name());
     if (mutated(mutation::pa8_logged_lanes_dropped) && slot_of(*promises.base.in_force, l->owner, l->inc) == no_slot) continue;
     if (stored == r.batches.end()) continue;
     for (const auto& [seq, b] : stored->second)
@@ -38,6 +38,7 @@ core::impl::impl(const core_options& o, const core_start& s) : options(o), start
   applied_time = from.time;
   delivered = from.delivered;
   in_force = from.in_force;
+  begin_view_delivery();
   view_floor = from.cut;
   view_index = 0;
   for (const auto& v : log.views())
@@ -167,6 +168,7 @@ void core::impl::settle() {
   for (bool moved = true; moved;) {
     moved = take_offered();
     moved |= seal();
+    moved |= deliver_live();
     moved |= propose();
     moved |= advance_commit();
     moved |= apply_committed();
@@ -228,7 +230,11 @@ void core::impl::compute_deadline() {
   }
   if (!offered.empty() && leader != no_member && !(options.durable && journal_full())) at(std::max(offered_since + 2 * options.heartbeat, offered_pull + 2 * options.heartbeat));
   if (!follower_reads.empty()) at(std::max(follower_reads.front().sent, now) + options.heartbeat);
-  if (!open.empty() && may_seal() && options.batch_delay.count() > 0) at(open.front()->oldest + options.batch_delay);
+  if (may_seal() && options.batch_delay.count() > 0)
+    for (const auto& queue : open)
+      if (!queue.empty()) at(queue.front()->oldest + options.batch_delay);
+  if (role == core_role::leader && has_state && !total_only() && log.cut_behind(log.last()) != lanes.held(in_force->number))
+    at(cut_proposed + options.heartbeat);
   if (has_state && my_slot != no_slot && own_in_flight() > 0 && !idle_alone) at(now + 4 * options.heartbeat);
   deadline = std::max(d, now + std::chrono::milliseconds(1));
   if (d == never) deadline = never;
@@ -272,6 +278,7 @@ void core::impl::check_invariants() const {
   COHORT_INVARIANT(commit <= log.last(), commit, log.last());
   COHORT_INVARIANT(log.base().index <= applied, log.base().index, applied);
   COHORT_INVARIANT(in_force->number == log.view_at(applied)->number, in_force->number, log.view_at(applied)->number);
+  if (!total_only() && !mutated(mutation::append_without_payload)) COHORT_INVARIANT(covers(passed, applied_cut), applied, in_force->number);
   // I6: cuts are monotone along the log; I7: the payload of every entry above the applied one is held.
   frontier cut = log.cut_behind(applied);
   view_number number = in_force->number;
@@ -292,7 +299,9 @@ core::core(core&&) noexcept = default;
 
 void core::tick(instant mono, wall_time wall) { impl_->begin(mono, wall); }
 
-submit_status core::submit(std::span<const std::span<const std::byte>> messages) { return impl_->submit(messages); }
+submit_status core::submit(std::span<const std::span<const std::byte>> messages, order how) {
+  return impl_->submit(messages, how);
+}
 
 void core::receive(voter_id from, message&& what) {
   auto& c = *impl_;

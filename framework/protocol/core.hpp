@@ -18,6 +18,8 @@ enum class read_mode : std::uint8_t {
 struct core_options {
   bool durable = true;                      ///< journaled: promises are on disk before they leave
   read_mode reads = read_mode::read_index;
+  order_set orders{order::total};           ///< with which the founders begin; later the view says (X1)
+  bool minority_multicast = false;          ///< U, F and C go on being delivered without contact to a quorum's leader (V17)
 
   duration heartbeat = std::chrono::milliseconds(50);      ///< H; suppressed for a follower that just got other traffic
   duration election_min = std::chrono::milliseconds(300);  ///< E_min, at least 4 H; timeouts are drawn from [1, 2] of it
@@ -64,6 +66,7 @@ enum class submit_status : std::uint8_t {
   no_quorum,    ///< this member has no contact with a quorum's leader: refused, never sent (V17)
   not_member,   ///< not (yet) active in the group
   too_large,    ///< a message above `message_bytes_max`
+  not_enabled,  ///< the group does not take this order
 };
 
 /// One look at the inside, for operators and tests.
@@ -98,8 +101,8 @@ public:
   /// input arrived, or a pause in between would answer from a lease that is over (R2).
   void tick(instant mono, wall_time wall);
 
-  /// Takes messages for total order, all or none of the span. Copies.
-  submit_status submit(std::span<const std::span<const std::byte>> messages);
+  /// Takes messages to be multicast in order `how`, all or none of the span. Copies.
+  submit_status submit(std::span<const std::span<const std::byte>> messages, order how = order::total);
 
   /// A message from `from`, whom the link has identified. Vectors and payload owners are taken over.
   void receive(voter_id from, message&& what);

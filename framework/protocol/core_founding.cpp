@@ -35,6 +35,7 @@ void core::impl::drive_founding() {
     v->burnt.push_back({id.member, 1});
     v->notes.push_back({id, view_cause::founded});
   }
+  v->options.orders = options.orders;
   if (!names_all(*v, start.founders)) return;
   if (!forming.proposed || *forming.proposed != *v) {
     forming.proposed = v;
@@ -108,6 +109,7 @@ void core::impl::found(view_ptr v) {
   applied_cut = base.cut;
   view_floor = base.cut;
   in_force = v;
+  begin_view_delivery();
   forming = {};
   place_self();
   notify(event_kind::founded, self(), 0);

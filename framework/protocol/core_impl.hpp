@@ -8,7 +8,9 @@
 #include "framework/protocol/mutations.hpp"
 #include "framework/protocol/recovered_state.hpp"
 
+#include <algorithm>
 #include <deque>
+#include <functional>
 #include <map>
 
 namespace cohort::protocol {
@@ -143,7 +145,13 @@ struct core::impl {
   view_ptr in_force;               ///< installed at `applied`
   log_index view_index = 0;        ///< of the VIEW that installed it
   frontier view_floor;             ///< cut at which it began
-  slot my_slot = no_slot;          ///< own lane in `in_force`
+  slot my_slot = no_slot;          ///< first own lane in `in_force`
+
+  // ---- live delivery, unused in groups of class T alone (section 5)
+  frontier passed;                 ///< pos: highest batch per slot that live delivery has passed
+  std::vector<std::vector<sequence>> ahead;  ///< per slot: U batches above `passed` that are delivered already
+  frontier closed;                 ///< leader: closed and looked at, and no T batch in it that the last cut leaves out
+  mutable std::vector<std::uint64_t> scratch;
   term_number match_term = 0;      ///< own log is verified against the leader of this term ...
   log_index match = 0;             ///< ... up to here (C3)
   std::deque<entry> offered;       ///< entries behind the log whose payload is not held yet (C1)
@@ -151,15 +159,17 @@ struct core::impl {
   instant offered_since = never;
   instant offered_pull{};
 
-  // ---- own lane
+  // ---- own lanes
   struct open_batch {
+    order cls = order::total;
     std::vector<std::uint32_t> sizes;
     std::vector<std::byte> blob;
     instant oldest{};
   };
-  std::deque<std::shared_ptr<open_batch>> open;
+  std::array<std::deque<std::shared_ptr<open_batch>>, 2> open;  ///< by kind of lane
   std::size_t open_bytes = 0;
-  std::deque<std::pair<sequence, std::uint64_t>> own_unapplied;  ///< own batches not delivered yet: seq, messages
+  /// By class: own batches not delivered yet, seq and messages.
+  std::array<std::deque<std::pair<sequence, std::uint64_t>>, order_count> own_undelivered;
   incarnation own_inc = 0;         ///< under which they were sealed; a newer one may be taken before their lane's end is seen
   std::uint64_t largest_stamp = 0;
   bool told_busy = false;
@@ -175,6 +185,7 @@ struct core::impl {
   bool own_vote_counted = false;
   log_index first_own_entry = 0;   ///< NOOP of the own term (C7, R1)
   instant led_since{};
+  instant cut_proposed{};          ///< by this leader, newest
   instant stand_not_before{};      ///< our clock was refused: let others lead
   struct {
     bool on = false;
@@ -296,19 +307,46 @@ struct core::impl {
   core_status status();
 
   // ---- core_lanes.cpp
-  submit_status submit(std::span<const std::span<const std::byte>> messages);
+  submit_status submit(std::span<const std::span<const std::byte>> messages, order how);
   void receive_batch(voter_id from, batch&& b);
   void receive_pull(voter_id from, const pull& p);
   bool seal();
+  bool seal(lane_kind k);
   void seal_one(std::shared_ptr<open_batch> b);
   bool may_seal() const { return has_state && my_slot != no_slot && !wedged.on; }
+  bool nothing_open() const { return open[0].empty() && open[1].empty(); }
+  std::uint64_t undelivered(order o) const;                       ///< own messages
+  bool all_delivered() const;
+  /// Own slots of the view in force: [my_slot, own_slots_end).
+  slot own_slots_end() const { return my_slot == no_slot ? no_slot : static_cast<slot>(my_slot + lanes_per_member(*in_force)); }
+  slot own_slot(lane_kind k) const { return slot_of(*in_force, start.self, promises.inc, k); }
+  lane* lane_of(const lane_name& name, view_number number, slot hint) const;
   sequence slowest(slot s) const;
   std::size_t own_in_flight() const;
   void resend_lanes();
   void pull_missing(const frontier& want, view_number number, member_id from);
+  void pull_extras(const std::vector<extra>& extras, view_number number, member_id from);
+  bool holds(const std::vector<extra>& extras, view_number number) const;
+  sequence acked(slot s);
   frontier acked_frontier();
   std::vector<member_id> active_others() const;
   void window_check();
+
+  // ---- core_delivery.cpp
+  bool total_only() const { return protocol::total_only(in_force->options.orders); }
+  bool may_deliver_live() const;
+  bool deliver_live();
+  void deliver_unordered(const lane& l, const batch& b);
+  bool pass(const frontier& limit, const frontier& stable, bool by_cut);
+  bool ready(const batch& b, slot s, const frontier& stable, bool by_cut) const;
+  void deliver_cut(const entry& e);
+  void deliver_total(const entry& e);
+  void hand_out(const lane& l, const batch& b, bool stable);
+  sequence stable(slot s);
+  frontier stable_frontier();
+  frontier closed_frontier(frontier from, const frontier& limit) const;
+  bool cut_is_urgent(const frontier& before, const frontier& cut) const;
+  void begin_view_delivery();
 
   // ---- core_log.cpp
   void receive_append(voter_id from, append&& a);
@@ -318,8 +356,7 @@ struct core::impl {
   bool advance_commit();
   bool apply_committed();
   void apply(const entry& e);
-  void deliver_cut(const entry& e);
-  log_index append_own(entry_kind kind, frontier cut, view_ptr next);
+  log_index append_own(entry_kind kind, frontier cut, view_ptr next, std::vector<extra> extras = {});
   bool propose();
   void send_appends();
   void send_append(peer& p);
@@ -360,7 +397,8 @@ struct core::impl {
   bool silent(const roster_entry& r);
   void start_change();
   void drive_change();
-  void propose_view(const frontier& want);
+  void propose_view(const frontier& want, const std::vector<extra>& extras);
+  void report_front(report& r) const;
   view_ptr next_view(bool with_promotions) const;
   bool feasible(const view& next) const;
   bool caught_up(const roster_entry& r) const;
@@ -368,9 +406,11 @@ struct core::impl {
   bool stuck(const peer& p) const;
   bool unservable(const peer& p) const;
   void honour_blank_report();
-  void install(view_ptr next, log_index index, const frontier& final_cut);
-  std::uint64_t excluded();
+  void install(const entry& e);
+  void excluded(deliver_view& told);
+  void lose_own(deliver_view& told, lane_kind k);
   void seal_ended_lanes(log_index upto);
+  void seal_lane(lane& l, slot s, const entry& e);
   void place_self();
   void take_incarnation(incarnation above);
   void send_join();
@@ -405,13 +445,13 @@ struct core::impl {
 
 template <class Value>
 std::uint64_t core::impl::quorum_value(const view& v, Value&& of) const {
-  std::uint64_t values[64];
-  std::size_t n = 0;
+  scratch.clear();
   for (const auto& r : v.roster)
-    if (r.voter && n < 64) values[n++] = of(r.id);
-  if (n == 0) return 0;
-  std::sort(values, values + n);
-  return values[n - quorum_size(v)];
+    if (r.voter) scratch.push_back(of(r.id));
+  if (scratch.empty()) return 0;
+  const auto nth = scratch.begin() + static_cast<std::ptrdiff_t>(quorum_size(v) - 1);
+  std::nth_element(scratch.begin(), nth, scratch.end(), std::greater<>());
+  return *nth;
 }
 
 }  // namespace cohort::protocol

@@ -8,8 +8,9 @@ namespace cohort::protocol {
 /// Stamps are hybrid logical clocks: microseconds in the upper bits, a counter in the lower twelve (CK8).
 static constexpr unsigned stamp_shift = 12;
 
-submit_status core::impl::submit(std::span<const std::span<const std::byte>> messages) {
+submit_status core::impl::submit(std::span<const std::span<const std::byte>> messages, order how) {
   if (!has_state || my_slot == no_slot) return submit_status::not_member;
+  if (!in_force->options.orders.has(how)) return submit_status::not_enabled;
   if (!primary) return submit_status::no_quorum;
   std::size_t bytes = 0;
   for (const auto& m : messages) {
@@ -22,16 +23,19 @@ submit_status core::impl::submit(std::span<const std::span<const std::byte>> mes
     told_busy = true;
     return submit_status::busy;
   }
+  auto& queue = open[static_cast<std::size_t>(kind_of(how))];
   std::size_t left = bytes;
   for (const auto& m : messages) {
-    if (open.empty() || open.back()->blob.size() + m.size() > options.batch_bytes) {
-      if (open.empty() || !open.back()->sizes.empty()) {
-        open.push_back(std::make_shared<open_batch>());
-        open.back()->blob.reserve(std::max(m.size(), std::min(options.batch_bytes, left)));
-        open.back()->oldest = now;
+    // One class a batch; the lane keeps the order in which messages were submitted to it.
+    if (queue.empty() || queue.back()->cls != how || queue.back()->blob.size() + m.size() > options.batch_bytes) {
+      if (queue.empty() || queue.back()->cls != how || !queue.back()->sizes.empty()) {
+        queue.push_back(std::make_shared<open_batch>());
+        queue.back()->cls = how;
+        queue.back()->blob.reserve(std::max(m.size(), std::min(options.batch_bytes, left)));
+        queue.back()->oldest = now;
       }
     }
-    auto& b = *open.back();
+    auto& b = *queue.back();
     b.sizes.push_back(static_cast<std::uint32_t>(m.size()));
     b.blob.insert(b.blob.end(), m.begin(), m.end());
     left -= m.size() + sizeof(std::uint32_t);
@@ -40,9 +44,27 @@ submit_status core::impl::submit(std::span<const std::span<const std::byte>> mes
   return submit_status::taken;
 }
 
+std::uint64_t core::impl::undelivered(order o) const {
+  std::uint64_t messages = 0;
+  for (const auto& [seq, count] : own_undelivered[static_cast<std::size_t>(o)]) messages += count;
+  return messages;
+}
+
+bool core::impl::all_delivered() const {
+  return std::ranges::all_of(own_undelivered, [](const auto& of_class) { return of_class.empty(); });
+}
+
 std::size_t core::impl::own_in_flight() const {
-  if (my_slot == no_slot) return 0;
-  return lanes.find(in_force->number, my_slot)->bytes_above(slowest(my_slot));
+  std::size_t bytes = 0;
+  for (slot s = my_slot; s < own_slots_end(); ++s) bytes += lanes.find(in_force->number, s)->bytes_above(slowest(s));
+  return bytes;
+}
+
+/// A view's number and a slot may mean another lane while competing VIEW entries are about: the name decides.
+lane* core::impl::lane_of(const lane_name& name, view_number number, slot hint) const {
+  auto* l = lanes.find(number, hint);
+  if (l && (l->name() == name || mutated(mutation::lane_by_slot_alone))) return l;
+  return lanes.find(name);
 }
 
 sequence core::impl::slowest(slot s) const {
@@ -71,15 +93,26 @@ std::vector<member_id> core::impl::active_others() const {
 }
 
 bool core::impl::seal() {
-  if (!may_seal() || open.empty()) return false;
+  if (!may_seal() || nothing_open()) return false;
+  const bool plain = seal(lane_kind::plain);  // first: what the causal lane depends on
+  return seal(lane_kind::causal) || plain;
+}
+
+bool core::impl::seal(lane_kind k) {
+  auto& queue = open[static_cast<std::size_t>(k)];
   bool sealed = false;
-  while (!open.empty()) {
-    const bool full = open.size() > 1 || open.front()->blob.size() >= options.batch_bytes;
-    const bool old = options.batch_delay.count() > 0 && now - open.front()->oldest >= options.batch_delay;
-    // N3: while own batches are under way small ones gather, so batches grow with the load by themselves.
-    if (!full && !old && own_unapplied.size() >= options.batches_in_flight) break;
-    auto b = std::move(open.front());
-    open.pop_front();
+  while (!queue.empty()) {
+    const auto cls = queue.front()->cls;
+    const bool full = queue.size() > 1 || queue.front()->blob.size() >= options.batch_bytes;
+    const bool old = options.batch_delay.count() > 0 && now - queue.front()->oldest >= options.batch_delay;
+    // N3: while own batches are under way small ones gather, so batches grow with the load by themselves. T is under way
+    // until it is ordered, the others until they are stable: the slowest member holds up nobody's latency.
+    const auto s = own_slot(k);
+    const auto under_way = cls == order::total ? own_undelivered[static_cast<std::size_t>(cls)].size()
+                                               : lanes.find(in_force->number, s)->held() - stable(s);
+    if (!full && !old && under_way >= options.batches_in_flight) break;
+    auto b = std::move(queue.front());
+    queue.pop_front();
     seal_one(std::move(b));
     sealed = true;
   }
@@ -87,23 +120,33 @@ bool core::impl::seal() {
 }
 
 void core::impl::seal_one(std::shared_ptr<open_batch> b) {
-  auto* own = lanes.find(in_force->number, my_slot);
+  const auto kind = kind_of(b->cls);
+  const slot s = own_slot(kind);
+  auto* own = lanes.find(in_force->number, s);
   batch sealed;
   sealed.view = in_force->number;
-  sealed.slot = my_slot;
+  sealed.slot = s;
   sealed.owner = self();
   sealed.inc = promises.inc;
+  sealed.cls = b->cls;
   sealed.seq = own->held() + 1;
   largest_stamp = std::max(static_cast<std::uint64_t>(wall.count()) << stamp_shift, largest_stamp + 1);  // L4
   if (mutated(mutation::stamp_restarts)) largest_stamp = static_cast<std::uint64_t>(wall.count()) << stamp_shift;
   sealed.stamp = largest_stamp;
+  if (kind == lane_kind::causal && needs_dependencies(in_force->options.orders)) {
+    // L5: what was delivered here, and what was sent before in the other lane.
+    sealed.deps = passed;
+    if (const slot plain = own_slot(lane_kind::plain); plain != no_slot && !mutated(mutation::own_plain_not_depended_on))
+      sealed.deps[plain] = lanes.find(in_force->number, plain)->held();
+    sealed.tdep = applied;
+  }
   open_bytes -= b->blob.size() + b->sizes.size() * sizeof(std::uint32_t);
   own_inc = promises.inc;
-  own_unapplied.emplace_back(sealed.seq, b->sizes.size());
+  own_undelivered[static_cast<std::size_t>(b->cls)].emplace_back(sealed.seq, b->sizes.size());
   sealed.what.sizes = b->sizes;
   sealed.what.blob = b->blob;
   sealed.what.owner = std::move(b);
-  const auto position = persist(persist_batch{self(), promises.inc, sealed});
+  const auto position = persist(persist_batch{sealed});
   send_to(active_others(), sealed);
   own->store(std::move(sealed), position);
   ack_due = true;
@@ -113,9 +156,7 @@ void core::impl::receive_batch(voter_id from, batch&& b) {
   if (!has_state || b.what.sizes.empty()) return;
   // L6, I12: lanes that ended with an older view have delivered all they ever will; staying ones are beyond it.
   if (b.view < in_force->number && !mutated(mutation::late_batches_accepted)) return;
-  auto* l = lanes.find(b.view, b.slot);
-  // An uncommitted VIEW of a deposed leader may have the number of the sender's view: then the slot means another lane.
-  if (l && (l->owner.member != b.owner || l->inc != b.inc) && !mutated(mutation::lane_by_slot_alone)) return;
+  auto* l = lane_of(b.lane(), b.view, b.slot);
   // Lanes of an earlier life of ours are like anybody else's: a crash may have lost what the others hold.
   if (!l || (l->owner == start.self && l->inc == promises.inc)) return;
   const bool from_owner = l->owner == from;
@@ -127,7 +168,7 @@ void core::impl::receive_batch(voter_id from, batch&& b) {
   if (!wanted && from_owner) {
     // FC2: two windows per lane; the owner sends again what is dropped here.
     const bool current = b.view == in_force->number;
-    if (current && l->bytes_above(at(applied_cut, b.slot)) + b.what.bytes() > 2 * options.lane_window + options.message_bytes_max) return;
+    if (current && l->bytes_above(at(applied_cut, slot_of(*in_force, l->owner, l->inc, l->kind))) + b.what.bytes() > 2 * options.lane_window + options.message_bytes_max) return;
   }
   if (options.durable && journal_full()) return;  // a disk that does not keep up must not fill the memory
   if (b.seq > l->held() + lane_ahead_max) return;
@@ -139,15 +180,17 @@ void core::impl::receive_batch(voter_id from, batch&& b) {
   if (b.stamp > bound && read_off_the_clock) notify(event_kind::clock_ahead, l->owner.member);
   const bool follow = b.stamp <= bound || mutated(mutation::pa21_stamps_unbounded);
   largest_stamp = std::max(largest_stamp, follow ? b.stamp : bound);
-  const auto position = persist(persist_batch{l->owner.member, l->inc, b});
+  const auto position = persist(persist_batch{b});
+  const sequence seq = b.seq;
   l->store(std::move(b), position);
+  if (seq > l->held()) deliver_unordered(*l, *l->find(seq));
   ack_due = true;
 }
 
 void core::impl::receive_pull(voter_id from, const pull& p) {
   if (!has_state) return;
-  const auto* l = lanes.find(p.view, p.slot);
-  if (!l || ((l->owner.member != p.owner || l->inc != p.inc) && !mutated(mutation::lane_by_slot_alone))) return;
+  const auto* l = lane_of(p.lane(), p.view, p.slot);
+  if (!l) return;
   std::size_t bytes = 0;
   for (sequence q = std::max(p.from, l->trimmed() + 1); q <= p.to && q >= p.from && bytes < options.pull_bytes_max; ++q) {
     const auto* b = l->find(q);
@@ -156,44 +199,39 @@ void core::impl::receive_pull(voter_id from, const pull& p) {
       continue;
     }
     bytes += b->what.bytes();
-    // The slot is named in the asker's terms: it may not know the view in which the batch was sealed.
-    batch answer = *b;
-    answer.view = p.view;
-    answer.slot = p.slot;
-    answer.owner = l->owner.member;
-    answer.inc = l->inc;
-    send(from.member, std::move(answer));
+    send(from.member, *b);
   }
 }
 
 /// L7: what an active member's acks show missing is sent again, after a link came up or when nothing moved for long.
 void core::impl::resend_lanes() {
   if (my_slot == no_slot) return;
-  auto* own = lanes.find(in_force->number, my_slot);
   for (const auto& r : in_force->roster) {
     if (!r.active || r.id == start.self) continue;
     auto& p = peer_of(r.id);
     if (p.inc != r.inc || p.view != in_force->number || superseded(p)) continue;
-    const sequence has = at(p.have, my_slot);
-    if (has >= own->held()) {
+    bool lacks = false;
+    for (slot s = my_slot; s < own_slots_end(); ++s) lacks |= at(p.have, s) < lanes.find(in_force->number, s)->held();
+    if (!lacks) {
       p.lane_progress = now;
       continue;
     }
     if (now - p.lane_progress < 4 * options.heartbeat) continue;
-    if (wedged.on && has >= at(wedged.front, my_slot)) continue;
-    p.lane_progress = now;
+    bool again = false;
     std::size_t bytes = 0;
-    for (sequence q = std::max(has, own->trimmed()) + 1; q <= own->held() && bytes < options.pull_bytes_max; ++q) {
-      const auto* b = own->find(q);
-      if (!b) continue;
-      bytes += b->what.bytes();
-      batch again = *b;
-      again.view = in_force->number;
-      again.slot = my_slot;
-      again.owner = self();
-      again.inc = own->inc;
-      send(r.id.member, std::move(again));
+    for (slot s = my_slot; s < own_slots_end(); ++s) {
+      const sequence has = at(p.have, s);
+      if (wedged.on && has >= at(wedged.front, s)) continue;
+      again = true;
+      const auto& own = *lanes.find(in_force->number, s);
+      for (sequence q = std::max(has, own.trimmed()) + 1; q <= own.held() && bytes < options.pull_bytes_max; ++q) {
+        const auto* b = own.find(q);
+        if (!b) continue;
+        bytes += b->what.bytes();
+        send(r.id.member, *b);
+      }
     }
+    if (again) p.lane_progress = now;
   }
 }
 
@@ -202,17 +240,34 @@ void core::impl::pull_missing(const frontier& want, view_number number, member_i
   for (slot s = 0; s < want.size() && s < held.size(); ++s) {
     if (held[s] >= want[s]) continue;
     const auto& l = *lanes.find(number, s);
-    send(from, pull{number, s, held[s] + 1, want[s], l.owner.member, l.inc});
+    send(from, pull{number, s, held[s] + 1, want[s], l.owner.member, l.inc, l.kind});
   }
 }
 
+void core::impl::pull_extras(const std::vector<extra>& extras, view_number number, member_id from) {
+  for (const auto& x : extras) {
+    const auto* l = lanes.find(number, x.slot);
+    if (l && !l->find(x.seq)) send(from, pull{number, x.slot, x.seq, x.seq, l->owner.member, l->inc, l->kind});
+  }
+}
+
+bool core::impl::holds(const std::vector<extra>& extras, view_number number) const {
+  return std::ranges::all_of(extras, [&](const extra& x) {
+    const auto* l = lanes.find(number, x.slot);
+    return l && (x.seq <= l->trimmed() || l->find(x.seq));
+  });
+}
+
 /// L8: what is held, on disk in durable groups, capped by the wedge front.
+sequence core::impl::acked(slot s) {
+  auto& l = *lanes.find(in_force->number, s);
+  const sequence has = options.durable && !mutated(mutation::frontier_acked_unsynced) ? l.durable(persisted_to) : l.held();
+  return wedged.on && !mutated(mutation::acks_not_frozen) ? std::min(has, at(wedged.front, s)) : has;
+}
+
 frontier core::impl::acked_frontier() {
-  frontier f;
-  const auto* t = lanes.table_of(in_force->number);
-  for (const auto& l : t->lanes) f.push_back(options.durable && !mutated(mutation::frontier_acked_unsynced) ? l->durable(persisted_to) : l->held());
-  if (wedged.on && !mutated(mutation::acks_not_frozen))
-    for (slot s = 0; s < f.size(); ++s) f[s] = std::min(f[s], at(wedged.front, s));
+  frontier f(lane_count(*in_force));
+  for (slot s = 0; s < f.size(); ++s) f[s] = acked(s);
   return f;
 }
 

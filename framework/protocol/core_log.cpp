@@ -13,7 +13,7 @@ bool well_formed(const append& a) {
   term_number t = a.prev_term;
   for (const auto& e : a.entries) {
     if (e.index != ++i || e.term < t || e.term > a.term) return false;
-    if ((e.kind == entry_kind::view) != (e.next != nullptr)) return false;
+    if ((e.kind == entry_kind::view) != (e.next != nullptr) || (e.kind != entry_kind::view && !e.extras.empty())) return false;
     t = e.term;
   }
   return a.prev_term <= a.term;
@@ -119,7 +119,10 @@ bool core::impl::take_offered() {
     offered.clear();  // no correct leader sends this
     return false;
   }
-  if (!covers(lanes.held(newest.number), e.cut) && !mutated(mutation::append_without_payload)) return false;
+  if (!mutated(mutation::append_without_payload)) {
+    if (!covers(lanes.held(newest.number), e.cut)) return false;
+    if (!holds(e.extras, newest.number)) return false;
+  }
   const auto position = persist(persist_entry{e});
   const log_index index = e.index;
   if (e.kind == entry_kind::view) lanes.learn(*e.next, {});
@@ -142,7 +145,9 @@ void core::impl::pull_for_offered() {
   frontier want;
   for (const auto& e : offered) {
     want = e.cut;
-    if (e.kind == entry_kind::view) break;
+    if (e.kind != entry_kind::view) continue;
+    pull_extras(e.extras, log.last_view().what->number, leader);
+    break;
   }
   pull_missing(want, log.last_view().what->number, leader);
 }
@@ -201,55 +206,14 @@ void core::impl::apply(const entry& e) {
   // What is applied goes along with the next ack, a heartbeat away at most: nobody waits for it, and an ack of its own
   // would wake every member once more for every message.
   if (e.kind == entry_kind::view) {
-    install(e.next, e.index, e.cut);
+    install(e);
   } else if (wedged.on && (e.term > wedged.term || mutated(mutation::wedge_never_held))) {
     wedged.on = false;  // V5, PA3: the VIEW of that wedge can never be committed any more
     notify(event_kind::wedged, no_member, in_force->number, false);
   }
 }
 
-/// C10: batches between the previous cut and this one by (stamp, slot, seq), a merge of runs that are sorted already.
-void core::impl::deliver_cut(const entry& e) {
-  const auto* t = lanes.table_of(in_force->number);
-  frontier next = applied_cut;
-  next.resize(t->lanes.size(), 0);
-  for (;;) {
-    slot best = no_slot;
-    const batch* b = nullptr;
-    for (slot s = 0; s < t->lanes.size(); ++s) {
-      if (next[s] >= at(e.cut, s)) continue;
-      const auto* candidate = t->lanes[s]->find(next[s] + 1);
-      if (!candidate && mutated(mutation::append_without_payload)) continue;
-      COHORT_INVARIANT(candidate != nullptr, next[s] + 1, t->lanes[s]->held());  // I7: apply never waits
-      if (!b || (candidate->stamp < b->stamp && !mutated(mutation::order_by_slot))) {
-        b = candidate;
-        best = s;
-      }
-    }
-    if (!b) return;
-    ++next[best];
-    const auto& l = *t->lanes[best];
-    deliver_batch d;
-    d.index = e.index;
-    d.time = e.time;
-    d.view = in_force->number;
-    d.sender = l.owner.member;
-    d.inc = l.inc;
-    d.seq = next[best];
-    d.position = delivered + 1;
-    // A batch whose outcome was told when a checkpoint was restored answers nobody any more.
-    d.own = l.owner == start.self && l.inc == own_inc && !own_unapplied.empty() && own_unapplied.front().first == d.seq;
-    d.what = b->what;
-    delivered += b->what.sizes.size();
-    if (mutated(mutation::delivered_twice) && !d.own && d.seq % 64 == 0) out.deliveries.emplace_back(d);
-    if (mutated(mutation::gap_skipped) && !d.own && d.seq % 64 == 0) continue;
-    bytes_since_checkpoint += b->what.bytes();
-    if (d.own) own_unapplied.pop_front();
-    out.deliveries.emplace_back(std::move(d));
-  }
-}
-
-log_index core::impl::append_own(entry_kind kind, frontier cut, view_ptr next) {
+log_index core::impl::append_own(entry_kind kind, frontier cut, view_ptr next, std::vector<extra> extras) {
   entry e;
   e.index = log.last() + 1;
   e.term = promises.term;
@@ -257,6 +221,7 @@ log_index core::impl::append_own(entry_kind kind, frontier cut, view_ptr next) {
   e.time = std::max(log.last_time(), wall);  // agreed time never goes back
   e.cut = std::move(cut);
   e.next = std::move(next);
+  e.extras = std::move(extras);
   const log_index index = e.index;
   const auto position = persist(persist_entry{e});
   if (kind == entry_kind::view) lanes.learn(*e.next, {});
@@ -272,10 +237,18 @@ bool core::impl::propose() {
   if (role != core_role::leader) return false;
   const bool settled = !change.running && !wedged.on && !handover.on && commit >= first_own_entry && log.last_view().index <= applied;
   if (!settled && !mutated(mutation::cut_behind_view)) return false;
-  auto cut = lanes.held(in_force->number);
   const auto before = log.cut_behind(log.last());
+  auto from = before;
+  raise(from, closed);
+  auto cut = closed_frontier(from, lanes.held(in_force->number));
   if (cut == before) return false;
   COHORT_INVARIANT(covers(cut, before), log.last(), in_force->number);
+  if (!cut_is_urgent(from, cut) && now - cut_proposed < options.heartbeat) {
+    closed = std::move(cut);
+    return false;
+  }
+  closed = {};
+  cut_proposed = now;
   append_own(entry_kind::cut, std::move(cut), nullptr);
   return true;
 }
@@ -352,8 +325,8 @@ void core::impl::receive_ack(voter_id from, const ack& a) {
       p.view = a.view;
       p.have = a.have;
     } else if (a.view == p.view) {
-      const bool mine = my_slot != no_slot && at(a.have, my_slot) > at(p.have, my_slot);
-      if (mine) p.lane_progress = now;
+      for (slot s = my_slot; s < own_slots_end(); ++s)
+        if (at(a.have, s) > at(p.have, s)) p.lane_progress = now;
       raise(p.have, a.have);
     }
   }

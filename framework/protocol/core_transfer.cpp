@@ -216,6 +216,7 @@ void core::impl::finish_transfer() {
     for (auto& s : applied_cut) ++s;
   delivered = at.delivered;
   in_force = at.in_force;
+  begin_view_delivery();
   view_floor = at.cut;
   view_index = 0;
   for (const auto& v : log.views())
@@ -235,12 +236,11 @@ void core::impl::finish_transfer() {
   d.index = at.index;
   d.time = at.time;
   d.what = in_force;
-  for (const auto& [seq, messages] : own_unapplied) d.lost_messages += messages;
-  own_unapplied.clear();
+  for (const auto k : {lane_kind::plain, lane_kind::causal}) lose_own(d, k);
   const bool was_active = my_slot != no_slot;
   place_self();
   honour_blank_report();
-  if (was_active && my_slot == no_slot) d.lost_messages += excluded();  // S6
+  if (was_active && my_slot == no_slot) excluded(d);  // S6
   d.member = my_slot != no_slot;
   out.deliveries.emplace_back(std::move(d));
   if (!was_founded) notify(event_kind::founded, self(), in_force->number);

@@ -42,10 +42,23 @@ void core::impl::receive_wedge(voter_id from, const wedge& w) {
   if (in_force->number != w.view && !mutated(mutation::report_for_other_view)) return;  // V3: it first catches up; the leader asks again
   if (my_slot != no_slot) {
     if (!mutated(mutation::report_without_wedge)) wedge_self(w.term, w.attempt);
-    r.front = mutated(mutation::report_without_wedge) ? lanes.held(in_force->number) : wedged.front;
   }
+  report_front(r);
   // D9: the front must be on disk, or a crash could lose what the final cut relies on.
   send(from.member, std::move(r), next_position - 1);
+}
+
+/// V4. A restarted member of a journaled group tells what its disk holds: what h(v) disks hold may have been delivered as
+/// safe, and the quorum that reports contains one of them.
+void core::impl::report_front(report& r) const {
+  if (my_slot == no_slot) {
+    if (options.durable && !total_only()) r.front = lanes.held(in_force->number);
+    return;
+  }
+  r.front = mutated(mutation::report_without_wedge) ? lanes.held(in_force->number) : wedged.front;
+  for (slot s = 0; s < ahead.size(); ++s)
+    for (const sequence seq : ahead[s])
+      if (seq > at(r.front, s)) r.extras.push_back({s, seq});
 }
 
 /// PA6, V4: who reported for a view that it held nothing in it must not seal there once it has its state, nor in any view
@@ -220,7 +233,7 @@ void core::impl::start_change() {
   own.attempt = change.attempt;
   own.view = in_force->number;
   own.inc = promises.inc;
-  if (my_slot != no_slot) own.front = wedged.front;
+  report_front(own);
   change.reports[start.self] = own;
   change.wedge_sent = now;
   send_all(wedge{promises.term, change.attempt, in_force->number});
@@ -232,7 +245,10 @@ void core::impl::receive_report(voter_id from, const report& r) {
   if (std::ranges::find(change.dead_sources, from) != change.dead_sources.end()) return;
   const auto* entry = find(*in_force, from);
   if (!entry) return;
-  if (entry->active && entry->inc == r.inc && !r.no_state && r.front.size() != lane_count(*in_force)) return;
+  const bool holder = entry->active && entry->inc == r.inc && !r.no_state;
+  if (r.front.size() != (holder || !r.front.empty() ? lane_count(*in_force) : 0)) return;
+  for (const auto& x : r.extras)
+    if (x.slot >= r.front.size() || x.seq > r.front[x.slot] + lane_ahead_max) return;
   change.reports[from] = r;
 }
 
@@ -261,18 +277,23 @@ void core::impl::drive_change() {
   // V7: everything that any reporter may have acked, and all that is ordered already.
   frontier want = log.cut_behind(log.last());
   if (!mutated(mutation::final_cut_of_leader_only))
-    for (const auto& r : in_force->roster)
-      if (r.active && reported(r)) raise(want, change.reports[r.id].front);
+    for (const auto& [id, r] : change.reports) raise(want, r.front);
   raise(want, my_slot == no_slot ? frontier{} : wedged.front);
+  std::vector<extra> extras;
+  for (const auto& [id, r] : change.reports)
+    for (const auto& x : r.extras)
+      if (x.seq > at(want, x.slot)) extras.push_back(x);
+  std::ranges::sort(extras);
+  extras.erase(std::ranges::unique(extras).begin(), extras.end());
   const auto held = lanes.held(in_force->number);
-  if (!covers(held, want)) {
+  if (!covers(held, want) || !holds(extras, in_force->number)) {
     const bool moved = held != change.pull_held;
     if (change.pull_started == never || moved) change.pull_started = now;
     change.pull_held = held;
     if (now - change.pull_started > options.pull_wait) {
       // The only holders stopped answering: a new attempt does without them (V7), unless that leaves no quorum.
       for (const auto& [id, r] : change.reports)
-        if (id != start.self && !covers(held, r.front)) change.dead_sources.push_back(id);
+        if (id != start.self && (!covers(held, r.front) || !holds(r.extras, in_force->number))) change.dead_sources.push_back(id);
       std::size_t left = 0;
       for (const auto& r : in_force->roster)
         if (r.voter && change.reports.contains(r.id) &&
@@ -288,13 +309,16 @@ void core::impl::drive_change() {
     for (slot s = 0; s < want.size(); ++s) {
       if (at(held, s) >= want[s]) continue;
       for (const auto& [id, r] : change.reports)
-        if (id != start.self && at(r.front, s) > at(held, s))
-          send(id.member, pull{in_force->number, s, at(held, s) + 1, std::min(at(r.front, s), want[s]),
-                               lanes.find(in_force->number, s)->owner.member, lanes.find(in_force->number, s)->inc});
+        if (id != start.self && at(r.front, s) > at(held, s)) {
+          const auto& l = *lanes.find(in_force->number, s);
+          send(id.member, pull{in_force->number, s, at(held, s) + 1, std::min(at(r.front, s), want[s]), l.owner.member, l.inc, l.kind});
+        }
     }
+    for (const auto& [id, r] : change.reports)
+      if (id != start.self) pull_extras(r.extras, in_force->number, id.member);
     return;
   }
-  propose_view(want);
+  propose_view(want, extras);
 }
 
 /// V9, V11: who is in the next view, given the reports of this attempt (or, before one, everybody who is not silent).
@@ -302,6 +326,7 @@ view_ptr core::impl::next_view(bool with_promotions) const {
   auto next = std::make_shared<view>();
   next->number = in_force->number + 1;
   next->burnt = in_force->burnt;
+  next->options = in_force->options;
   const auto note = [&](voter_id id, view_cause cause) { next->notes.push_back({id, cause}); };
   const auto wants_in = [&](voter_id id) -> incarnation {
     if (id == start.self) return my_slot == no_slot ? promises.inc : 0;
@@ -387,26 +412,35 @@ bool core::impl::feasible(const view& next) const {
   return reporters >= quorum_size(next);
 }
 
-void core::impl::propose_view(const frontier& want) {
+void core::impl::propose_view(const frontier& want, const std::vector<extra>& extras) {
   auto next = next_view(true);
   if (!feasible(*next) && !mutated(mutation::infeasible_view)) next = next_view(false);
   if (!feasible(*next) && !mutated(mutation::infeasible_view)) return;
-  append_own(entry_kind::view, want, next);  // V8: nothing is left to close in a group of class T alone (PA18)
+  // V8: a causal batch whose past is lost was delivered by nobody.
+  append_own(entry_kind::view, closed_frontier(log.cut_behind(log.last()), want), next, extras);
   change.proposed = true;
 }
 
 // ---- installation ---------------------------------------------------------------------------------------------------
 
-/// This member is out of the view under its incarnation; it goes on as a new one. Returns how many messages were taken and
-/// never sent.
-std::uint64_t core::impl::excluded() {
+/// What this member sealed in its lane of that kind and has not delivered is delivered nowhere any more.
+void core::impl::lose_own(deliver_view& told, lane_kind k) {
+  for (std::size_t c = 0; c < order_count; ++c) {
+    if (kind_of(static_cast<order>(c)) != k) continue;
+    told.lost_messages[c] += undelivered(static_cast<order>(c));
+    own_undelivered[c].clear();
+  }
+}
+
+/// This member is out of the view under its incarnation; it goes on as a new one. What was taken and never sent is lost.
+void core::impl::excluded(deliver_view& told) {
   notify(event_kind::excluded, self(), in_force->number);
-  std::uint64_t lost = 0;
-  for (const auto& b : open) lost += b->sizes.size();
-  open.clear();
+  for (auto& queue : open) {
+    for (const auto& b : queue) told.lost_messages[static_cast<std::size_t>(b->cls)] += b->sizes.size();
+    queue.clear();
+  }
   open_bytes = 0;
   take_incarnation(0);
-  return lost;
 }
 
 /// Lanes that ended with a view up to `upto` held nothing beyond their final cut that was ever delivered (L8 b).
@@ -414,14 +448,25 @@ void core::impl::seal_ended_lanes(log_index upto) {
   for (const auto& v : log.views()) {
     if (v.index <= log.base().index || v.index > upto) continue;
     const auto* ended = lanes.table_of(log.view_at(v.index - 1)->number);
-    const auto& final_cut = log.at(v.index).cut;
-    for (slot s = 0; s < ended->lanes.size(); ++s)
-      if (slot_of(*v.what, ended->lanes[s]->owner, ended->lanes[s]->inc) == no_slot)
-        ended->lanes[s]->seal(at(final_cut, s));
+    for (slot s = 0; s < ended->lanes.size(); ++s) {
+      auto& l = *ended->lanes[s];
+      if (slot_of(*v.what, l.owner, l.inc, l.kind) == no_slot) seal_lane(l, s, log.at(v.index));
+    }
   }
 }
 
-void core::impl::install(view_ptr next, log_index index, const frontier& final_cut) {
+/// V13, L8: batches above the final cut of a lane that ends were delivered by nobody who stays; they are void, but for
+/// the extras of the entry.
+void core::impl::seal_lane(lane& l, slot s, const entry& e) {
+  std::vector<sequence> extras;
+  for (const auto& x : e.extras)
+    if (x.slot == s && !mutated(mutation::extras_dropped)) extras.push_back(x.seq);
+  l.seal(at(e.cut, s), extras);
+}
+
+void core::impl::install(const entry& e) {
+  const view_ptr next = e.next;
+  const log_index index = e.index;
   const view_ptr before = in_force;
   COHORT_INVARIANT(next->number == before->number + 1, next->number, before->number);
   const auto* ended = lanes.table_of(before->number);
@@ -431,24 +476,21 @@ void core::impl::install(view_ptr next, log_index index, const frontier& final_c
   d.what = next;
   for (slot s = 0; s < ended->lanes.size(); ++s) {
     auto& l = *ended->lanes[s];
-    if (slot_of(*next, l.owner, l.inc) != no_slot) continue;
-    // V13, L8: batches above F of a lane that ends were delivered by nobody who stays; they are void.
-    if (!mutated(mutation::sealed_lane_not_capped)) l.seal(at(final_cut, s));
-    if (l.owner == start.self && l.inc == own_inc) {
-      for (const auto& [seq, messages] : own_unapplied) d.lost_messages += messages;
-      own_unapplied.clear();
-    }
+    if (slot_of(*next, l.owner, l.inc, l.kind) != no_slot) continue;
+    if (!mutated(mutation::sealed_lane_not_capped)) seal_lane(l, s, e);
+    if (l.owner == start.self && l.inc == own_inc) lose_own(d, l.kind);
   }
   if (mutated(mutation::install_drops_later_lanes)) {
     for (const auto& v : log.views())
       if (v.what->number > next->number)
         for (const auto& l : lanes.table_of(v.what->number)->lanes)
-          if (slot_of(*next, l->owner, l->inc) == no_slot) l->seal(l->trimmed());
+          if (slot_of(*next, l->owner, l->inc, l->kind) == no_slot) l->seal(l->trimmed());
   }
   const bool was_active = my_slot != no_slot;
   in_force = next;
   view_index = index;
-  applied_cut = carry_over(*before, final_cut, *next);
+  applied_cut = carry_over(*before, e.cut, *next);
+  begin_view_delivery();
   view_floor = applied_cut;
   if (wedged.on) {
     wedged.on = false;
@@ -463,7 +505,7 @@ void core::impl::install(view_ptr next, log_index index, const frontier& final_c
   honour_blank_report();
   d.member = my_slot != no_slot;
   if (was_active && my_slot == no_slot) {
-    d.lost_messages += excluded();
+    excluded(d);
     join_sent = instant{};
   }
   out.deliveries.emplace_back(std::move(d));

@@ -43,8 +43,10 @@ const lane::stored* lane::slot_of(sequence seq) const {
 }
 
 const batch* lane::find(sequence seq) const {
-  const auto* place = slot_of(seq);
-  return place ? &place->what : nullptr;
+  if (const auto* place = slot_of(seq)) return &place->what;
+  for (const auto& e : extras_)
+    if (e.what.seq == seq) return &e.what;
+  return nullptr;
 }
 
 std::size_t lane::bytes_above(sequence seq) const {
@@ -56,8 +58,10 @@ std::size_t lane::bytes_above(sequence seq) const {
   return static_cast<std::size_t>(total_ - below + ahead_bytes_);
 }
 
-void lane::seal(sequence at) {
+void lane::seal(sequence at, std::span<const sequence> extras) {
   COHORT_INVARIANT(held_ >= at, held_, at);
+  for (const sequence seq : extras)
+    if (const auto* place = slot_of(seq); place && seq > at) extras_.push_back(*place);
   if (at < trimmed_) return;  // everything up to the final cut has been delivered and forgotten already
   batches_.resize(std::min<std::size_t>(batches_.size(), at - trimmed_));
   held_ = at;
@@ -80,6 +84,7 @@ journal_position lane::first_position(journal_position none_above) const {
   journal_position first = none_above;
   for (const auto& b : batches_)
     if (b.present) first = std::min(first, b.position);
+  for (const auto& e : extras_) first = std::min(first, e.position);
   return first;
 }
 
@@ -89,12 +94,15 @@ void lane_store::learn(const view& v, const frontier& first) {
   slot s = 0;
   for (const auto& r : v.roster) {
     if (!r.active) continue;
-    lane_ptr found;
-    for (const auto& known : tables_)
-      for (const auto& l : known.lanes)
-        if (l->owner == r.id && l->inc == r.inc) found = l;
-    t.lanes.push_back(found ? found : std::make_shared<lane>(r.id, r.inc, at(first, s)));
-    ++s;
+    for (const auto kind : {lane_kind::plain, lane_kind::causal}) {
+      if (!uses(v.options.orders, kind)) continue;
+      lane_ptr found;
+      for (const auto& known : tables_)
+        for (const auto& l : known.lanes)
+          if (l->owner == r.id && l->inc == r.inc && l->kind == kind) found = l;
+      t.lanes.push_back(found ? found : std::make_shared<lane>(r.id, r.inc, kind, at(first, s)));
+      ++s;
+    }
   }
   tables_.push_back(std::move(t));
 }
@@ -118,6 +126,13 @@ const lane_store::table* lane_store::table_of(view_number number) const {
 lane* lane_store::find(view_number number, slot s) const {
   const auto* t = table_of(number);
   return t && s < t->lanes.size() ? t->lanes[s].get() : nullptr;
+}
+
+lane* lane_store::find(const lane_name& name) const {
+  for (auto t = tables_.rbegin(); t != tables_.rend(); ++t)
+    for (const auto& l : t->lanes)
+      if (l->name() == name) return l.get();
+  return nullptr;
 }
 
 frontier lane_store::held(view_number number) const {

@@ -10,10 +10,13 @@ namespace cohort::protocol {
 /// One sender incarnation's stream of batches (section 2), as far as this member holds it.
 class lane {
 public:
-  lane(voter_id owner, incarnation inc, sequence trimmed) : owner(owner), inc(inc), trimmed_(trimmed), held_(trimmed), durable_(trimmed) {}
+  lane(voter_id owner, incarnation inc, lane_kind kind, sequence trimmed)
+      : owner(owner), inc(inc), kind(kind), trimmed_(trimmed), held_(trimmed), durable_(trimmed) {}
 
   const voter_id owner;
   const incarnation inc;
+  const lane_kind kind;
+  lane_name name() const { return {owner.member, inc, kind}; }
 
   /// Stores a batch; false if it is trimmed, known (an equal number is equal content, L2), or too far ahead.
   bool store(batch b, journal_position at);
@@ -28,8 +31,9 @@ public:
   std::size_t bytes_above(sequence seq) const;
   std::size_t bytes() const { return total_ - trimmed_bytes_; }
 
-  /// Drops what lies above the final cut: no member that stays delivers it (V13, L8).
-  void seal(sequence at);
+  /// Drops what lies above the final cut: no member that stays delivers it (V13, L8). Batches at `extras` are kept aside:
+  /// a slower member still has to pull them before it can append the view's entry.
+  void seal(sequence at, std::span<const sequence> extras = {});
   /// Forgets batches up to `upto`, which are below every active member's need (S3).
   void trim(sequence upto);
   journal_position first_position(journal_position none_above) const;
@@ -48,6 +52,7 @@ private:
   sequence held_;
   sequence durable_;
   std::deque<stored> batches_;  ///< from trimmed_ + 1 on, with gaps above held_
+  std::vector<stored> extras_;  ///< beyond the final cut, once sealed
   std::uint64_t total_ = 0;         ///< bytes of contiguous batches ever, trimmed ones included
   std::uint64_t trimmed_bytes_ = 0;
   std::uint64_t ahead_bytes_ = 0;   ///< bytes of batches above a gap
@@ -78,6 +83,8 @@ public:
 
   /// The lane in a slot of a known view, or null.
   lane* find(view_number number, slot s) const;
+  /// The lane of that name in any known view, or null.
+  lane* find(const lane_name& name) const;
   const table* table_of(view_number number) const;
   /// Highest contiguous batch per slot.
   frontier held(view_number number) const;

@@ -8,6 +8,14 @@ namespace cohort::protocol {
 
 enum class entry_kind : std::uint8_t { noop = 0, cut = 1, view = 2 };
 
+/// A batch that lies above the final cut behind a gap, and whose unordered messages some member has delivered: all who stay
+/// deliver them (rules V4, V7).
+struct extra {
+  protocol::slot slot = 0;
+  sequence seq = 0;
+  auto operator<=>(const extra&) const = default;
+};
+
 /// One entry of the replicated log (section 3): tiny, the payload travels in lanes.
 struct entry {
   log_index index = 0;
@@ -16,19 +24,24 @@ struct entry {
   wall_time time{};  ///< agreed time: max(previous entry's, proposing leader's clock)
   frontier cut;      ///< cumulative; a VIEW's is the final cut in the slots of the view it ends (PA15)
   view_ptr next;     ///< the view it introduces, kind `view` only
+  std::vector<extra> extras;  ///< kind `view` only, in the slots of `cut`
 };
 
-/// A sealed batch of one lane (rule L3).
+/// A sealed batch of one lane (rule L3). Never changes once sealed, whoever sends it again.
 struct batch {
-  view_number view = 0;  ///< installed at the owner when sealing
-  protocol::slot slot = 0;
+  view_number view = 0;  ///< installed at the owner when sealing; the batch is delivered in it or never (O9)
+  protocol::slot slot = 0;  ///< of the lane in `view`; a hint: owner, incarnation and kind name the lane
   sequence seq = 0;
   std::uint64_t stamp = 0;  ///< hybrid logical clock: microseconds << 12 (rules L4, CK8)
   payload what;
-  /// On the wire: the lane's owner and incarnation. While competing VIEW entries are about, a view's number and a slot
-  /// may mean another lane at the receiver.
+  /// The lane's owner and incarnation. While competing VIEW entries are about, a view's number and a slot may mean another
+  /// lane at the receiver.
   member_id owner = no_member;
   incarnation inc = 0;
+  order cls = order::total;  ///< of all its messages
+  log_index tdep = 0;        ///< applied at the owner when sealing: C and SC wait for it
+  frontier deps;             ///< what must be passed before it, in the slots of `view`; empty where L5 needs none
+  lane_name lane() const { return {owner, inc, kind_of(cls)}; }
 };
 
 /// Leader to every roster entry; without entries it is the heartbeat.
@@ -93,16 +106,19 @@ struct report {
   incarnation inc = 0;
   bool no_state = false;
   frontier front;
+  std::vector<extra> extras;  ///< above `front`: delivered behind a gap
 };
 
 /// Asks any holder for batches of a lane (rule L7).
 struct pull {
   view_number view = 0;
-  protocol::slot slot = 0;
+  protocol::slot slot = 0;  ///< in `view`; a hint, as in `batch`
   sequence from = 0;
   sequence to = 0;  ///< inclusive
-  member_id owner = no_member;  ///< of the lane, as in `batch`
+  member_id owner = no_member;
   incarnation inc = 0;
+  lane_kind kind = lane_kind::causal;
+  lane_name lane() const { return {owner, inc, kind}; }
 };
 
 /// Asks for a part of a checkpoint. Chunk 0 is the encoded `checkpoint_head`, the rest the application's state.

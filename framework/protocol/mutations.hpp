@@ -72,6 +72,16 @@ namespace cohort::protocol {
   X(successor_favoured, "M6", "E8 E3")                             \
   X(handover_outlives_term, "M16", "E8")                           \
   X(lease_kept_at_handover, "E8", "E8 R2")                         \
+  X(causality_ignored, "F6", "O1")                                 \
+  X(safe_causal_alone, "F18", "O2")                                \
+  X(tdep_ignored, "F38", "O6 L3")                                  \
+  X(total_passed_early, "F48", "O3")                               \
+  X(own_plain_not_depended_on, "M51 M58", "L5 O6")                 \
+  X(cut_not_closed, "F39", "C6")                                   \
+  X(deliveries_not_frozen, "F15", "V4")                            \
+  X(inactive_counted_stable, "F24", "D8")                          \
+  X(extras_ignored, "F26", "V7")                                   \
+  X(extras_dropped, "F49", "V13")                                  \
   X(sham_extra_noop, "sham", "none")                               \
   X(sham_batch_size, "sham", "none")                               \
   X(sham_slower_timers, "sham", "none")                            \

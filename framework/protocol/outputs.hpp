@@ -2,6 +2,7 @@
 
 #include "framework/protocol/messages.hpp"
 
+#include <array>
 #include <optional>
 #include <variant>
 #include <vector>
@@ -21,8 +22,6 @@ struct hard_state {
 
 /// A batch of any lane, own or received.
 struct persist_batch {
-  member_id owner = no_member;
-  incarnation inc = 0;
   batch what;
 };
 struct persist_entry {
@@ -71,17 +70,20 @@ struct send_op {
 
 // ---- to the application, in this very order -------------------------------------------------------------------------
 
-/// A batch in the total order (rule C10).
+/// A batch whose messages are delivered here and now (section 5).
 struct deliver_batch {
-  log_index index = 0;        ///< the entry whose cut covers it
-  wall_time time{};           ///< agreed time
+  log_index index = 0;        ///< T: the entry whose cut covers it. Else: the newest entry applied here
+  wall_time time{};           ///< agreed time of that entry; equal everywhere for T
   view_number view = 0;       ///< in which it was sealed and is delivered (O9)
   member_id sender = no_member;
   incarnation inc = 0;
   sequence seq = 0;
-  std::uint64_t position = 0; ///< of its first message in the total order, counted from 1
-  bool own = false;           ///< sealed by this very core: answers the oldest unanswered submissions
+  std::uint64_t position = 0; ///< of its first message in the total order, counted from 1; 0 for all but T
+  bool own = false;           ///< sealed by this very core: answers the oldest unanswered submissions of its class
   payload what;
+  order cls = order::total;
+  lane_name lane() const { return {sender, inc, kind_of(cls)}; }
+  bool stable = true;         ///< no failure that the group tolerates can lose it any more (durable groups: it is on disks)
 };
 
 /// A view was installed.
@@ -90,9 +92,9 @@ struct deliver_view {
   wall_time time{};
   view_ptr what;
   bool member = false;              ///< this process is active in it
-  /// Own submissions, the oldest unanswered ones: sealed but not covered, delivered nowhere (rule O10). Right behind a
-  /// `deliver_restore` their outcome is unknown instead: the checkpoint may contain them.
-  std::uint64_t lost_messages = 0;
+  /// Own submissions of each class, the oldest unanswered ones: sealed but not covered, delivered nowhere (rule O10).
+  /// Right behind a `deliver_restore` their outcome is unknown instead: the checkpoint may contain them.
+  std::array<std::uint64_t, order_count> lost_messages{};
 };
 
 /// A read asked for with `read` may be answered from the state reached here (rules R1, R2).

@@ -2,6 +2,7 @@
 
 #include "framework/protocol/assert.hpp"
 #include "framework/protocol/bytes.hpp"
+#include "framework/protocol/lanes.hpp"
 
 #include <limits>
 #include <memory>
@@ -10,23 +11,27 @@
 namespace cohort::protocol {
 namespace {
 
-constexpr std::size_t batch_fixed_bytes = 2 + 2 + 4 + 4 * 8;
-constexpr std::size_t roster_bytes = 2 + 8 + 8 + 1, burnt_bytes = 2 + 8, note_bytes = 2 + 8 + 1;
+constexpr std::size_t batch_fixed_bytes_v1 = 2 + 2 + 4 + 4 * 8;
+constexpr std::size_t batch_fixed_bytes = batch_fixed_bytes_v1 + 8 + 4 + 4;
+constexpr std::size_t roster_bytes = 2 + 8 + 8 + 1, burnt_bytes = 2 + 8, note_bytes = 2 + 8 + 1, extra_bytes = 2 + 8;
 constexpr std::size_t lanes_max = no_slot;  // slots are 16 bits wide, no_slot is none
+constexpr std::size_t extras_max = lanes_max * lane_ahead_max;
 
 // ---- sizes ----------------------------------------------------------------------------------------------------------
 
 std::size_t view_size(const view& v) {
-  return 8 + 3 * 4 + v.roster.size() * roster_bytes + v.burnt.size() * burnt_bytes + v.notes.size() * note_bytes;
+  return 8 + 3 * 4 + 1 + v.roster.size() * roster_bytes + v.burnt.size() * burnt_bytes + v.notes.size() * note_bytes;
 }
 
 std::size_t view_size(const view_ptr& v) { return 1 + (v ? view_size(*v) : 0); }
 std::size_t frontier_size(const frontier& f) { return 4 + 8 * f.size(); }
 std::size_t mark_size(const mark& m) { return 4 * 8 + frontier_size(m.cut) + view_size(m.in_force); }
 
-std::size_t head_size(const persist_batch& b) { return batch_fixed_bytes + b.what.what.sizes.size_bytes(); }
+std::size_t head_size(const persist_batch& b) {
+  return batch_fixed_bytes + b.what.what.sizes.size_bytes() + 8 * b.what.deps.size();
+}
 std::size_t head_size(const persist_entry& e) {
-  return 3 * 8 + 1 + frontier_size(e.what.cut) + view_size(e.what.next);
+  return 3 * 8 + 1 + frontier_size(e.what.cut) + view_size(e.what.next) + 4 + extra_bytes * e.what.extras.size();
 }
 std::size_t head_size(const persist_truncate&) { return 8; }
 std::size_t head_size(const persist_state& s) { return 8 + 2 + 3 * 8 + mark_size(s.what.base); }
@@ -73,6 +78,7 @@ void put(byte_writer& w, const view& v) {
     put(w, n.id);
     w.put(static_cast<std::uint8_t>(n.cause));
   }
+  w.put(v.options.orders.bits());
 }
 
 void put(byte_writer& w, const view_ptr& v) {
@@ -90,13 +96,18 @@ void put(byte_writer& w, const mark& m) {
 }
 
 void put(byte_writer& w, const persist_batch& b) {
-  w.put(static_cast<std::uint16_t>(b.owner));
+  // Fields of version 1 first: how many sizes there are is found before the version may be believed.
+  w.put(static_cast<std::uint16_t>(b.what.owner));
   w.put(b.what.slot);
   w.put(static_cast<std::uint32_t>(b.what.what.sizes.size()));
-  w.put(b.inc);
+  w.put(b.what.inc);
   w.put(b.what.view);
   w.put(b.what.seq);
   w.put(b.what.stamp);
+  w.put(b.what.tdep);
+  w.put(static_cast<std::uint32_t>(b.what.deps.size()));
+  w.put(static_cast<std::uint32_t>(b.what.cls));
+  for (const auto d : b.what.deps) w.put(d);
   for (const auto size : b.what.what.sizes) w.put(size);
 }
 
@@ -107,6 +118,11 @@ void put(byte_writer& w, const persist_entry& e) {
   w.put(static_cast<std::uint64_t>(e.what.time.count()));
   put(w, e.what.cut);
   put(w, e.what.next);
+  w.put(static_cast<std::uint32_t>(e.what.extras.size()));
+  for (const auto& x : e.what.extras) {
+    w.put(x.slot);
+    w.put(x.seq);
+  }
 }
 
 void put(byte_writer& w, const persist_truncate& t) { w.put(t.from); }
@@ -176,7 +192,7 @@ frontier get_frontier(byte_reader& r) {
   return f;
 }
 
-view_ptr get_view(byte_reader& r) {
+view_ptr get_view(byte_reader& r, std::uint16_t version) {
   auto v = std::make_shared<view>();
   v->number = r.get<std::uint64_t>();
   v->roster.resize(r.get_count(roster_bytes, lanes_max));
@@ -204,25 +220,30 @@ view_ptr get_view(byte_reader& r) {
     if (cause > static_cast<std::uint8_t>(view_cause::replaced)) r.fail();
     n.cause = static_cast<view_cause>(cause);
   }
+  if (version >= 2) {
+    const auto bits = r.get<std::uint8_t>();
+    v->options.orders = order_set::from_bits(bits);
+    if (v->options.orders.empty() || v->options.orders.bits() != bits) r.fail();
+  }
   return r.failed() ? nullptr : v;
 }
 
-view_ptr get_optional_view(byte_reader& r) {
+view_ptr get_optional_view(byte_reader& r, std::uint16_t version) {
   const auto present = r.get<std::uint8_t>();
   if (present > 1) r.fail();
-  return present == 1 ? get_view(r) : nullptr;
+  return present == 1 ? get_view(r, version) : nullptr;
 }
 
 wall_time get_time(byte_reader& r) { return wall_time{static_cast<std::int64_t>(r.get<std::uint64_t>())}; }
 
-mark get_mark(byte_reader& r) {
+mark get_mark(byte_reader& r, std::uint16_t version) {
   mark m;
   m.index = r.get<std::uint64_t>();
   m.term = r.get<std::uint64_t>();
   m.time = get_time(r);
   m.delivered = r.get<std::uint64_t>();
   m.cut = get_frontier(r);
-  m.in_force = get_optional_view(r);
+  m.in_force = get_optional_view(r, version);
   return m;
 }
 
@@ -241,20 +262,28 @@ bool copy_payload(byte_reader& r, std::size_t count, std::span<const std::byte> 
   return true;
 }
 
-persist_batch get_batch(byte_reader& r, std::span<const std::byte> blob) {
+persist_batch get_batch(byte_reader& r, std::uint16_t version, std::span<const std::byte> blob) {
   persist_batch b;
-  b.owner = member_id{r.get<std::uint16_t>()};
+  b.what.owner = member_id{r.get<std::uint16_t>()};
   b.what.slot = r.get<std::uint16_t>();
   const std::size_t count = r.get<std::uint32_t>();
-  b.inc = r.get<std::uint64_t>();
+  b.what.inc = r.get<std::uint64_t>();
   b.what.view = r.get<std::uint64_t>();
   b.what.seq = r.get<std::uint64_t>();
   b.what.stamp = r.get<std::uint64_t>();
+  if (version >= 2) {
+    b.what.tdep = r.get<std::uint64_t>();
+    b.what.deps.resize(r.get_count(8, lanes_max));
+    const auto cls = r.get<std::uint32_t>();
+    if (cls >= order_count) r.fail();
+    b.what.cls = static_cast<order>(cls);
+    for (auto& d : b.what.deps) d = r.get<std::uint64_t>();
+  }
   if (r.rest().size() != 4 * count || !copy_payload(r, count, blob, b.what.what)) r.fail();
   return b;
 }
 
-persist_entry get_entry(byte_reader& r) {
+persist_entry get_entry(byte_reader& r, std::uint16_t version) {
   persist_entry e;
   e.what.index = r.get<std::uint64_t>();
   e.what.term = r.get<std::uint64_t>();
@@ -263,24 +292,31 @@ persist_entry get_entry(byte_reader& r) {
   e.what.kind = static_cast<entry_kind>(kind);
   e.what.time = get_time(r);
   e.what.cut = get_frontier(r);
-  e.what.next = get_optional_view(r);
+  e.what.next = get_optional_view(r, version);
+  if (version >= 2) {
+    e.what.extras.resize(r.get_count(extra_bytes, extras_max));
+    for (auto& x : e.what.extras) {
+      x.slot = r.get<std::uint16_t>();
+      x.seq = r.get<std::uint64_t>();
+    }
+  }
   if ((e.what.kind == entry_kind::view) != (e.what.next != nullptr)) r.fail();
   return e;
 }
 
-persist_state get_state(byte_reader& r) {
+persist_state get_state(byte_reader& r, std::uint16_t version) {
   persist_state s;
   s.what.term = r.get<std::uint64_t>();
   s.what.vote = get_voter(r);
   s.what.inc = r.get<std::uint64_t>();
   s.what.view_commit = r.get<std::uint64_t>();
-  s.what.base = get_mark(r);
+  s.what.base = get_mark(r, version);
   return s;
 }
 
-persist_install get_install(byte_reader& r) {
+persist_install get_install(byte_reader& r, std::uint16_t version) {
   persist_install i;
-  i.at = get_mark(r);
+  i.at = get_mark(r, version);
   i.chunks = r.get<std::uint32_t>();
   return i;
 }
@@ -312,9 +348,12 @@ header get_header(std::span<const std::byte> bytes) {
 /// Bytes before the blob, or 0 if the record cannot hold what its header says.
 std::size_t head_bytes(std::span<const std::byte> bytes, const header& h) {
   if (h.type != static_cast<std::uint8_t>(record_type::batch)) return bytes.size();
-  if (bytes.size() < record_header_bytes + batch_fixed_bytes) return 0;
-  byte_reader r(bytes.subspan(record_header_bytes + 4));
-  const std::uint64_t head = record_header_bytes + batch_fixed_bytes + 4 * std::uint64_t{r.get<std::uint32_t>()};
+  const std::size_t fixed = h.version == 1 ? batch_fixed_bytes_v1 : batch_fixed_bytes;
+  if (bytes.size() < record_header_bytes + fixed) return 0;
+  byte_reader sizes(bytes.subspan(record_header_bytes + 4));
+  byte_reader deps(bytes.subspan(record_header_bytes + batch_fixed_bytes_v1 + 8));
+  const std::uint64_t head = record_header_bytes + fixed + 4 * std::uint64_t{sizes.get<std::uint32_t>()} +
+                             (h.version == 1 ? 0 : 8 * std::uint64_t{deps.get<std::uint32_t>()});
   return head <= bytes.size() ? static_cast<std::size_t>(head) : 0;
 }
 
@@ -368,11 +407,11 @@ record_error decode_record(std::span<const std::byte> bytes, journal_position ex
   out.op.position = h.position;
   byte_reader r(bytes.first(head).subspan(record_header_bytes));
   switch (static_cast<record_type>(h.type)) {
-    case record_type::batch: out.op.what = get_batch(r, bytes.subspan(head)); break;
-    case record_type::entry: out.op.what = get_entry(r); break;
+    case record_type::batch: out.op.what = get_batch(r, h.version, bytes.subspan(head)); break;
+    case record_type::entry: out.op.what = get_entry(r, h.version); break;
     case record_type::truncate: out.op.what = persist_truncate{r.get<std::uint64_t>()}; break;
-    case record_type::state: out.op.what = get_state(r); break;
-    case record_type::install: out.op.what = get_install(r); break;
+    case record_type::state: out.op.what = get_state(r, h.version); break;
+    case record_type::install: out.op.what = get_install(r, h.version); break;
     case record_type::mark:
     default: return record_error::malformed;
   }
@@ -412,23 +451,9 @@ record_error decode_mark(std::span<const std::byte> bytes, checksum_fn sum, mark
   if (h.type != static_cast<std::uint8_t>(record_type::mark) || h.group != 0) return record_error::malformed;
   byte_reader r(bytes.subspan(record_header_bytes));
   chunks = r.get<std::uint32_t>();
-  out = get_mark(r);
+  out = get_mark(r, h.version);
   if (out.index != h.position) r.fail();
   return r.failed() || !r.rest().empty() ? record_error::malformed : record_error::none;
-}
-
-void encode_view(const view& v, std::vector<std::byte>& out) {
-  const std::size_t before = out.size();
-  out.resize(before + view_size(v));
-  byte_writer w{std::span<std::byte>(out).subspan(before)};
-  put(w, v);
-}
-
-view_ptr decode_view(std::span<const std::byte>& in) {
-  byte_reader r(in);
-  auto v = get_view(r);
-  if (v) in = r.rest();
-  return v;
 }
 
 }  // namespace cohort::protocol

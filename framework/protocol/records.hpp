@@ -10,8 +10,9 @@ namespace cohort::protocol {
 /// 64-bit checksum over bytes, handed in so that the core depends on no library. Production and simulation use XXH3-64.
 using checksum_fn = std::uint64_t (*)(std::span<const std::byte> bytes, std::uint64_t seed);
 
-/// Version of the record layout; a journal with a larger one is refused.
-inline constexpr std::uint16_t record_version = 1;
+/// Version of the record layout; a journal with a larger one is refused. Records of version 1 know no orders but T; they
+/// are read.
+inline constexpr std::uint16_t record_version = 2;
 
 enum class record_type : std::uint8_t { batch = 1, entry = 2, truncate = 3, state = 4, install = 5, mark = 6 };
 
@@ -57,9 +58,5 @@ const char* to_string(record_error e);
 std::vector<std::byte> encode_mark(const mark& m, std::uint32_t chunks, checksum_fn sum);
 record_error decode_mark(std::span<const std::byte> bytes, checksum_fn sum, mark& out, std::uint32_t& chunks);
 
-/// A view as bytes, for the wire (`form`, VIEW entries) and for records.
-void encode_view(const view& v, std::vector<std::byte>& out);
-/// Consumes the view's bytes from the front of `in`; null if malformed.
-view_ptr decode_view(std::span<const std::byte>& in);
 
 }  // namespace cohort::protocol

@@ -5,7 +5,6 @@
 #include "framework/protocol/outputs.hpp"
 
 #include <map>
-#include <utility>
 
 namespace cohort::protocol {
 
@@ -27,7 +26,7 @@ struct recovered_state {
     journal_position position = 0;
   };
   std::vector<stored_entry> entries;  ///< contiguous, above promises.base
-  std::map<std::pair<member_id, incarnation>, std::map<sequence, stored_batch>> batches;
+  std::map<lane_name, std::map<sequence, stored_batch>> batches;
 };
 
 }  // namespace cohort::protocol

@@ -22,7 +22,7 @@ bool recovery::record(const persist_op& op) {
   auto& s = *state_;
   s.last_position = op.position;
   if (const auto* b = std::get_if<persist_batch>(&op.what)) {
-    s.batches[{b->owner, b->inc}].try_emplace(b->what.seq, recovered_state::stored_batch{b->what, op.position});
+    s.batches[b->what.lane()].try_emplace(b->what.seq, recovered_state::stored_batch{b->what, op.position});
   } else if (const auto* e = std::get_if<persist_entry>(&op.what)) {
     const log_index last = s.promises.base.index + s.entries.size();
     if (e->what.index <= s.promises.base.index) return true;  // below the base: trimmed, the record lingers
@@ -79,17 +79,15 @@ std::shared_ptr<const recovered_state> recovery::finish() {
     view_ptr in_force = base.in_force;
     frontier low = base.cut;
     const auto missing = [&](const frontier& cut) -> bool {
-      slot lane = 0;
-      for (const auto& r : in_force->roster) {
-        if (!r.active) continue;
-        const auto it = s.batches.find({r.id.member, r.inc});
+      for (slot lane = 0; lane < lane_count(*in_force); ++lane) {
+        const auto name = lane_at(*in_force, lane);
+        const auto it = s.batches.find(name);
         for (sequence q = at(low, lane) + 1; q <= at(cut, lane); ++q)
           if (it == s.batches.end() || !it->second.contains(q)) {
-            why_ = "batch " + std::to_string(q) + " of member " + std::to_string(to_index(r.id.member)) +
+            why_ = "batch " + std::to_string(q) + " of member " + std::to_string(to_index(name.owner)) +
                    " is missing although a log entry covers it";
             return true;
           }
-        ++lane;
       }
       return false;
     };

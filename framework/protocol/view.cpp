@@ -4,24 +4,55 @@
 
 namespace cohort::protocol {
 
+bool uses(order_set orders, lane_kind k) {
+  return k == lane_kind::plain ? orders.has_any({order::unordered, order::fifo, order::safe_fifo})
+                               : orders.has_any({order::causal, order::safe_causal, order::total});
+}
+
+bool needs_dependencies(order_set orders) {
+  return orders.has_any({order::causal, order::safe_causal}) ||
+         (orders.has(order::total) && orders.has_any({order::fifo, order::safe_fifo}));
+}
+
+std::size_t lanes_per_member(const view& v) {
+  return uses(v.options.orders, lane_kind::plain) && uses(v.options.orders, lane_kind::causal) ? 2 : 1;
+}
+
 std::size_t lane_count(const view& v) {
-  return static_cast<std::size_t>(std::ranges::count_if(v.roster, &roster_entry::active));
+  return lanes_per_member(v) * static_cast<std::size_t>(std::ranges::count_if(v.roster, &roster_entry::active));
 }
 
 slot slot_of(const view& v, voter_id id, incarnation inc) {
   slot s = 0;
   for (const auto& r : v.roster) {
     if (!r.active) continue;
-    if (r.id == id && r.inc == inc) return s;
+    if (r.id == id && r.inc == inc) return static_cast<slot>(s * lanes_per_member(v));
     ++s;
   }
   return no_slot;
 }
 
+slot slot_of(const view& v, voter_id id, incarnation inc, lane_kind k) {
+  if (!uses(v.options.orders, k)) return no_slot;
+  const slot first = slot_of(v, id, inc);
+  return first != no_slot && lanes_per_member(v) == 2 && k == lane_kind::causal ? static_cast<slot>(first + 1) : first;
+}
+
 const roster_entry* lane_owner(const view& v, slot s) {
+  s = static_cast<slot>(s / lanes_per_member(v));
   for (const auto& r : v.roster)
     if (r.active && s-- == 0) return &r;
   return nullptr;
+}
+
+lane_kind kind_at(const view& v, slot s) {
+  if (lanes_per_member(v) == 2) return s % 2 == 0 ? lane_kind::plain : lane_kind::causal;
+  return uses(v.options.orders, lane_kind::plain) ? lane_kind::plain : lane_kind::causal;
+}
+
+lane_name lane_at(const view& v, slot s) {
+  const auto* owner = lane_owner(v, s);
+  return owner ? lane_name{owner->id.member, owner->inc, kind_at(v, s)} : lane_name{};
 }
 
 const roster_entry* find(const view& v, voter_id id) {
@@ -45,12 +76,19 @@ std::size_t voter_count(const view& v) {
 
 std::size_t quorum_size(const view& v) { return voter_count(v) / 2 + 1; }
 
+std::size_t stability_threshold(const view& v) {
+  return std::max<std::size_t>(1, voter_count(v) - quorum_size(v) + 1);
+}
+
 frontier carry_over(const view& from, const frontier& cut, const view& to) {
   frontier result;
   for (const auto& r : to.roster) {
     if (!r.active) continue;
-    const slot old = slot_of(from, r.id, r.inc);
-    result.push_back(old == no_slot || old >= cut.size() ? 0 : cut[old]);
+    for (const auto k : {lane_kind::plain, lane_kind::causal}) {
+      if (!uses(to.options.orders, k)) continue;
+      const slot old = slot_of(from, r.id, r.inc, k);
+      result.push_back(old == no_slot || old >= cut.size() ? 0 : cut[old]);
+    }
   }
   return result;
 }

@@ -2,6 +2,8 @@
 
 #include "framework/protocol/types.hpp"
 
+#include <cohort/order.hpp>
+
 #include <memory>
 #include <vector>
 
@@ -41,24 +43,60 @@ struct view_note {
   bool operator==(const view_note&) const = default;
 };
 
-/// A view: who is a member, who votes, who is active (rule D5). Lane slots are the active entries in roster order.
-/// The roster is sorted by (member, identity). Immutable once proposed.
+/// The rules under which a view runs; the same at all members, changed only by a view (rules D5, X1).
+struct view_options {
+  order_set orders{order::total};  ///< classes of messages that are taken; never empty
+  bool operator==(const view_options&) const = default;
+};
+
+/// A view: who is a member, who votes, who is active, under which rules (rule D5). Lane slots follow the active entries in
+/// roster order, one slot for each kind of lane in use. The roster is sorted by (member, identity). Immutable once proposed.
 struct view {
   view_number number = 0;
   std::vector<roster_entry> roster;
   std::vector<burnt_entry> burnt;  ///< sorted by member, one line per member ever admitted
   std::vector<view_note> notes;
+  view_options options;
   bool operator==(const view&) const = default;
 };
 
 using view_ptr = std::shared_ptr<const view>;
 
+/// The two lanes that a member can own in a view (rule L1): what waits for nobody's past, and what does.
+enum class lane_kind : std::uint8_t {
+  plain = 0,   ///< unordered, fifo, safe_fifo
+  causal = 1,  ///< causal, safe_causal, total
+};
+constexpr lane_kind kind_of(order o) { return o <= order::safe_fifo ? lane_kind::plain : lane_kind::causal; }
+/// What a lane is known by, whatever the view (rule L1).
+struct lane_name {
+  member_id owner = no_member;
+  incarnation inc = 0;
+  lane_kind kind = lane_kind::causal;
+  auto operator<=>(const lane_name&) const = default;
+};
+
+/// Whether any of the orders travels in lanes of this kind.
+bool uses(order_set orders, lane_kind k);
+/// Whether batches of the causal lanes name what they depend on (rule L5).
+bool needs_dependencies(order_set orders);
+/// Nothing but T: no live delivery, no dependencies (rule PA18).
+constexpr bool total_only(order_set orders) { return orders == order_set{order::total}; }
+
+/// Lanes of one member: one for each kind in use.
+std::size_t lanes_per_member(const view& v);
 /// Number of lanes in the view.
 std::size_t lane_count(const view& v);
-/// Slot of the lane which `id` owns under `inc`, or `no_slot`.
+/// Slot of the first lane which `id` owns under `inc`, or `no_slot`: it is not active under it.
 slot slot_of(const view& v, voter_id id, incarnation inc);
+/// Slot of its lane of that kind, or `no_slot`.
+slot slot_of(const view& v, voter_id id, incarnation inc, lane_kind k);
 /// The active entry that owns `s`, or null.
 const roster_entry* lane_owner(const view& v, slot s);
+/// The kind of lane in slot `s`.
+lane_kind kind_at(const view& v, slot s);
+/// The lane in slot `s` of the view, which has one.
+lane_name lane_at(const view& v, slot s);
 /// The roster entry of `id`, or null.
 const roster_entry* find(const view& v, voter_id id);
 /// The voter entry under the member's name, or null.
@@ -68,6 +106,8 @@ incarnation burnt(const view& v, member_id member);
 std::size_t voter_count(const view& v);
 /// floor(n/2) + 1 of the voters (rule D7).
 std::size_t quorum_size(const view& v);
+/// How many voters must hold a batch so that every quorum contains one of them (rule D8).
+std::size_t stability_threshold(const view& v);
 
 /// Rewrites a cut from the slots of `from` into those of its successor `to`: staying lanes carry their number over, new
 /// lanes start at 0 (rules V13, PA15).

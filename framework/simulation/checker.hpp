@@ -52,6 +52,11 @@ public:
   /// A message leaves the process (the driver has held it back for as long as it had to).
   virtual void sent(const life&, const protocol::message&) {}
   virtual void persisted(const life&, const protocol::persist_op&) {}
+  /// The core took a message to be multicast; the hash is `hash_payload` of the message alone.
+  virtual void submitted(const life&, order, std::uint64_t message_hash) { (void)message_hash; }
+  /// A message that the core took is reported as delivered nowhere (O10).
+  virtual void undelivered(const life&, order, std::uint64_t message_hash) { (void)message_hash; }
+  /// A batch of any order.
   virtual void delivered(const life&, const protocol::deliver_batch&) {}
   virtual void installed(const life&, const protocol::deliver_view&) {}
   virtual void restored(const life&, const protocol::mark&) {}

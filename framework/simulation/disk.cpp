@@ -48,7 +48,7 @@ payload disk::load(log_index index, std::uint32_t number) const {
 
 void disk::image::take(const persist_op& op) {
   if (const auto* b = std::get_if<persist_batch>(&op.what)) {
-    auto& highest = lanes[{b->owner, b->inc}];
+    auto& highest = lanes[b->what.lane()];
     highest = std::max(highest, b->what.seq);
   } else if (const auto* entry = std::get_if<persist_entry>(&op.what)) {
     if (terms.empty()) first = entry->what.index;

@@ -32,7 +32,7 @@ public:
     log_index first = 1;                                     ///< index of `terms.front()`
     std::deque<term_number> terms;
     log_index checkpoint = 0;
-    std::map<std::pair<member_id, incarnation>, sequence> lanes;  ///< highest batch on disk
+    std::map<protocol::lane_name, sequence> lanes;  ///< highest batch on disk
     log_index last() const { return first + terms.size() - 1; }
     void take(const protocol::persist_op& op);
   };

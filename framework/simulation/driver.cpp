@@ -1,6 +1,7 @@
 #include "framework/simulation/driver.hpp"
 
 #include "framework/simulation/streams.hpp"
+#include "framework/simulation/trace.hpp"
 
 namespace cohort::sim {
 
@@ -72,17 +73,29 @@ void driver::feed(input& what) {
     core_.chunk_loaded(chunk->to, chunk->index, chunk->number, disk_.load(chunk->index, chunk->number));
   } else if (std::holds_alternative<in_hand_over>(what)) {
     core_.hand_over();
+  } else if (auto* talk = std::get_if<in_multicast>(&what)) {
+    submit_multicast(*talk);
   } else if (auto* o = std::get_if<in_operation>(&what)) {
     if (o->read) {
       core_.read(o->number);
       return;
     }
     const std::span<const std::byte> message = o->bytes;
-    if (core_.submit({&message, 1}) == submit_status::taken)
+    if (core_.submit({&message, 1}) == submit_status::taken) {
       submitted_.push_back(o->number);
-    else
+      for (auto& c : world_.watchers()) c->submitted(who_, order::total, world_.op(o->number).message_hash);
+    } else {
       world_.returned(world_.op(o->number), operation::outcome::refused);
+    }
   }
+}
+
+void driver::submit_multicast(const in_multicast& m) {
+  const std::span<const std::byte> message = m.bytes;
+  if (core_.submit({&message, 1}, m.how) != submit_status::taken) return;
+  const auto hash = hash_payload(one_message(message));
+  talked_[static_cast<std::size_t>(m.how)].push_back(hash);
+  for (auto& c : world_.watchers()) c->submitted(who_, m.how, hash);
 }
 
 void driver::release_sends() {
@@ -102,46 +115,60 @@ void driver::send(const std::vector<member_id>& to, const message& what) {
   for (const auto m : to) world_.transmit(who_, m, what);
 }
 
-void driver::lose(std::uint64_t messages) {
-  for (; messages > 0 && !submitted_.empty(); --messages) {
-    // A checkpoint may contain them: behind a restore nobody can tell (O10).
+void driver::lose(const deliver_view& v) {
+  // A checkpoint may contain them: behind a restore nobody can tell (O10).
+  for (auto messages = v.lost_messages[static_cast<std::size_t>(order::total)]; messages > 0 && !submitted_.empty(); --messages) {
     if (!restored_) world_.returned(world_.op(submitted_.front()), operation::outcome::lost);
     submitted_.pop_front();
   }
+  for (std::size_t c = 0; c < order_count; ++c)
+    for (auto messages = v.lost_messages[c]; messages > 0 && !talked_[c].empty(); --messages) {
+      if (!restored_)
+        for (auto& w : world_.watchers()) w->undelivered(who_, static_cast<order>(c), talked_[c].front());
+      talked_[c].pop_front();
+    }
+}
+
+void driver::deliver_total(const deliver_batch& b) {
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < b.what.sizes.size(); ++i) {
+    delivery d;
+    d.payload = b.what.blob.subspan(begin, b.what.sizes[i]);
+    d.position = b.position + i;
+    d.index = b.index;
+    d.view = b.view;
+    d.sender = b.sender;
+    d.sender_incarnation = b.inc;
+    d.time = b.time;
+    d.own = b.own;
+    begin += b.what.sizes[i];
+    reply_.clear();
+    machine_->apply(d, reply_);
+    position_ = d.position;
+    if (!b.own || submitted_.empty()) continue;
+    auto& o = world_.op(submitted_.front());
+    submitted_.pop_front();
+    o.position = d.position;
+    for (auto& c : world_.watchers()) c->ordered(o, d.position);
+    if (o.what == operation::kind::swap) {
+      const auto old = app_.swapped(reply_.bytes());
+      o.read = old ? *old : ~std::uint64_t(0);
+    }
+    world_.returned(o, operation::outcome::done);
+  }
+  for (auto& c : world_.watchers()) c->state_reached(who_, position_, app_.digest(*machine_));
 }
 
 void driver::deliver(delivery_op& what) {
   if (auto* b = std::get_if<deliver_batch>(&what)) {
     for (auto& c : world_.watchers()) c->delivered(who_, *b);
-    std::size_t begin = 0;
-    for (std::size_t i = 0; i < b->what.sizes.size(); ++i) {
-      delivery d;
-      d.payload = b->what.blob.subspan(begin, b->what.sizes[i]);
-      d.position = b->position + i;
-      d.index = b->index;
-      d.view = b->view;
-      d.sender = b->sender;
-      d.sender_incarnation = b->inc;
-      d.time = b->time;
-      d.own = b->own;
-      begin += b->what.sizes[i];
-      reply_.clear();
-      machine_->apply(d, reply_);
-      position_ = d.position;
-      if (!b->own || submitted_.empty()) continue;
-      auto& o = world_.op(submitted_.front());
-      submitted_.pop_front();
-      o.position = d.position;
-      for (auto& c : world_.watchers()) c->ordered(o, d.position);
-      if (o.what == operation::kind::swap) {
-        const auto old = app_.swapped(reply_.bytes());
-        o.read = old ? *old : ~std::uint64_t(0);
-      }
-      world_.returned(o, operation::outcome::done);
-    }
-    for (auto& c : world_.watchers()) c->state_reached(who_, position_, app_.digest(*machine_));
+    if (b->cls == order::total) return deliver_total(*b);
+    // The application has no state that depends on these; who sent them is told what became of them.
+    auto& own = talked_[static_cast<std::size_t>(b->cls)];
+    if (b->own)
+      for (std::size_t i = 0; i < b->what.sizes.size() && !own.empty(); ++i) own.pop_front();
   } else if (auto* v = std::get_if<deliver_view>(&what)) {
-    lose(v->lost_messages);
+    lose(*v);
     restored_ = false;
     for (auto& c : world_.watchers()) c->installed(who_, *v);
   } else if (auto* r = std::get_if<deliver_read>(&what)) {

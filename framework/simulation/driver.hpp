@@ -40,8 +40,12 @@ struct in_operation {
   std::vector<std::byte> bytes;
 };
 struct in_hand_over {};
+struct in_multicast {
+  order how{};
+  std::vector<std::byte> bytes;
+};
 using input = std::variant<in_message, in_persisted, in_link_up, in_link_down, in_checkpoint_stored, in_chunk, in_operation,
-                           in_hand_over>;
+                           in_hand_over, in_multicast>;
 
 /// What a driver needs of the world around it.
 class surroundings {
@@ -86,7 +90,9 @@ private:
   void release_sends();
   void deliver(protocol::delivery_op& what);
   void send(const std::vector<member_id>& to, const protocol::message& what);
-  void lose(std::uint64_t messages);
+  void submit_multicast(const in_multicast& m);
+  void deliver_total(const protocol::deliver_batch& b);
+  void lose(const protocol::deliver_view& v);
   void restore(const std::vector<protocol::payload>& chunks);
 
   surroundings& world_;
@@ -101,6 +107,7 @@ private:
   std::deque<held_send> held_;
   protocol::journal_position persisted_ = 0;
   std::deque<std::uint64_t> submitted_;  ///< operations not answered yet, in the order of submission
+  std::array<std::deque<std::uint64_t>, order_count> talked_;  ///< hashes of other messages, by class, not delivered here yet
   bool restored_ = false;              ///< the next view comes with a checkpoint
   reply reply_;
   std::uint64_t passes_ = 0;

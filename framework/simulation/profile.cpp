@@ -50,6 +50,15 @@ void general(scenario& s, random& r) {
                {loss_burst, 2}, {clock_step, 1}, {hunt, 1},     {kill_voter, 1}};
 }
 
+/// Messages of other orders beside T: any set of them.
+void mixed(scenario& s, random& r) {
+  s.core.orders = order_set::from_bits(static_cast<std::uint8_t>(r.chance(500) ? 63 : 1 + r.below(63)));
+  if (s.core.orders == order_set{order::total}) s.core.orders.add(order::causal);
+  s.core.orders.add(order::total);  // clients' operations
+  s.talk_most = r.between(4'000, 60'000);
+  s.core.minority_multicast = r.chance(200);
+}
+
 using shaper = void (*)(scenario&, random&);
 struct named {
   std::string_view name;
@@ -195,6 +204,33 @@ const std::vector<named>& profiles() {
        s.down_most = 1'500'000;
        s.delay_most = r.between(500, 60'000);
        s.weights = {{crash, 4}, {isolate, 8}, {pause, 4}, {split, 5}, {hunt, 2}, {one_way, 2}, {loss_burst, 2}};
+     }},
+    {"mixed-orders", 6,  // all six orders in one group, or some of them
+     [](scenario& s, random& r) { mixed(s, r); }},
+    {"mixed-loss", 4,  // batches come late, twice, out of order: U above gaps, C before its past (F6, F15, F26)
+     [](scenario& s, random& r) {
+       mixed(s, r);
+       s.loss = static_cast<unsigned>(r.between(50, 300));
+       s.duplication = static_cast<unsigned>(r.below(100));
+       s.reorders = true;
+       s.delay_most = r.between(5'000, 60'000);
+       s.core.batch_bytes = 128;
+       s.core.batches_in_flight = 8;
+       s.core.fail_after = 700ms;
+       s.weights = {{crash, 5}, {isolate, 6}, {split, 4}, {pause, 3}, {hunt, 1}, {loss_burst, 2}};
+     }},
+    {"mixed-churn", 4,  // views follow views (F18, F24, F49)
+     [](scenario& s, random& r) {
+       mixed(s, r);
+       s.members = r.chance(500) ? 5 : 3;
+       s.core.fail_after = 600ms;
+       s.core.wedge_wait = std::chrono::milliseconds(r.between(50, 300));
+       s.fault_gap_most = 500'000;
+       s.down_most = 1'500'000;
+       s.delay_most = r.between(500, 60'000);
+       s.reorders = true;
+       s.loss = static_cast<unsigned>(r.below(150));
+       s.weights = {{crash, 6}, {isolate, 8}, {pause, 4}, {split, 5}, {hunt, 2}, {one_way, 2}, {loss_burst, 2}, {restart_all, 1}};
      }},
     {"payload-loss", 2,  // batches and entries part company: payload has to be pulled (F1, F4, F22)
      [](scenario& s, random& r) {

@@ -60,6 +60,9 @@ struct scenario {
   std::int64_t think_most = 60'000;
   unsigned read_share = 350, swap_share = 200, other_share = 100;
 
+  // Multicasts of other orders than T; 0 = none. Microseconds between two of a member.
+  std::int64_t talk_most = 0;
+
   // Faults.
   protocol::duration faults_last = std::chrono::seconds(12);
   std::int64_t fault_gap_most = 1'500'000;

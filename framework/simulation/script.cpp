@@ -67,6 +67,10 @@ void script::run() {
     const auto begin = milliseconds(chance_.between(300, 900));
     world_.at(begin, [this, c] { next_operation(c); });
   }
+  for (unsigned i = 0; plan_.talk_most > 0 && i < world_.members(); ++i) {
+    const auto begin = milliseconds(chance_.between(300, 900));
+    world_.at(begin, [this, i] { next_multicast(i); });
+  }
   const auto first = chance_.chance(120) ? milliseconds(50) : milliseconds(1200);
   world_.at(first, [this] { strike(); });
   if (!world_.run_until(first + plan_.faults_last)) return;
@@ -107,6 +111,17 @@ void script::next_operation(unsigned client) {
     waiting_for_[client] = 0;  // its outcome is unknown for ever
     next_operation(client);
   });
+}
+
+/// Every member talks in all orders the group takes, T apart: that is what clients do.
+void script::next_multicast(unsigned node) {
+  if (!clients_work_) return;
+  for (std::uint64_t burst = 1 + chance_.below(4); burst > 0; --burst) {
+    const auto how = static_cast<order>(chance_.below(order_count));
+    const auto bytes = 16 + chance_.below(chance_.chance(30) ? 4000 : 100);
+    if (how != order::total && plan_.core.orders.has(how)) world_.multicast(node, how, bytes);
+  }
+  world_.at(world_.now() + microseconds(chance_.between(100, plan_.talk_most)), [this, node] { next_multicast(node); });
 }
 
 // ---- faults ---------------------------------------------------------------------------------------------------------
@@ -269,7 +284,7 @@ std::string script::unrest() const {
     if (!in.primary) return name + " has no leader";
     if (in.applied != in.commit || in.commit != in.log.last()) return name + " has entries that are not applied";
     if (in.applied != first.applied || in.delivered != first.delivered) return name + " lags behind";
-    if (!in.open.empty() || !in.own_unapplied.empty()) return name + " has submissions under way";
+    if (!in.nothing_open() || !in.all_delivered()) return name + " has submissions under way";
     // An ack that was lost closes the window until the next heartbeat's.
     if (in.own_in_flight() > 0) return name + " waits for acks of its lane";
     // A flush begun on a slow disk may outlast the faults by seconds; its member may yet be excluded for it.

@@ -29,6 +29,7 @@ private:
   void kill(unsigned node, bool evidence, protocol::duration away);
   void cut(unsigned from, unsigned to, protocol::duration span);
   void next_operation(unsigned client);
+  void next_multicast(unsigned node);
   void heal();
   bool settle(protocol::duration patience);
   std::string unrest() const;

@@ -17,6 +17,8 @@ void fields(const message& what, Put put) {
     [&]<class M>(const M& m) {
       if constexpr (std::is_same_v<M, batch>) {
         put("view", m.view), put("slot", m.slot), put("seq", m.seq), put("stamp", m.stamp), put("bytes", m.what.bytes());
+        if (m.cls != order::total) put("class", number(m.cls));
+        if (!m.deps.empty()) put("tdep", m.tdep), vector("dep", m.deps);
       } else if constexpr (std::is_same_v<M, append>) {
         put("term", m.term), put("prev", m.prev_index), put("prev_term", m.prev_term), put("commit", m.commit);
         put("min_applied", m.min_applied), put("sent", number(m.send_time.count()));
@@ -34,6 +36,7 @@ void fields(const message& what, Put put) {
       } else if constexpr (std::is_same_v<M, report>) {
         put("term", m.term), put("attempt", m.attempt), put("view", m.view), put("inc", m.inc);
         put("no_state", m.no_state), vector("front", m.front);
+        for (const auto& x : m.extras) put("extra", x.slot), put("at", x.seq);
       } else if constexpr (std::is_same_v<M, pull>) {
         put("view", m.view), put("slot", m.slot), put("from", m.from), put("to", m.to);
       } else if constexpr (std::is_same_v<M, pull_chunk>) {
@@ -97,7 +100,7 @@ std::uint64_t hash_view(const view& v) {
     h = mix(h, to_index(b.member));
     h = mix(h, b.inc);
   }
-  return h;
+  return mix(h, v.options.orders.bits());
 }
 
 std::uint64_t hash_entry(const entry& e) {
@@ -105,6 +108,7 @@ std::uint64_t hash_entry(const entry& e) {
   h = mix(h, static_cast<std::uint64_t>(e.kind));
   h = mix(h, static_cast<std::uint64_t>(e.time.count()));
   for (const auto n : e.cut) h = mix(h, n);
+  for (const auto& x : e.extras) h = mix(mix(h, x.slot), x.seq);
   return e.next ? mix(h, hash_view(*e.next)) : h;
 }
 

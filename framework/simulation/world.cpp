@@ -410,6 +410,15 @@ std::uint64_t world::call(unsigned client, unsigned node, operation::kind what, 
   return o.number;
 }
 
+void world::multicast(unsigned node, order how, std::size_t bytes) {
+  if (!nodes_[node].alive) return;
+  in_multicast m{how, std::vector<std::byte>(bytes)};
+  const std::uint64_t number = ++values_;
+  for (std::size_t i = 0; i < 8; ++i) m.bytes[i] = static_cast<std::byte>(number >> (8 * i) & 0xff);
+  m.bytes[8] = static_cast<std::byte>(0x80 + static_cast<unsigned>(how));  // no operation begins like this
+  give(node, nodes_[node].alive->who().number, std::move(m), microseconds(chance_.between(1, 50)));
+}
+
 void world::returned(operation& o, operation::outcome result) {
   if (o.result != operation::outcome::open) return;
   o.result = result;

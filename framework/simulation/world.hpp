@@ -65,6 +65,8 @@ public:
 
   // ---- clients
   std::uint64_t call(unsigned client, unsigned node, operation::kind what, unsigned key);
+  /// A member's application multicasts a message of `bytes` bytes, at least 16, that is like no other.
+  void multicast(unsigned node, order how, std::size_t bytes);
   std::function<void(const operation&)> on_returned;
   const std::deque<operation>& operations() const { return operations_; }
 

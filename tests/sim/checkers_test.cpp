@@ -210,8 +210,8 @@ TEST_SUITE("checkers") {
     const auto verdict = [](const char* first, const char* second, sequence seq) {
       auto c = check_lane_uniqueness();
       const auto text = [](const char* t) { return one_message(std::as_bytes(std::span(t, 1))); };
-      c->persisted(a, {1, persist_batch{member_id{0}, 7, {0, 0, 1, 5, text(first)}}});
-      c->persisted(b, {1, persist_batch{member_id{0}, 7, {0, 0, seq, 5, text(second)}}});
+      c->persisted(a, {1, persist_batch{{0, 0, 1, 5, text(first), member_id{0}, 7}}});
+      c->persisted(b, {1, persist_batch{{0, 0, seq, 5, text(second), member_id{0}, 7}}});
       return good(c);
     };
     CHECK(verdict("x", "x", 1));
@@ -336,6 +336,7 @@ TEST_SUITE("checkers") {
       l.in.promises.inc = 1;
       l.in.wedged.on = wedged;
       auto c = check_wedge();
+      c->installed(a, install(view_of(0, {{0, 1}, {1, 1}, {2, 1}}), 0));
       report r;
       r.term = 2;
       r.inc = 1;

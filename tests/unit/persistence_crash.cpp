@@ -40,8 +40,8 @@ struct workload {
   }
   void batch(journal& j, sequence seq, std::size_t size) {
     auto op = batch_op(seq, size);
-    std::get<persist_batch>(op.what).owner = member_id{0};
-    std::get<persist_batch>(op.what).inc = 1;
+    std::get<persist_batch>(op.what).what.owner = member_id{0};
+    std::get<persist_batch>(op.what).what.inc = 1;
     batches[seq] = at + 1;
     add(j, op);
   }

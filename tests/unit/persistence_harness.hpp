@@ -122,7 +122,7 @@ inline protocol::persist_op batch_op(protocol::journal_position position, std::s
   std::string text(size, '\0');
   std::uint64_t random = position;
   for (auto& c : text) c = static_cast<char>((random = random * 6364136223846793005u + 1442695040888963407u) >> 56);
-  return {position, protocol::persist_batch{member_id{1}, 5, sample_batch(position, {text})}};
+  return {position, protocol::persist_batch{sample_batch(position, {text}, member_id{1}, 5)}};
 }
 
 inline bool put(journal& j, protocol::persist_op op, std::uint32_t group = 0) {

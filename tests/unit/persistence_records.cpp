@@ -1,3 +1,4 @@
+#include "framework/protocol/bytes.hpp"
 #include "framework/protocol/records.hpp"
 #include "persistence/journal.hpp"
 #include "tests/unit/persistence_samples.hpp"
@@ -22,14 +23,15 @@ record_error decoded(std::span<const std::byte> bytes, journal_position expected
 
 /// Every kind of record, with the odd shapes: empty batch, empty message, no view, no frontier.
 std::vector<persist_op> all_kinds() {
-  return {{1, persist_batch{member_id{2}, 77, sample_batch(1, {"a", "", "three"})}},
-          {2, persist_batch{member_id{0}, 1, sample_batch(2, {})}},
+  return {{1, persist_batch{sample_batch(1, {"a", "", "three"}, member_id{2}, 77)}},
+          {2, persist_batch{sample_batch(2, {}, member_id{0}, 1)}},
           {3, persist_entry{sample_entry(9, 4)}},
           {4, persist_entry{sample_view_entry(10, 4)}},
           {5, persist_truncate{8}},
           {6, persist_state{sample_state(5)}},
           {7, persist_state{}},
-          {8, persist_install{sample_mark(42), 17}}};
+          {8, persist_install{sample_mark(42), 17}},
+          {9, persist_batch{sample_causal_batch(3, {"c", ""})}}};
 }
 
 }  // namespace
@@ -51,14 +53,21 @@ TEST_SUITE("records") {
     const auto ops = all_kinds();
     REQUIRE(decoded(encoded(ops[0]), 1, back) == record_error::none);
     const auto& b = std::get<persist_batch>(back.op.what);
-    CHECK(b.owner == member_id{2});
-    CHECK(b.inc == 77);
+    CHECK(b.what.owner == member_id{2});
+    CHECK(b.what.inc == 77);
+    CHECK(b.what.cls == order::total);
     CHECK(messages(b.what.what) == std::vector<std::string>{"a", "", "three"});
     REQUIRE(decoded(encoded(ops[3]), 4, back) == record_error::none);
     CHECK(*std::get<persist_entry>(back.op.what).what.next == *sample_view());
+    CHECK(std::get<persist_entry>(back.op.what).what.extras == sample_view_entry(10, 4).extras);
     REQUIRE(decoded(encoded(ops[7]), 8, back) == record_error::none);
     CHECK(std::get<persist_install>(back.op.what).chunks == 17);
     CHECK(std::get<persist_install>(back.op.what).at.cut == sample_mark(42).cut);
+    REQUIRE(decoded(encoded(ops[8]), 9, back) == record_error::none);
+    const auto& causal = std::get<persist_batch>(back.op.what).what;
+    CHECK(causal.cls == order::safe_causal);
+    CHECK(causal.tdep == 41);
+    CHECK(causal.deps == frontier{0, 7, 0xffff'ffff'ffu});
   }
 
   TEST_CASE("a record gathered in two parts is the same record") {
@@ -154,25 +163,87 @@ TEST_SUITE("records") {
     for (std::size_t size = 0; size < bytes.size(); ++size)
       REQUIRE(decode_mark(std::span(bytes).first(size), persistence::checksum, back, chunks) != record_error::none);
 
-    std::vector<std::byte> views;
-    encode_view(*sample_view(), views);
-    const std::size_t one = views.size();
-    encode_view(view{}, views);
-    std::span<const std::byte> in = views;
-    CHECK(*decode_view(in) == *sample_view());
-    CHECK(in.size() == views.size() - one);
-    CHECK(*decode_view(in) == view{});
-    CHECK(in.empty());
-    for (std::size_t size = 0; size < one; ++size) {
-      in = std::span(views).first(size);
-      CHECK(decode_view(in) == nullptr);
-      CHECK(in.size() == size);
-    }
+  }
+
+  TEST_CASE("a view whose roster is not sorted, or that takes no order at all, is malformed") {
+    decoded_record back;
     auto unsorted = *sample_view();
     std::swap(unsorted.roster[0], unsorted.roster[1]);
-    views.clear();
-    encode_view(unsorted, views);
-    in = views;
-    CHECK(decode_view(in) == nullptr);
+    auto orderless = *sample_view();
+    orderless.options.orders = {};
+    for (const auto& v : {unsorted, orderless}) {
+      auto e = sample_view_entry(10, 4);
+      e.next = std::make_shared<const view>(v);
+      CHECK(decoded(encoded({4, persist_entry{e}}), 4, back) == record_error::malformed);
+    }
+  }
+
+  TEST_CASE("records of version 1 are read: they know no order but total") {
+    // As version 1 wrote them, field by field.
+    const auto record = [](record_type type, journal_position position, const std::vector<std::byte>& body, std::size_t blob) {
+      std::vector<std::byte> bytes(record_header_bytes + body.size());
+      byte_writer w(bytes);
+      w.put(std::uint64_t{0});
+      w.put(position);
+      w.put(std::uint32_t{3});
+      w.put(static_cast<std::uint32_t>(body.size()));
+      w.put(std::uint16_t{1});
+      w.put(static_cast<std::uint8_t>(type));
+      w.put(std::uint8_t{0});
+      w.put(std::uint32_t{0});
+      w.put_bytes(body);
+      const auto all = std::span<const std::byte>(bytes);
+      const auto sum = persistence::checksum(all.subspan(8, all.size() - 8 - blob), persistence::checksum(all.last(blob), position));
+      byte_writer(bytes).put(sum);
+      return bytes;
+    };
+    decoded_record back;
+    {
+      std::vector<std::byte> body(2 + 2 + 4 + 4 * 8 + 2 * 4 + 3);
+      byte_writer w(body);
+      w.put(std::uint16_t{2});
+      w.put(std::uint16_t{1});
+      w.put(std::uint32_t{2});
+      for (const std::uint64_t n : {77u, 3u, 5u, 99u}) w.put(n);
+      w.put(std::uint32_t{1});
+      w.put(std::uint32_t{2});
+      for (const char c : {'a', 'b', 'c'}) w.put(static_cast<std::uint8_t>(c));
+      REQUIRE(decoded(record(record_type::batch, 7, body, 3), 7, back) == record_error::none);
+      const auto& b = std::get<persist_batch>(back.op.what).what;
+      CHECK(b.owner == member_id{2});
+      CHECK(b.inc == 77);
+      CHECK(b.view == 3);
+      CHECK(b.seq == 5);
+      CHECK(b.stamp == 99);
+      CHECK(b.cls == order::total);
+      CHECK(b.deps.empty());
+      CHECK(messages(b.what) == std::vector<std::string>{"a", "bc"});
+    }
+    {
+      std::vector<std::byte> body(3 * 8 + 1 + 4 + 8 + 1 + 8 + 3 * 4 + (2 + 8 + 8 + 1));
+      byte_writer w(body);
+      w.put(std::uint64_t{9});
+      w.put(std::uint64_t{4});
+      w.put(std::uint8_t{2});
+      w.put(std::uint64_t{1'000});
+      w.put(std::uint32_t{1});
+      w.put(std::uint64_t{6});
+      w.put(std::uint8_t{1});
+      w.put(std::uint64_t{12});
+      w.put(std::uint32_t{1});
+      w.put(std::uint16_t{0});
+      w.put(std::uint64_t{11});
+      w.put(std::uint64_t{5});
+      w.put(std::uint8_t{3});
+      w.put(std::uint32_t{0});
+      w.put(std::uint32_t{0});
+      REQUIRE(decoded(record(record_type::entry, 8, body, 0), 8, back) == record_error::none);
+      const auto& e = std::get<persist_entry>(back.op.what).what;
+      CHECK(e.index == 9);
+      CHECK(e.cut == frontier{6});
+      CHECK(e.extras.empty());
+      CHECK(e.next->number == 12);
+      CHECK(e.next->options.orders == order_set{order::total});
+    }
   }
 }

@@ -34,8 +34,18 @@ inline std::vector<std::string> messages(const protocol::payload& p) {
   return result;
 }
 
-inline protocol::batch sample_batch(sequence seq, const std::vector<std::string>& texts) {
-  return {3, 1, seq, 0x1234'5678'9abc'def0u, sample_payload(texts)};
+inline protocol::batch sample_batch(sequence seq, const std::vector<std::string>& texts, member_id owner = no_member,
+                                    incarnation inc = 0) {
+  return {3, 1, seq, 0x1234'5678'9abc'def0u, sample_payload(texts), owner, inc};
+}
+
+/// One of a group in which orders are mixed.
+inline protocol::batch sample_causal_batch(sequence seq, const std::vector<std::string>& texts) {
+  auto b = sample_batch(seq, texts, member_id{1}, 9);
+  b.cls = order::safe_causal;
+  b.tdep = 41;
+  b.deps = {0, 7, 0xffff'ffff'ffu};
+  return b;
 }
 
 inline protocol::view_ptr sample_view() {
@@ -44,6 +54,7 @@ inline protocol::view_ptr sample_view() {
   v.roster = {{{member_id{0}, 11}, 5, true, true}, {{member_id{1}, 12}, 0, true, false}, {{member_id{1}, 13}, 9, false, true}};
   v.burnt = {{member_id{0}, 5}, {member_id{1}, 9}};
   v.notes = {{{member_id{1}, 13}, protocol::view_cause::joined}};
+  v.options.orders = {order::fifo, order::total};
   return std::make_shared<const protocol::view>(std::move(v));
 }
 
@@ -52,7 +63,7 @@ inline protocol::entry sample_entry(log_index index, term_number term) {
 }
 
 inline protocol::entry sample_view_entry(log_index index, term_number term) {
-  return {index, term, protocol::entry_kind::view, wall_time{-5}, {1, 2}, sample_view()};
+  return {index, term, protocol::entry_kind::view, wall_time{-5}, {1, 2}, sample_view(), {{0, 4}, {2, 9}}};
 }
 
 inline protocol::mark sample_mark(log_index index) { return {index, 3, wall_time{99}, {7, 8}, sample_view(), 1000}; }

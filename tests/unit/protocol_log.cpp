@@ -96,7 +96,7 @@ TEST_SUITE("protocol: log") {
 
 TEST_SUITE("protocol: lanes") {
   TEST_CASE("held is contiguous, whatever the order of arrival") {
-    lane l({member_id(0), 1}, 1, 0);
+    lane l({member_id(0), 1}, 1, lane_kind::causal, 0);
     CHECK(l.store(batch_of(2, 10), 1));
     CHECK(l.held() == 0);
     CHECK(l.store(batch_of(3, 10), 2));
@@ -112,7 +112,7 @@ TEST_SUITE("protocol: lanes") {
   }
 
   TEST_CASE("durable follows the journal in lane order, not in order of arrival") {
-    lane l({member_id(0), 1}, 1, 0);
+    lane l({member_id(0), 1}, 1, lane_kind::causal, 0);
     l.store(batch_of(2, 1), 5);
     l.store(batch_of(1, 1), 7);
     CHECK(l.durable(5) == 0);  // 2 is on disk, 1 is not
@@ -120,7 +120,7 @@ TEST_SUITE("protocol: lanes") {
   }
 
   TEST_CASE("sealing voids what lies above the final cut (V13, L8)") {
-    lane l({member_id(0), 1}, 1, 0);
+    lane l({member_id(0), 1}, 1, lane_kind::causal, 0);
     for (sequence q = 1; q <= 6; ++q) l.store(batch_of(q, 10), q);
     l.store(batch_of(8, 10), 8);
     CHECK(l.durable(99) == 6);
@@ -132,8 +132,22 @@ TEST_SUITE("protocol: lanes") {
     CHECK(l.bytes() == 4 * 14);
   }
 
+  TEST_CASE("batches that a view's entry names above the final cut outlive the sealing") {
+    lane l({member_id(0), 1}, 1, lane_kind::plain, 0);
+    for (const sequence q : {1u, 2u, 5u, 7u}) l.store(batch_of(q, 10), 100 + q);
+    const std::vector<sequence> extras{7};
+    l.seal(1, extras);
+    CHECK(l.held() == 1);
+    CHECK(l.find(2) == nullptr);
+    CHECK(l.find(5) == nullptr);
+    REQUIRE(l.find(7) != nullptr);
+    CHECK(l.find(7)->seq == 7);
+    l.trim(1);
+    CHECK(l.first_position(999) == 107);  // its record is still needed
+  }
+
   TEST_CASE("trimming keeps the accounts") {
-    lane l({member_id(0), 1}, 1, 0);
+    lane l({member_id(0), 1}, 1, lane_kind::causal, 0);
     for (sequence q = 1; q <= 6; ++q) l.store(batch_of(q, 10), 100 + q);
     l.trim(2);
     CHECK(l.trimmed() == 2);

@@ -35,6 +35,52 @@ TEST_SUITE("protocol: views") {
     CHECK(lane_owner(v, 3) == nullptr);
   }
 
+  TEST_CASE("a member has a lane for each kind that its group uses (L1)") {
+    auto v = three();
+    v.options.orders = {order::fifo, order::total};
+    CHECK(lanes_per_member(v) == 2);
+    CHECK(lane_count(v) == 6);
+    CHECK(slot_of(v, id(2), 12, lane_kind::plain) == 2);
+    CHECK(slot_of(v, id(2), 12, lane_kind::causal) == 3);
+    CHECK(lane_at(v, 3) == lane_name{member_id(2), 12, lane_kind::causal});
+    CHECK(lane_owner(v, 6) == nullptr);
+    for (slot s = 0; s < 6; ++s) {
+      const auto name = lane_at(v, s);
+      CHECK(slot_of(v, lane_owner(v, s)->id, name.inc, name.kind) == s);
+    }
+    v.options.orders = {order::unordered};
+    CHECK(lanes_per_member(v) == 1);
+    CHECK(slot_of(v, id(2), 12, lane_kind::plain) == 1);
+    CHECK(slot_of(v, id(2), 12, lane_kind::causal) == no_slot);
+  }
+
+  TEST_CASE("which orders need dependencies (L5)") {
+    CHECK_FALSE(needs_dependencies({order::total}));
+    CHECK_FALSE(needs_dependencies({order::unordered, order::fifo, order::safe_fifo}));
+    CHECK_FALSE(needs_dependencies({order::unordered, order::total}));
+    CHECK(needs_dependencies({order::fifo, order::total}));
+    CHECK(needs_dependencies({order::causal}));
+    CHECK(needs_dependencies({order::safe_causal}));
+  }
+
+  TEST_CASE("so many voters make a batch stable that every quorum holds one of them, and fewer would not do (D8)") {
+    for (std::size_t n = 1; n <= 9; ++n) {
+      view v;
+      for (unsigned i = 0; i < n; ++i) v.roster.push_back({id(i), 1, true, true});
+      CHECK(stability_threshold(v) + quorum_size(v) > n);
+      CHECK(stability_threshold(v) - 1 + quorum_size(v) <= n);
+    }
+  }
+
+  TEST_CASE("a cut is carried over when a kind of lane comes or goes") {
+    auto before = three();
+    before.options.orders = {order::causal, order::fifo};
+    auto after = before;
+    after.options.orders = {order::causal};
+    CHECK(carry_over(before, {1, 2, 3, 4, 5, 6}, after) == frontier{2, 4, 6});
+    CHECK(carry_over(after, {2, 4, 6}, before) == frontier{0, 2, 0, 4, 0, 6});
+  }
+
   TEST_CASE("quorums count voters, active or not (D4, D7)") {
     CHECK(voter_count(three()) == 3);
     for (std::size_t n = 1; n <= 9; ++n) {

@@ -38,6 +38,7 @@ view_ptr draw_view(generator& r) {
     v->roster.push_back({id, number(r), coin(r), coin(r)});
     v->notes.push_back({id, static_cast<view_cause>(r() % 7)});
   }
+  v->options.orders = cohort::order_set::from_bits(static_cast<std::uint8_t>(1 + r() % 63));
   m = 0;
   for (auto left = r() % 8; left > 0; --left) {
     v->burnt.push_back({member_id{m}, number(r)});
@@ -52,6 +53,12 @@ payload draw_payload(generator& r) {
   return make_payload(messages);
 }
 
+std::vector<extra> draw_extras(generator& r) {
+  std::vector<extra> extras(r() % 4);
+  for (auto& x : extras) x = {static_cast<slot>(r()), number(r)};
+  return extras;
+}
+
 entry draw_entry(generator& r) {
   entry e;
   e.index = number(r);
@@ -60,6 +67,7 @@ entry draw_entry(generator& r) {
   e.time = wall_time(time(r));
   e.cut = draw_frontier(r);
   if (e.kind == entry_kind::view) e.next = draw_view(r);
+  if (e.kind == entry_kind::view) e.extras = draw_extras(r);
   return e;
 }
 
@@ -71,7 +79,7 @@ bool same_payload(const payload& a, const payload& b) {
 
 bool same_entry(const entry& a, const entry& b) {
   return a.index == b.index && a.term == b.term && a.kind == b.kind && a.time == b.time && a.cut == b.cut &&
-         same_view(a.next, b.next);
+         same_view(a.next, b.next) && a.extras == b.extras;
 }
 
 struct comparison {
@@ -83,7 +91,7 @@ struct comparison {
   bool operator()(const batch& a) const {
     const auto& b = as<batch>();
     return a.view == b.view && a.slot == b.slot && a.seq == b.seq && a.stamp == b.stamp && same_payload(a.what, b.what) &&
-           a.owner == b.owner && a.inc == b.inc;
+           a.owner == b.owner && a.inc == b.inc && a.cls == b.cls && a.tdep == b.tdep && a.deps == b.deps;
   }
   bool operator()(const append& a) const {
     const auto& b = as<append>();
@@ -111,11 +119,12 @@ struct comparison {
   bool operator()(const report& a) const {
     const auto& b = as<report>();
     return a.term == b.term && a.attempt == b.attempt && a.view == b.view && a.inc == b.inc &&
-           a.no_state == b.no_state && a.front == b.front;
+           a.no_state == b.no_state && a.front == b.front && a.extras == b.extras;
   }
   bool operator()(const pull& a) const {
     const auto& b = as<pull>();
-    return a.view == b.view && a.slot == b.slot && a.from == b.from && a.to == b.to && a.owner == b.owner && a.inc == b.inc;
+    return a.view == b.view && a.slot == b.slot && a.from == b.from && a.to == b.to && a.owner == b.owner && a.inc == b.inc &&
+           a.kind == b.kind;
   }
   bool operator()(const pull_chunk& a) const {
     const auto& b = as<pull_chunk>();
@@ -170,7 +179,9 @@ std::string text_of(const payload& p, std::size_t i) {
 message draw(std::size_t kind, generator& r) {
   const auto slot_number = static_cast<slot>(r());
   switch (kind) {
-    case 0: return batch{number(r), slot_number, number(r), number(r), draw_payload(r), member_id{slot_number}, number(r)};
+    case 0:
+      return batch{number(r), slot_number, number(r), number(r), draw_payload(r), member_id{slot_number}, number(r),
+                   static_cast<cohort::order>(r() % cohort::order_count), number(r), draw_frontier(r)};
     case 1: {
       append a{number(r), number(r), number(r), number(r), instant(time(r)), number(r), {}};
       for (auto left = r() % 6; left > 0; --left) a.entries.push_back(draw_entry(r));
@@ -189,8 +200,10 @@ message draw(std::size_t kind, generator& r) {
       return vote{coin(r) ? vote_phase::pre : vote_phase::real, coin(r), coin(r), number(r), number(r), number(r),
                   number(r), coin(r)};
     case 4: return wedge{number(r), number(r), number(r)};
-    case 5: return report{number(r), number(r), number(r), number(r), coin(r), draw_frontier(r)};
-    case 6: return pull{number(r), slot_number, number(r), number(r), member_id{slot_number}, number(r)};
+    case 5: return report{number(r), number(r), number(r), number(r), coin(r), draw_frontier(r), draw_extras(r)};
+    case 6:
+      return pull{number(r), slot_number, number(r), number(r), member_id{slot_number}, number(r),
+                  static_cast<lane_kind>(r() % 2)};
     case 7: return pull_chunk{number(r), static_cast<std::uint32_t>(r())};
     case 8:
       return chunk{number(r), number(r), static_cast<std::uint32_t>(r()), static_cast<std::uint32_t>(r()),

@@ -31,6 +31,7 @@ public:
   }
   void restored(const life& l, const mark& at) override { final_[l.node] = at.delivered; }
   void delivered(const life& l, const deliver_batch& b) override {
+    if (b.cls != order::total) return;
     const auto end = b.position + b.what.sizes.size() - 1;
     final_[l.node] = end;
     if (b.position <= newest_) return;  // I10 compares repetitions

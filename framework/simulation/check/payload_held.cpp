@@ -17,7 +17,8 @@ public:
     const auto i = in.log.last();
     const auto& e = in.log.at(i);
     if (i <= in.applied) return;
-    if (!covers(in.lanes.held(in.log.view_at(i - 1)->number), e.cut))
+    const auto number = in.log.view_at(i - 1)->number;
+    if (!covers(in.lanes.held(number), e.cut) || !in.holds(e.extras, number))
       fail("member " + std::to_string(to_index(l.member())) + " appended entry " + std::to_string(i) + " without its payload");
   }
 };

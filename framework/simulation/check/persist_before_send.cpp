@@ -71,7 +71,7 @@ private:
     disk::image written;
     std::map<view_number, view_ptr> views;
     std::map<view_number, log_index> entered;
-    std::map<std::pair<member_id, incarnation>, sequence> floor;  ///< covered by a checkpoint
+    std::map<lane_name, sequence> floor;  ///< covered by a checkpoint
   };
 
   static term_number term_at(const disk::image& i, log_index at) {
@@ -79,25 +79,22 @@ private:
   }
   static void learn(member& m, const mark& at) {
     m.views[at.in_force->number] = at.in_force;
-    std::size_t s = 0;
-    for (const auto& r : at.in_force->roster) {
-      if (!r.active) continue;
-      auto& f = m.floor[{r.id.member, r.inc}];
-      f = std::max(f, protocol::at(at.cut, s++));
+    for (slot s = 0; s < lane_count(*at.in_force); ++s) {
+      auto& f = m.floor[lane_at(*at.in_force, s)];
+      f = std::max(f, protocol::at(at.cut, s));
     }
   }
   void frontier_on_disk(const member& m, const disk::image& disk, view_number number, const frontier& f, const std::string& who) {
     const auto v = m.views.find(number);
     if (v == m.views.end()) return;
-    std::size_t s = 0;
-    for (const auto& r : v->second->roster) {
-      if (!r.active) continue;
-      const auto claimed = protocol::at(f, s++);
-      const auto lane = disk.lanes.find({r.id.member, r.inc});
-      const auto floor = m.floor.find({r.id.member, r.inc});
+    for (slot s = 0; s < lane_count(*v->second); ++s) {
+      const auto name = lane_at(*v->second, s);
+      const auto claimed = protocol::at(f, s);
+      const auto lane = disk.lanes.find(name);
+      const auto floor = m.floor.find(name);
       const auto has = std::max(lane == disk.lanes.end() ? 0 : lane->second, floor == m.floor.end() ? 0 : floor->second);
       if (claimed > has)
-        fail(who + " batch " + std::to_string(claimed) + " of member " + std::to_string(to_index(r.id.member)) +
+        fail(who + " batch " + std::to_string(claimed) + " of member " + std::to_string(to_index(name.owner)) +
              ", on its disk are " + std::to_string(has));
     }
   }

@@ -19,10 +19,14 @@ public:
   }
   void persisted(const life& l, const persist_op& op) override {
     const auto* b = std::get_if<persist_batch>(&op.what);
-    if (b && b->owner == l.member()) sealed_.try_emplace({{b->owner, b->inc}, b->what.seq}, b->what.view);
+    if (b && b->what.owner == l.member()) sealed_.try_emplace({b->what.lane(), b->what.seq}, b->what.view);
+  }
+  void sent(const life& l, const message& what) override {
+    const auto* b = std::get_if<batch>(&what);
+    if (b && b->owner == l.member()) sealed_.try_emplace({b->lane(), b->seq}, b->view);
   }
   void delivered(const life& l, const deliver_batch& b) override {
-    const auto sealed = sealed_.find({{b.sender, b.inc}, b.seq});
+    const auto sealed = sealed_.find({b.lane(), b.seq});
     if (sealed != sealed_.end() && sealed->second != b.view)
       fail("batch " + std::to_string(b.seq) + " of member " + std::to_string(to_index(b.sender)) + " was sealed in view " +
            std::to_string(sealed->second) + " and is delivered in view " + std::to_string(b.view));
@@ -41,7 +45,7 @@ public:
 
 private:
   std::map<std::uint64_t, view_ptr> views_;
-  std::map<std::pair<std::pair<member_id, incarnation>, sequence>, view_number> sealed_;
+  std::map<std::pair<lane_name, sequence>, view_number> sealed_;
 };
 
 }  // namespace

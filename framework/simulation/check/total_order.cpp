@@ -22,6 +22,7 @@ public:
     at_[l.number] = at.delivered;
   }
   void delivered(const life& l, const deliver_batch& b) override {
+    if (b.cls != order::total) return;
     auto& at = at_[l.number];
     const auto who = "member " + std::to_string(to_index(l.member()));
     if (b.position != at + 1)
@@ -34,7 +35,7 @@ public:
     hash = mix(hash, b.seq);
     const auto [known, fresh] = order_.try_emplace(b.position, hash);
     if (!fresh && known->second != hash) fail(who + " delivers something else at position " + std::to_string(b.position));
-    if (fresh && !batches_.insert({{{b.sender, b.inc}, b.seq}, b.position}).second)
+    if (fresh && !batches_.insert({{b.lane(), b.seq}, b.position}).second)
       fail("batch " + std::to_string(b.seq) + " of member " + std::to_string(to_index(b.sender)) + " is in the order twice");
     at = b.position + b.what.sizes.size() - 1;
   }
@@ -42,7 +43,7 @@ public:
 private:
   std::map<std::uint64_t, std::uint64_t> at_;
   std::map<std::uint64_t, std::uint64_t> order_;
-  std::map<std::pair<std::pair<member_id, incarnation>, sequence>, std::uint64_t> batches_;
+  std::map<std::pair<lane_name, sequence>, std::uint64_t> batches_;
 };
 
 }  // namespace

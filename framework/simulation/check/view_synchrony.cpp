@@ -16,7 +16,9 @@ public:
   void started(const life& l, const disk::found& found) override {
     at_[l.number] = found.checkpoint ? found.checkpoint->delivered : 0;
   }
-  void delivered(const life& l, const deliver_batch& b) override { at_[l.number] = b.position + b.what.sizes.size() - 1; }
+  void delivered(const life& l, const deliver_batch& b) override {
+    if (b.cls == order::total) at_[l.number] = b.position + b.what.sizes.size() - 1;
+  }
   void restored(const life& l, const mark& at) override {
     at_[l.number] = at.delivered;
     restored_.insert_or_assign(l.number, true);

@@ -19,10 +19,16 @@ public:
     promises_.erase(l.number);
     applied_term_.erase(l.number);
   }
-  void installed(const life& l, const deliver_view&) override { promises_.erase(l.number); }
+  void installed(const life& l, const deliver_view& v) override {
+    promises_.erase(l.number);
+    views_.try_emplace(v.what->number, v.what);
+  }
   void sent(const life& l, const message& what) override {
     if (const auto* r = std::get_if<report>(&what)) {
       if (r->no_state || r->front.empty()) return;
+      // A restarted member tells what its disk holds, and promises nothing: its acks do not count in this view.
+      const auto v = views_.find(r->view);
+      if (v == views_.end() || slot_of(*v->second, l.id, r->inc) == no_slot) return;
       auto [known, fresh] = promises_.try_emplace(l.number, promise{r->view, r->inc, r->term, r->front});
       auto& p = known->second;
       // Reports wait for the disk: that of the next promise may leave in the same moment as the one that was ended before.
@@ -60,6 +66,7 @@ private:
     bool broken = false;
   };
   std::map<std::uint64_t, promise> promises_;
+  std::map<view_number, view_ptr> views_;
   std::map<std::uint64_t, term_number> applied_term_;  ///< by life, at its last pass
 };
 

@@ -1,0 +1,226 @@
+// Delivery: live, as lanes arrive, and by committed cuts (section 5, C6, C10).
+#include "framework/protocol/core_impl.hpp"
+
+#include <algorithm>
+
+namespace cohort::protocol {
+
+/// A view begins where the final cut of the one before has been delivered.
+void core::impl::begin_view_delivery() {
+  passed = applied_cut;
+  passed.resize(lane_count(*in_force), 0);
+  ahead.assign(passed.size(), {});
+  closed = {};
+}
+
+/// V17: without contact to a quorum's leader nothing is delivered live, unless the group says so.
+bool core::impl::may_deliver_live() const { return my_slot != no_slot && (primary || options.minority_multicast); }
+
+// ---- live -----------------------------------------------------------------------------------------------------------
+
+bool core::impl::deliver_live() {
+  if (total_only() || !may_deliver_live()) return false;
+  const frontier limit = wedged.on && !mutated(mutation::deliveries_not_frozen) ? wedged.front : lanes.held(in_force->number);
+  const bool safe = in_force->options.orders.has_any({order::safe_fifo, order::safe_causal});
+  return pass(limit, safe ? stable_frontier() : frontier{}, false);
+}
+
+/// The table of section 5. What a committed cut covers counts as stable (O4).
+bool core::impl::ready(const batch& b, slot s, const frontier& safe, bool by_cut) const {
+  if (kind_of(b.cls) == lane_kind::plain) return b.cls != order::safe_fifo || by_cut || b.seq <= at(safe, s);
+  const bool t = b.cls == order::total;
+  // O3: T, too, is passed only behind its dependencies, for `passed` becomes those of other batches.
+  if (!covers(passed, b.deps) && !mutated(t ? mutation::total_passed_early : mutation::causality_ignored)) return false;
+  if (t) return true;
+  if (applied < b.tdep && !mutated(mutation::tdep_ignored)) return false;
+  if (b.cls == order::causal || by_cut) return true;
+  // O2: its whole past must be as safe as itself, or a failure could lose the past and the message with it.
+  return b.seq <= at(safe, s) && (covers(safe, b.deps) || mutated(mutation::safe_causal_alone));
+}
+
+bool core::impl::pass(const frontier& limit, const frontier& safe, bool by_cut) {
+  const auto& table = *lanes.table_of(in_force->number);
+  bool moved = false;
+  for (bool again = true; again;) {
+    again = false;
+    for (slot s = 0; s < table.lanes.size(); ++s) {
+      const auto& l = *table.lanes[s];
+      while (passed[s] < at(limit, s)) {
+        const batch* b = l.find(passed[s] + 1);
+        if (!b && mutated(mutation::append_without_payload)) break;
+        COHORT_INVARIANT(b != nullptr, passed[s] + 1, l.held());  // I7
+        if (b->view != in_force->number && !by_cut) break;  // O9: of a later view
+        if (!ready(*b, s, safe, by_cut)) break;
+        ++passed[s];
+        moved = again = true;
+        if (b->cls == order::total) continue;  // O1: passed here, delivered by its cut
+        if (std::erase(ahead[s], b->seq) > 0) continue;
+        hand_out(l, *b, by_cut || is_safe(b->cls) || b->seq <= stable(s));
+      }
+    }
+  }
+  return moved;
+}
+
+/// U waits for nothing, not even for a gap in its lane.
+void core::impl::deliver_unordered(const lane& l, const batch& b) {
+  if (b.cls != order::unordered || b.view != in_force->number || wedged.on || !may_deliver_live()) return;
+  const slot s = slot_of(*in_force, l.owner, l.inc, l.kind);
+  if (s == no_slot) return;
+  ahead[s].push_back(b.seq);
+  hand_out(l, b, false);
+}
+
+void core::impl::hand_out(const lane& l, const batch& b, bool is_stable) {
+  auto& undelivered = own_undelivered[static_cast<std::size_t>(b.cls)];
+  deliver_batch d;
+  d.index = applied;
+  d.time = applied_time;
+  d.view = in_force->number;
+  d.sender = l.owner.member;
+  d.inc = l.inc;
+  d.seq = b.seq;
+  d.cls = b.cls;
+  d.stable = is_stable;
+  // A batch whose outcome was told when a checkpoint was restored answers nobody any more.
+  d.own = l.owner == start.self && l.inc == own_inc && !undelivered.empty() && undelivered.front().first == b.seq;
+  d.what = b.what;
+  if (d.own) undelivered.pop_front();
+  bytes_since_checkpoint += b.what.bytes();
+  out.deliveries.emplace_back(std::move(d));
+}
+
+// ---- by cuts --------------------------------------------------------------------------------------------------------
+
+/// O4: first what is weaker than T, in dependency order, then T.
+void core::impl::deliver_cut(const entry& e) {
+  if (!total_only()) {
+    for (const auto& x : e.extras) {
+      const auto* l = lanes.find(in_force->number, x.slot);
+      const auto* b = l ? l->find(x.seq) : nullptr;
+      if (!b || b->cls != order::unordered || x.seq <= passed[x.slot]) continue;
+      if (std::ranges::find(ahead[x.slot], x.seq) != ahead[x.slot].end()) continue;
+      if (mutated(mutation::extras_ignored)) continue;
+      hand_out(*l, *b, true);
+    }
+    pass(e.cut, {}, true);
+    if (!mutated(mutation::append_without_payload)) COHORT_INVARIANT(covers(passed, e.cut), e.index, in_force->number);  // C6
+  }
+  deliver_total(e);
+}
+
+/// C10: batches between the previous cut and this one by (stamp, slot, seq), a merge of runs that are sorted already.
+void core::impl::deliver_total(const entry& e) {
+  const auto* t = lanes.table_of(in_force->number);
+  const bool mixed = !total_only();
+  frontier next = applied_cut;
+  next.resize(t->lanes.size(), 0);
+  for (;;) {
+    slot best = no_slot;
+    const batch* b = nullptr;
+    for (slot s = 0; s < t->lanes.size(); ++s) {
+      if (mixed && t->lanes[s]->kind == lane_kind::plain) continue;
+      const batch* candidate = nullptr;
+      for (; next[s] < at(e.cut, s); ++next[s]) {
+        candidate = t->lanes[s]->find(next[s] + 1);
+        if (!candidate || candidate->cls == order::total) break;
+        candidate = nullptr;
+      }
+      if (next[s] >= at(e.cut, s)) continue;
+      if (!candidate && mutated(mutation::append_without_payload)) continue;
+      COHORT_INVARIANT(candidate != nullptr, next[s] + 1, t->lanes[s]->held());  // I7: apply never waits
+      if (!b || (candidate->stamp < b->stamp && !mutated(mutation::order_by_slot))) {
+        b = candidate;
+        best = s;
+      }
+    }
+    if (!b) return;
+    ++next[best];
+    const auto& l = *t->lanes[best];
+    auto& undelivered = own_undelivered[static_cast<std::size_t>(order::total)];
+    deliver_batch d;
+    d.index = e.index;
+    d.time = e.time;
+    d.view = in_force->number;
+    d.sender = l.owner.member;
+    d.inc = l.inc;
+    d.seq = next[best];
+    d.position = delivered + 1;
+    d.own = l.owner == start.self && l.inc == own_inc && !undelivered.empty() && undelivered.front().first == d.seq;
+    d.what = b->what;
+    delivered += b->what.sizes.size();
+    if (mutated(mutation::delivered_twice) && !d.own && d.seq % 64 == 0) out.deliveries.emplace_back(d);
+    if (mutated(mutation::gap_skipped) && !d.own && d.seq % 64 == 0) continue;
+    bytes_since_checkpoint += b->what.bytes();
+    if (d.own) undelivered.pop_front();
+    out.deliveries.emplace_back(std::move(d));
+  }
+}
+
+// ---- frontiers ------------------------------------------------------------------------------------------------------
+
+/// D8: the highest batch that so many voters hold that every quorum contains one of them. Only who is active in this view
+/// under the same incarnation counts: others' promises ended with their lives.
+sequence core::impl::stable(slot s) {
+  scratch.clear();
+  for (const auto& r : in_force->roster) {
+    if (!r.voter || (!r.active && !mutated(mutation::inactive_counted_stable))) continue;
+    if (r.id == start.self) {
+      if (r.inc == promises.inc) scratch.push_back(acked(s));
+      continue;
+    }
+    const auto* p = known_peer(r.id);
+    const bool current = p && (p->inc == r.inc || mutated(mutation::inactive_counted_stable)) && p->view == in_force->number;
+    scratch.push_back(current ? at(p->have, s) : 0);
+  }
+  const auto threshold = stability_threshold(*in_force);
+  if (scratch.size() < threshold) return 0;
+  std::ranges::nth_element(scratch, scratch.begin() + static_cast<std::ptrdiff_t>(threshold - 1), std::greater<>());
+  return scratch[threshold - 1];
+}
+
+frontier core::impl::stable_frontier() {
+  frontier f(lane_count(*in_force));
+  for (slot s = 0; s < f.size(); ++s) f[s] = stable(s);
+  return f;
+}
+
+/// C6: the largest vector between `from`, which is closed, and `limit` that contains with every causal batch what it
+/// depends on. Plain batches depend on nothing.
+frontier core::impl::closed_frontier(frontier from, const frontier& limit) const {
+  const auto& table = *lanes.table_of(in_force->number);
+  if (!needs_dependencies(in_force->options.orders) || mutated(mutation::cut_not_closed)) {
+    raise(from, limit);
+    return from;
+  }
+  from.resize(table.lanes.size(), 0);
+  for (slot s = 0; s < table.lanes.size(); ++s)
+    if (table.lanes[s]->kind == lane_kind::plain) from[s] = std::max(from[s], at(limit, s));
+  for (bool again = true; again;) {
+    again = false;
+    for (slot s = 0; s < table.lanes.size(); ++s) {
+      while (from[s] < at(limit, s)) {
+        const auto* b = table.lanes[s]->find(from[s] + 1);
+        if (!b || !covers(from, b->deps)) break;
+        ++from[s];
+        again = true;
+      }
+    }
+  }
+  return from;
+}
+
+/// Only T waits for cuts. What else there is can be covered by and by: for trimming, and for those who catch up by the log.
+bool core::impl::cut_is_urgent(const frontier& before, const frontier& cut) const {
+  if (total_only()) return true;
+  if (!in_force->options.orders.has(order::total)) return false;
+  const auto& table = *lanes.table_of(in_force->number);
+  for (slot s = 0; s < table.lanes.size(); ++s) {
+    if (table.lanes[s]->kind == lane_kind::plain) continue;
+    for (sequence q = at(before, s) + 1; q <= at(cut, s); ++q)
+      if (const auto* b = table.lanes[s]->find(q); b && b->cls == order::total) return true;
+  }
+  return false;
+}
+
+}  // namespace cohort::protocol
