@@ -70,6 +70,8 @@ const char* to_string(protocol::view_cause cause) {
     case view_cause::failed: return "failed";
     case view_cause::excluded: return "excluded";
     case view_cause::replaced: return "replaced";
+    case view_cause::left: return "left";
+    case view_cause::removed: return "removed";
   }
   return "?";
 }

@@ -86,6 +86,17 @@ void runtime::happened(std::uint32_t group, const protocol::event& e) {
     case event_kind::handing_over:
       line = e.flag ? "asks " + name_of(e.member) + " to lead instead" : "found nobody to lead instead, leads on";
       break;
+    case event_kind::change_done: line = "the change of the view that was asked for is done"; break;
+    case event_kind::change_refused:
+      level = log_level::warn;
+      line = "a change of the view is refused: " + std::string(to_string(static_cast<protocol::change_refusal>(e.index)));
+      break;
+    case event_kind::left: line = "has left the group, which goes on without it"; break;
+    case event_kind::barred:
+      level = log_level::error;
+      g.trouble = "an operator removed this node from group " + g.entry->name + "; it may come back once it is restored";
+      line = g.trouble;
+      break;
     case event_kind::window_open:
     case event_kind::chunk_wanted: return;
   }

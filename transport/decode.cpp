@@ -3,6 +3,7 @@
 
 #include <capnp/any.h>
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 
@@ -32,11 +33,39 @@ verdict read(capnp::List<wire::Extra>::Reader in, const codec_limits& limits, st
   return fine;
 }
 
+verdict read(wire::Options::Reader in, const codec_limits&, protocol::view_options& out) {
+  out.orders = order_set::from_bits(in.getOrders());
+  if (out.orders.empty() || out.orders.bits() != in.getOrders()) return "unknown orders";
+  if (in.getDefaultOrder() >= order_count) return "an unknown default order";
+  if (in.getReads() > static_cast<std::uint8_t>(protocol::read_mode::lease)) return "an unknown way of reading";
+  if (in.getSlow() > static_cast<std::uint8_t>(protocol::slow_policy::reject)) return "an unknown policy for slow members";
+  for (const auto t : {in.getHeartbeat(), in.getElectionMin(), in.getFailAfter(), in.getRetainTime()})
+    if (!legal_time(t)) return "a time of the options is out of range";
+  out.default_order = static_cast<order>(in.getDefaultOrder());
+  out.reads = static_cast<protocol::read_mode>(in.getReads());
+  out.slow = static_cast<protocol::slow_policy>(in.getSlow());
+  out.minority_multicast = in.getMinority();
+  out.shrink = in.getShrink();
+  out.min_voters = in.getMinVoters();
+  out.min_copies = in.getMinCopies();
+  out.heartbeat = protocol::duration(in.getHeartbeat());
+  out.election_min = protocol::duration(in.getElectionMin());
+  out.fail_after = protocol::duration(in.getFailAfter());
+  out.lane_window = in.getLaneWindow();
+  out.retain_bytes = in.getRetainBytes();
+  out.retain_time = protocol::duration(in.getRetainTime());
+  return fine;
+}
+
 verdict read(wire::View::Reader in, const codec_limits& limits, protocol::view_ptr& out) {
   auto v = std::make_shared<protocol::view>();
   v->number = in.getNumber();
-  v->options.orders = order_set::from_bits(in.getOrders());
-  if (v->options.orders.empty() || v->options.orders.bits() != in.getOrders()) return "a view takes unknown orders";
+  if (const auto bad = read(in.getOptions(), limits, v->options)) return bad;
+  v->kinds = in.getKinds();
+  if ((v->kinds & ~3u) != 0 || (protocol::kinds_of(v->options.orders) & ~v->kinds) != 0) return "a view lacks lanes";
+  if (in.getBarred().size() > limits.roster_max) return "a view bars too many members";
+  for (const auto m : in.getBarred()) v->barred.push_back(member_id{m});
+  if (!std::ranges::is_sorted(v->barred)) return "a view's barred members are not sorted";
   const auto roster = in.getRoster();
   const auto burnt = in.getBurnt();
   const auto notes = in.getNotes();
@@ -49,6 +78,7 @@ verdict read(wire::View::Reader in, const codec_limits& limits, protocol::view_p
     to.inc = e.getInc();
     to.voter = e.getVoter();
     to.active = e.getActive();
+    to.witness = e.getWitness();
     if (to.id.member == no_member) return "a view names no member";
     if (!v->roster.empty() && !(v->roster.back().id < to.id)) return "a view's roster is not sorted";
     v->roster.push_back(to);
@@ -62,7 +92,7 @@ verdict read(wire::View::Reader in, const codec_limits& limits, protocol::view_p
   v->notes.reserve(notes.size());
   for (const auto n : notes) {
     const auto cause = n.getCause();
-    if (cause > static_cast<std::uint8_t>(protocol::view_cause::replaced)) return "a view has an unknown cause";
+    if (cause >= protocol::view_causes) return "a view has an unknown cause";
     v->notes.push_back({{member_id{n.getMember()}, n.getIdentity()}, static_cast<protocol::view_cause>(cause)});
   }
   out = std::move(v);
@@ -161,7 +191,7 @@ verdict read(wire::PullChunk::Reader in, const codec_limits&, protocol::pull_chu
 }
 
 verdict read(wire::Join::Reader in, const codec_limits&, protocol::join& out) {
-  out = {in.getInc(), in.getKnown(), in.getHasState(), in.getBurnt()};
+  out = {in.getInc(), in.getKnown(), in.getHasState(), in.getBurnt(), in.getBarred()};
   return fine;
 }
 
@@ -170,6 +200,20 @@ verdict read(wire::Form::Reader in, const codec_limits& limits, protocol::form& 
   out.phase = static_cast<protocol::form_phase>(in.getPhase());
   out.attempt = in.getAttempt();
   return in.hasFounders() ? read(in.getFounders(), limits, out.founders) : fine;
+}
+
+verdict read(wire::ChangeRequest::Reader in, const codec_limits& limits, protocol::change_request& out) {
+  if (in.getKind() >= protocol::change_kinds) return "a request for an unknown change";
+  out.id = in.getId();
+  out.kind = static_cast<protocol::change_kind>(in.getKind());
+  out.who = member_id{in.getWho()};
+  return out.kind == protocol::change_kind::options ? read(in.getOptions(), limits, out.options) : fine;
+}
+
+verdict read(wire::ChangeReply::Reader in, const codec_limits&, protocol::change_reply& out) {
+  if (in.getWhy() >= protocol::change_refusals) return "a refusal for an unknown reason";
+  out = {in.getId(), static_cast<protocol::change_refusal>(in.getWhy())};
+  return fine;
 }
 
 verdict read(wire::ReadRequest::Reader in, const codec_limits&, protocol::read_request& out) {
@@ -304,6 +348,8 @@ decode_status decode(std::span<const std::byte> bytes, const std::shared_ptr<con
     case frame_type::read_request: return plain.operator()<wire::ReadRequest, protocol::read_request>();
     case frame_type::read_reply: return plain.operator()<wire::ReadReply, protocol::read_reply>();
     case frame_type::take_over: return plain.operator()<wire::TakeOver, protocol::take_over>();
+    case frame_type::change_request: return plain.operator()<wire::ChangeRequest, protocol::change_request>();
+    case frame_type::change_reply: return plain.operator()<wire::ChangeReply, protocol::change_reply>();
     default: return decode_status::unknown_type;
   }
 }

@@ -24,9 +24,29 @@ void fill(capnp::List<wire::Extra>::Builder out, const std::vector<protocol::ext
   }
 }
 
+void fill(wire::Options::Builder out, const protocol::view_options& in) {
+  out.setOrders(in.orders.bits());
+  out.setDefaultOrder(static_cast<std::uint8_t>(in.default_order));
+  out.setReads(static_cast<std::uint8_t>(in.reads));
+  out.setSlow(static_cast<std::uint8_t>(in.slow));
+  out.setMinority(in.minority_multicast);
+  out.setShrink(in.shrink);
+  out.setMinVoters(in.min_voters);
+  out.setMinCopies(in.min_copies);
+  out.setHeartbeat(in.heartbeat.count());
+  out.setElectionMin(in.election_min.count());
+  out.setFailAfter(in.fail_after.count());
+  out.setLaneWindow(in.lane_window);
+  out.setRetainBytes(in.retain_bytes);
+  out.setRetainTime(in.retain_time.count());
+}
+
 void fill(wire::View::Builder out, const protocol::view& in) {
   out.setNumber(in.number);
-  out.setOrders(in.options.orders.bits());
+  fill(out.initOptions(), in.options);
+  out.setKinds(in.kinds);
+  auto barred = out.initBarred(static_cast<unsigned>(in.barred.size()));
+  for (unsigned i = 0; i < in.barred.size(); ++i) barred.set(i, static_cast<std::uint16_t>(in.barred[i]));
   auto roster = out.initRoster(static_cast<unsigned>(in.roster.size()));
   for (unsigned i = 0; i < in.roster.size(); ++i) {
     const auto& e = in.roster[i];
@@ -36,6 +56,7 @@ void fill(wire::View::Builder out, const protocol::view& in) {
     to.setInc(e.inc);
     to.setVoter(e.voter);
     to.setActive(e.active);
+    to.setWitness(e.witness);
   }
   auto burnt = out.initBurnt(static_cast<unsigned>(in.burnt.size()));
   for (unsigned i = 0; i < in.burnt.size(); ++i) {
@@ -137,12 +158,25 @@ void fill(wire::Join::Builder out, const protocol::join& in) {
   out.setKnown(in.known);
   out.setHasState(in.has_state);
   out.setBurnt(in.burnt);
+  out.setBarred(in.barred);
 }
 
 void fill(wire::Form::Builder out, const protocol::form& in) {
   out.setPhase(static_cast<std::uint8_t>(in.phase));
   out.setAttempt(in.attempt);
   if (in.founders) fill(out.initFounders(), *in.founders);
+}
+
+void fill(wire::ChangeRequest::Builder out, const protocol::change_request& in) {
+  out.setId(in.id);
+  out.setKind(static_cast<std::uint8_t>(in.kind));
+  out.setWho(static_cast<std::uint16_t>(in.who));
+  if (in.kind == protocol::change_kind::options) fill(out.initOptions(), in.options);
+}
+
+void fill(wire::ChangeReply::Builder out, const protocol::change_reply& in) {
+  out.setId(in.id);
+  out.setWhy(static_cast<std::uint8_t>(in.why));
 }
 
 void fill(wire::ReadRequest::Builder out, const protocol::read_request& in) { out.setId(in.id); }
@@ -229,7 +263,7 @@ frame encode_payload(block_pool& pool, const frame_header& head, std::size_t fra
 
 frame encoder::encode(std::uint32_t group, const protocol::message& what) {
   using namespace protocol;
-  static_assert(std::variant_size_v<message> == 14, "a new message needs a frame type");
+  static_assert(std::variant_size_v<message> == 16, "a new message needs a frame type");
   frame_header head;
   head.type = static_cast<frame_type>(static_cast<std::size_t>(frame_type::batch) + what.index());
   head.sender = static_cast<std::uint16_t>(self_);
@@ -258,6 +292,8 @@ frame encoder::encode(std::uint32_t group, const protocol::message& what) {
     frame operator()(const read_request& m) { return encode_struct<wire::ReadRequest>(writer, head, max, m); }
     frame operator()(const read_reply& m) { return encode_struct<wire::ReadReply>(writer, head, max, m); }
     frame operator()(const take_over& m) { return encode_struct<wire::TakeOver>(writer, head, max, m); }
+    frame operator()(const change_request& m) { return encode_struct<wire::ChangeRequest>(writer, head, max, m); }
+    frame operator()(const change_reply& m) { return encode_struct<wire::ChangeReply>(writer, head, max, m); }
   };
   return std::visit(dispatch{*this, writer, head, max}, what);
 }

@@ -82,12 +82,32 @@ struct Chunk {
 
 # ---- Views ---------------------------------------------------------------------------------------------------------
 
+# The rules of a group. Times in nanoseconds.
+struct Options {
+  orders        @0 :UInt8 = 32;  # a bit for each order that the group takes
+  defaultOrder  @1 :UInt8 = 5;
+  reads         @2 :UInt8;
+  slow          @3 :UInt8;
+  minority      @4 :Bool;
+  shrink        @5 :Bool;
+  minVoters     @6 :UInt16 = 3;
+  minCopies     @7 :UInt16 = 1;
+  heartbeat     @8 :Int64;
+  electionMin   @9 :Int64;
+  failAfter     @10 :Int64;
+  laneWindow    @11 :UInt64;
+  retainBytes   @12 :UInt64;
+  retainTime    @13 :Int64;
+}
+
 struct View {
   number @0 :UInt64;
   roster @1 :List(Entry);
   burnt  @2 :List(Burnt);
   notes  @3 :List(Note);
-  orders @4 :UInt8 = 32;         # a bit for each order that the group takes
+  options @4 :Options;
+  kinds  @5 :UInt8 = 2;          # a bit for each kind of lane
+  barred @6 :List(UInt16);
 
   struct Entry {
     member   @0 :UInt16;
@@ -95,6 +115,7 @@ struct View {
     active   @2 :Bool;
     identity @3 :UInt64;
     inc      @4 :UInt64;
+    witness  @5 :Bool;
   }
   struct Burnt {
     member @0 :UInt16;
@@ -193,12 +214,26 @@ struct Join {
   known    @1 :UInt64;
   hasState @2 :Bool;
   burnt    @3 :UInt64;            # not 0: the leader's answer
+  barred   @4 :Bool;              # the leader's answer
 }
 
 struct Form {
   phase    @0 :UInt8;
   attempt  @1 :UInt64;
   founders @2 :View;
+}
+
+# Asks the leader for a change of the view; repeated until it answers.
+struct ChangeRequest {
+  id      @0 :UInt64;
+  kind    @1 :UInt8;
+  who     @2 :UInt16;
+  options @3 :Options;            # kind `options` only
+}
+
+struct ChangeReply {
+  id  @0 :UInt64;
+  why @1 :UInt8;                  # 0: done
 }
 
 # ---- Repair and reads ----------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@
 
 namespace cohort::protocol {
 
-core::impl::impl(const core_options& o, const core_start& s) : options(o), start(s), random(s.seed) {
+core::impl::impl(const core_options& o, const core_start& s) : options(o), start(s), random(s.seed), known_members(s.founders) {
   if (!start.state) return;
   restarted = true;
   const auto held = std::move(start.state);  // what is trimmed later must not stay in memory
@@ -38,6 +38,7 @@ core::impl::impl(const core_options& o, const core_start& s) : options(o), start
   applied_time = from.time;
   delivered = from.delivered;
   in_force = from.in_force;
+  adopt_options();
   begin_view_delivery();
   view_floor = from.cut;
   view_index = 0;
@@ -129,6 +130,16 @@ std::vector<roster_entry> core::impl::governed_roster() const {
   };
   for (const auto& v : governing_views()) add(*v);
   if (in_force) add(*in_force);
+  // Who wants to come in is fed first, so that nobody's window waits for it (FC1).
+  if (role == core_role::leader)
+    for (const auto& p : peers)
+      if (waits_for_admission(p) && std::ranges::find(all, p.id, &roster_entry::id) == all.end())
+        all.push_back({p.id, p.join_inc, false, false});
+  for (const auto& d : departed) {
+    const auto* p = known_peer(d.who.id);
+    if (now < d.until && !(p && p->view >= d.without) && std::ranges::find(all, d.who.id, &roster_entry::id) == all.end())
+      all.push_back(d.who);
+  }
   return all;
 }
 
@@ -150,6 +161,7 @@ void core::impl::begin(instant mono, wall_time time) {
   joining_since = now;
   // Numbers of read requests never repeat over restarts: an answer to a former life must not answer this one (M17).
   read_ids = (static_cast<std::uint64_t>(wall.count()) << 12) ^ (random.next() & 0xfff);
+  request_ids = read_ids;
   if (!has_state) {
     // D2: a former life may have sealed under its incarnation before the state it joined with reached the disk.
     if (promises.inc != 0) take_incarnation(0);
@@ -201,6 +213,7 @@ void core::impl::drain() {
     if (role == core_role::leader) send_appends();
     window_check();
   }
+  drive_requests();
   send_join();
   send_ack();
   if (options.durable && !out.persists.empty()) {
@@ -229,6 +242,7 @@ void core::impl::compute_deadline() {
       if (p.reset_at != never && p.reset_at + options.election_min >= now) at(p.reset_at + options.election_min + duration(1));
   }
   if (!offered.empty() && leader != no_member && !(options.durable && journal_full())) at(std::max(offered_since + 2 * options.heartbeat, offered_pull + 2 * options.heartbeat));
+  for (const auto& a : asked_changes) at(std::max(a.sent, now) + options.heartbeat);
   if (!follower_reads.empty()) at(std::max(follower_reads.front().sent, now) + options.heartbeat);
   if (may_seal() && options.batch_delay.count() > 0)
     for (const auto& queue : open)
@@ -278,14 +292,14 @@ void core::impl::check_invariants() const {
   COHORT_INVARIANT(commit <= log.last(), commit, log.last());
   COHORT_INVARIANT(log.base().index <= applied, log.base().index, applied);
   COHORT_INVARIANT(in_force->number == log.view_at(applied)->number, in_force->number, log.view_at(applied)->number);
-  if (!total_only() && !mutated(mutation::append_without_payload)) COHORT_INVARIANT(covers(passed, applied_cut), applied, in_force->number);
+  if (!total_only() && !is_witness() && !mutated(mutation::append_without_payload)) COHORT_INVARIANT(covers(passed, applied_cut), applied, in_force->number);
   // I6: cuts are monotone along the log; I7: the payload of every entry above the applied one is held.
   frontier cut = log.cut_behind(applied);
   view_number number = in_force->number;
   for (log_index i = applied + 1; i <= log.last(); ++i) {
     const entry& e = log.at(i);
     COHORT_INVARIANT(covers(e.cut, cut), i, log.last());
-    if (!mutated(mutation::append_without_payload)) COHORT_INVARIANT(covers(lanes.held(number), e.cut), i, number);
+    if (!mutated(mutation::append_without_payload) && !is_witness()) COHORT_INVARIANT(covers(lanes.held(number), e.cut), i, number);
     cut = log.cut_behind(i);
     if (e.kind == entry_kind::view) number = e.next->number;
   }
@@ -305,7 +319,7 @@ submit_status core::submit(std::span<const std::span<const std::byte>> messages,
 
 void core::receive(voter_id from, message&& what) {
   auto& c = *impl_;
-  if (from.member == c.self() || !std::ranges::binary_search(c.start.founders, from.member)) return;
+  if (from.member == c.self() || !std::ranges::binary_search(c.known_members, from.member)) return;
   auto& sender = c.peer_of(from);
   sender.heard_order = ++c.heard_counter;
   const auto* told = std::get_if<ack>(&what);
@@ -328,6 +342,8 @@ void core::receive(voter_id from, message&& what) {
       if constexpr (std::is_same_v<Message, read_request>) c.receive_read_request(from, m);
       if constexpr (std::is_same_v<Message, read_reply>) c.receive_read_reply(from, m);
       if constexpr (std::is_same_v<Message, take_over>) c.receive_take_over(from, m);
+      if constexpr (std::is_same_v<Message, change_request>) c.receive_change_request(from, m);
+      if constexpr (std::is_same_v<Message, change_reply>) c.receive_change_reply(from, m);
     },
     what);
 }
@@ -361,8 +377,22 @@ void core::link_up(voter_id id, bool peer_blank) {
 
 void core::link_down(member_id member, bool reset) { impl_->link_down(member, reset); }
 
+void core::know(member_id m) {
+  auto& members = impl_->known_members;
+  if (const auto at = std::ranges::lower_bound(members, m); at == members.end() || *at != m) members.insert(at, m);
+}
+
+std::uint64_t core::request(change_kind kind, member_id who, const view_options& wanted) {
+  return impl_->request(kind, who, wanted);
+}
+
 void core::hand_over(member_id to) { impl_->hand_over(to); }
-void core::read(std::uint64_t tag) { impl_->new_reads.push_back(tag); }
+void core::read(std::uint64_t tag) {
+  if (impl_->is_witness())
+    impl_->out.deliveries.emplace_back(deliver_read{tag, true, impl_->applied});  // W1: it has no state to answer from
+  else
+    impl_->new_reads.push_back(tag);
+}
 void core::checkpoint_stored(log_index index, std::uint32_t chunks) { impl_->checkpoint_stored(index, chunks); }
 
 void core::checkpoint_failed(log_index index) {

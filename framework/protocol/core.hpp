@@ -8,23 +8,12 @@
 
 namespace cohort::protocol {
 
-/// How linearizable reads are confirmed (section 9).
-enum class read_mode : std::uint8_t {
-  read_index,  ///< a round of heartbeats per batch of reads (R1)
-  lease,       ///< none while the leader's lease lasts (R2); needs clock rates within `clock_rate_error`
-};
-
-/// Timers and limits of a group. The same at all members.
-struct core_options {
+/// Timers and limits of a group. The same at all members. What `view_options` holds are the founders' rules; every later
+/// view brings its own (X1).
+struct core_options : view_options {
   bool durable = true;                      ///< journaled: promises are on disk before they leave
-  read_mode reads = read_mode::read_index;
-  order_set orders{order::total};           ///< with which the founders begin; later the view says (X1)
-  bool minority_multicast = false;          ///< U, F and C go on being delivered without contact to a quorum's leader (V17)
 
-  duration heartbeat = std::chrono::milliseconds(50);      ///< H; suppressed for a follower that just got other traffic
-  duration election_min = std::chrono::milliseconds(300);  ///< E_min, at least 4 H; timeouts are drawn from [1, 2] of it
   duration election_max = std::chrono::milliseconds(600);  ///< E_max = 2 E_min: check-quorum (E6)
-  duration fail_after = std::chrono::seconds(2);           ///< T_fail, at least E_max: silence that excludes
   duration wedge_wait = std::chrono::milliseconds(300);    ///< T_wedge = E_min: how long reports are awaited
   duration pull_wait = std::chrono::milliseconds(600);     ///< T_pull = 2 E_min: a source of payload counts as dead
   duration join_hold = std::chrono::seconds(2);            ///< T_join: JOINs are held back while a transfer progresses
@@ -36,7 +25,6 @@ struct core_options {
   duration batch_delay{0};                       ///< ... or its oldest message waited so long (0: at the next drain)
   std::size_t batches_in_flight = 1;             ///< own unacknowledged batches before small ones are gathered (N3)
   std::size_t message_bytes_max = 16u << 20;     ///< largest single message
-  std::size_t lane_window = 8u << 20;            ///< bytes sealed beyond the slowest active member's frontier (FC1)
   std::size_t journal_backlog_max = 64u << 20;   ///< bytes not on disk yet above which nothing new is taken
   std::size_t append_entries_max = 256;          ///< entries per APPEND
   std::size_t append_window = 4096;              ///< entries in flight to one member
@@ -54,11 +42,15 @@ struct core_start {
   voter_id self;
   std::uint64_t seed = 0;                         ///< of the generator for timeouts; same seed, same run
   std::vector<member_id> founders;                ///< all members of the founders' table, ascending
+  std::vector<member_id> witnesses;               ///< those of them that keep no payload (W1), ascending
   bool blank = true;                              ///< nothing is known of the group here; may found it (PA2)
   bool ever_founded = false;                      ///< a marker says that this directory saw the group: never found it again
   std::shared_ptr<const recovered_state> state;   ///< durable restart
   checksum_fn checksum = nullptr;                 ///< for the heads of checkpoints that travel
 };
+
+/// How long a change of the view is asked for.
+inline constexpr duration request_patience = std::chrono::seconds(30);
 
 enum class submit_status : std::uint8_t {
   taken,        ///< will be delivered, or reported as lost
@@ -115,6 +107,14 @@ public:
   void link_up(voter_id peer, bool peer_blank);
   void link_down(member_id peer, bool reset);
 
+  /// A process of that name may join and be heard. Founders are known from the start.
+  void know(member_id m);
+
+  /// Asks the leader, wherever it is, for a change of the view, again and again over changes of the leader. Ends with
+  /// `event_kind::change_done` or `change_refused` under the number returned; a request that finds no leader is given up
+  /// after `request_patience` as `change_refusal::no_leader` (it may still happen).
+  std::uint64_t request(change_kind kind, member_id who = no_member, const view_options& wanted = {});
+
   /// A leader stops ordering and asks `to`, or the voter that is furthest, to lead (E8); gives up after E_min and goes on.
   /// Submissions wait meanwhile. Nothing happens at a member that does not lead, or leads alone.
   void hand_over(member_id to = no_member);
@@ -153,6 +153,8 @@ class recovery {
 public:
   recovery();
   ~recovery();
+  /// A witness: its log covers payload that it never held (W1).
+  void without_payload() { payload_expected_ = false; }
   void checkpoint(const mark& at, std::uint32_t chunks);
   void state(const hard_state& s);
   /// False if the record cannot follow what was fed before: the journal is damaged (rule D10); `why()` says how.
@@ -164,6 +166,7 @@ public:
 
 private:
   std::shared_ptr<recovered_state> state_;
+  bool payload_expected_ = true;
   log_index gap_ = 0;  ///< first entry that did not follow, until a truncation takes it back
   std::string why_;
 };

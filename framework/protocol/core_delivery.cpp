@@ -94,6 +94,7 @@ void core::impl::hand_out(const lane& l, const batch& b, bool is_stable) {
 
 /// O4: first what is weaker than T, in dependency order, then T.
 void core::impl::deliver_cut(const entry& e) {
+  if (is_witness()) return;
   if (!total_only()) {
     for (const auto& x : e.extras) {
       const auto* l = lanes.find(in_force->number, x.slot);
@@ -164,6 +165,7 @@ void core::impl::deliver_total(const entry& e) {
 sequence core::impl::stable(slot s) {
   scratch.clear();
   for (const auto& r : in_force->roster) {
+    if (r.witness && !mutated(mutation::witness_counted_stable)) continue;
     if (!r.voter || (!r.active && !mutated(mutation::inactive_counted_stable))) continue;
     if (r.id == start.self) {
       if (r.inc == promises.inc) scratch.push_back(acked(s));

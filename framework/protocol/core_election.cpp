@@ -11,7 +11,7 @@ void core::impl::draw_election() {
 
 /// E1: voters of the last logged view or of the one at the commit index.
 bool core::impl::may_stand() const {
-  if (!has_state || now < stand_not_before || disk_stuck()) return false;
+  if (!has_state || now < stand_not_before || disk_stuck() || (is_witness() && !mutated(mutation::witness_leads))) return false;
   for (const auto& v : {log.last_view().what, log.view_at(std::max(commit, log.base().index))}) {
     const auto* r = find(*v, start.self);
     if (r && r->voter) return true;
@@ -70,6 +70,7 @@ void core::impl::step_down() {
   if (role != core_role::leader) return;
   role = core_role::follower;
   change = {};
+  wanted_changes.clear();
   if (!mutated(mutation::handover_outlives_term)) handover = {};
   leader = no_member;
   leader_id = {};
@@ -303,6 +304,19 @@ instant core::impl::quorum_echo() const {
       if (id == start.self) return static_cast<std::uint64_t>(stamp.count());
       const auto* p = known_peer(id);
       return p ? static_cast<std::uint64_t>(p->echo.count()) : 0;
+    }));
+  return instant(static_cast<std::int64_t>(newest));
+}
+
+/// The same for leases: only who has installed our view counts, for only then it is known to vote by its rules (X2).
+instant core::impl::lease_echo() const {
+  if (in_force->options.reads != read_mode::lease || log.last_view().what->options.reads != read_mode::lease) return instant{};
+  std::uint64_t newest = ~std::uint64_t(0);
+  for (const auto& v : governing_views())
+    newest = std::min(newest, quorum_value(*v, [&](voter_id id) -> std::uint64_t {
+      if (id == start.self) return static_cast<std::uint64_t>(stamp.count());
+      const auto* p = known_peer(id);
+      return p && p->view >= in_force->number ? static_cast<std::uint64_t>(p->echo.count()) : 0;
     }));
   return instant(static_cast<std::int64_t>(newest));
 }

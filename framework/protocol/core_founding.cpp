@@ -7,11 +7,12 @@ namespace cohort::protocol {
 
 namespace {
 
-bool names_all(const view& v, const std::vector<member_id>& founders) {
+bool names_all(const view& v, const std::vector<member_id>& founders, const std::vector<member_id>& witnesses) {
   if (v.number != 0 || v.roster.size() != founders.size()) return false;
   for (std::size_t i = 0; i < founders.size(); ++i) {
     const auto& r = v.roster[i];
-    if (r.id.member != founders[i] || !r.voter || !r.active || r.inc != 1) return false;
+    const bool witness = std::ranges::binary_search(witnesses, founders[i]);
+    if (r.id.member != founders[i] || !r.voter || r.active == witness || r.witness != witness || r.inc != 1) return false;
   }
   return true;
 }
@@ -31,12 +32,14 @@ void core::impl::drive_founding() {
   std::ranges::sort(founders);
   auto v = std::make_shared<view>();
   for (const auto& id : founders) {
-    v->roster.push_back({id, 1, true, true});
+    const bool witness = std::ranges::binary_search(start.witnesses, id.member);
+    v->roster.push_back({id, 1, true, !witness, witness});
     v->burnt.push_back({id.member, 1});
     v->notes.push_back({id, view_cause::founded});
   }
-  v->options.orders = options.orders;
-  if (!names_all(*v, start.founders)) return;
+  v->options = options;
+  v->kinds = kinds_of(options.orders);
+  if (!names_all(*v, start.founders, start.witnesses)) return;
   if (!forming.proposed || *forming.proposed != *v) {
     forming.proposed = v;
     ++forming.attempt;
@@ -58,7 +61,7 @@ void core::impl::drive_founding() {
 
 void core::impl::receive_form(voter_id from, const form& f) {
   if (has_state && f.phase == form_phase::commit && f.founders) return confirm_founding(from, *f.founders);
-  if (has_state || !start.blank || !f.founders || !names_all(*f.founders, start.founders)) return;
+  if (has_state || !start.blank || !f.founders || !names_all(*f.founders, start.founders, start.witnesses)) return;
   const auto* self_entry = find(*f.founders, start.self);
   if (!self_entry) return;  // names an earlier life of this member
   switch (f.phase) {
@@ -109,6 +112,7 @@ void core::impl::found(view_ptr v) {
   applied_cut = base.cut;
   view_floor = base.cut;
   in_force = v;
+  adopt_options();
   begin_view_delivery();
   forming = {};
   place_self();

@@ -107,10 +107,11 @@ struct core::impl {
   impl(const core_options& o, const core_start& s);
 
   // ---- configuration and inputs of the pass
-  const core_options options;
+  core_options options;            ///< rules of the view in force included (X1)
   core_start start;                ///< `state` is let go once it has been taken over
   bool restarted = false;
   random_source random;
+  std::vector<member_id> known_members;  ///< who may be heard, ascending
   instant now{};
   wall_time wall{};
   instant stamp{};                 ///< strictly growing send time: one per pass (R1)
@@ -227,6 +228,31 @@ struct core::impl {
   bool unfounded_told = false;
   instant joining_since = never;
 
+  // ---- requested changes
+  struct asked_change {
+    change_request what;
+    instant since{};
+    instant sent{};
+  };
+  std::deque<asked_change> asked_changes;          ///< by this process
+  std::uint64_t request_ids = 0;
+  bool leaving = false;
+  bool barred_told = false;
+  struct wanted_change {
+    voter_id origin;
+    change_request what;
+    instant heard{};
+  };
+  std::vector<wanted_change> wanted_changes;               ///< leader: of anybody
+  /// Members of the former view who are not in the new one are told of it (PA10).
+  struct departed_member {
+    roster_entry who;
+    view_number without = 0;
+    instant until{};
+  };
+  std::vector<departed_member> departed;
+  instant view_since{};
+
   // ---- founding (PA2)
   struct {
     view_ptr proposed;             ///< coordinator's, or the one accepted
@@ -333,7 +359,7 @@ struct core::impl {
   void window_check();
 
   // ---- core_delivery.cpp
-  bool total_only() const { return protocol::total_only(in_force->options.orders); }
+  bool total_only() const { return protocol::total_only(*in_force); }
   bool may_deliver_live() const;
   bool deliver_live();
   void deliver_unordered(const lane& l, const batch& b);
@@ -362,6 +388,8 @@ struct core::impl {
   void send_append(peer& p);
   void send_ack();
   log_index durable_match();
+  log_index copied(std::size_t copies, const std::function<std::uint64_t(voter_id)>& matched) const;
+  log_index witness_bound();
   log_index minimal_applied();
   void truncate_from(log_index from);
 
@@ -386,6 +414,7 @@ struct core::impl {
   const peer* successor() const;
   void receive_take_over(voter_id from, const take_over& t);
   instant quorum_echo() const;
+  instant lease_echo() const;
   void set_primary(bool on);
 
   // ---- core_views.cpp
@@ -394,14 +423,16 @@ struct core::impl {
   void receive_join(voter_id from, const join& j);
   void change_views();
   bool change_wanted();
-  bool silent(const roster_entry& r);
+  bool silent(const roster_entry& r) const;
+  bool is_witness() const { return std::ranges::binary_search(start.witnesses, self()); }
   void start_change();
   void drive_change();
   void propose_view(const frontier& want, const std::vector<extra>& extras);
   void report_front(report& r) const;
-  view_ptr next_view(bool with_promotions) const;
+  view_ptr next_view(bool with_promotions, bool with_requests) const;
   bool feasible(const view& next) const;
   bool caught_up(const roster_entry& r) const;
+  bool waits_for_admission(const peer& p) const;
   bool admissible(const peer& p) const;
   bool stuck(const peer& p) const;
   bool unservable(const peer& p) const;
@@ -409,12 +440,30 @@ struct core::impl {
   void install(const entry& e);
   void excluded(deliver_view& told);
   void lose_own(deliver_view& told, lane_kind k);
+  void drop_disabled(deliver_view& told);
   void seal_ended_lanes(log_index upto);
   void seal_lane(lane& l, slot s, const entry& e);
   void place_self();
   void take_incarnation(incarnation above);
   void send_join();
   void wedge_self(term_number term, std::uint64_t attempt);
+
+  // ---- core_changes.cpp
+  std::uint64_t request(change_kind kind, member_id who, const view_options& wanted_options);
+  void drive_requests();
+  void answered(std::uint64_t id, change_refusal why);
+  void receive_change_request(voter_id from, const change_request& r);
+  void receive_change_reply(voter_id from, const change_reply& r);
+  void answer(voter_id origin, std::uint64_t id, change_refusal why);
+  void consider(voter_id origin, const change_request& r);
+  bool satisfied(voter_id origin, const change_request& r) const;
+  change_refusal flaw_of(voter_id origin, const change_request& r) const;
+  change_refusal flaw_of(const view_options& o) const;
+  bool still_wanted(const wanted_change& w) const;
+  bool goes(const roster_entry& r) const;
+  void apply_requests(view& next) const;
+  void settle_requests();
+  void adopt_options();
 
   // ---- core_reads.cpp
   void start_reads();
@@ -434,6 +483,7 @@ struct core::impl {
   void finish_transfer();
   void checkpoint_stored(log_index index, std::uint32_t chunks);
   void maybe_checkpoint();
+  bool retained() const;
   void trim();
 
   // ---- core_founding.cpp

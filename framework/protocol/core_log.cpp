@@ -119,7 +119,7 @@ bool core::impl::take_offered() {
     offered.clear();  // no correct leader sends this
     return false;
   }
-  if (!mutated(mutation::append_without_payload)) {
+  if (!mutated(mutation::append_without_payload) && !is_witness()) {
     if (!covers(lanes.held(newest.number), e.cut)) return false;
     if (!holds(e.extras, newest.number)) return false;
   }
@@ -136,7 +136,7 @@ bool core::impl::take_offered() {
 }
 
 void core::impl::pull_for_offered() {
-  if (offered.empty() || leader == no_member || (options.durable && journal_full())) return;
+  if (offered.empty() || is_witness() || leader == no_member || (options.durable && journal_full())) return;
   // An active member gets batches from their owners and waits a little; others depend on being answered (L7).
   const bool served = my_slot != no_slot && log.last_view().what->number == in_force->number && offered.size() <= 32;
   if (now - offered_since < 2 * options.heartbeat && served) return;
@@ -155,6 +155,35 @@ void core::impl::pull_for_offered() {
 log_index core::impl::durable_match() {
   if (!options.durable || mutated(mutation::ack_before_fsync)) return match;
   return std::min(match, log.durable(persisted_to));
+}
+
+/// Highest index that so many data voters have acked.
+log_index core::impl::copied(std::size_t copies, const std::function<std::uint64_t(voter_id)>& matched) const {
+  scratch.clear();
+  for (const auto& r : in_force->roster)
+    if (r.voter && !r.witness) scratch.push_back(matched(r.id));
+  if (scratch.size() < copies) return 0;
+  std::ranges::nth_element(scratch, scratch.begin() + static_cast<std::ptrdiff_t>(copies - 1), std::greater<>());
+  return scratch[copies - 1];
+}
+
+/// W3: how far the log may be offered to a witness: what so many active data voters hold that the loss of the leader cannot
+/// leave an entry known to the witness alone, which would then refuse every living candidate.
+log_index core::impl::witness_bound() {
+  std::size_t active = 0, witnesses = 0;
+  for (const auto& r : in_force->roster) {
+    active += r.voter && r.active;
+    witnesses += r.voter && r.witness;
+  }
+  const auto need = quorum_size(*in_force) - std::min(quorum_size(*in_force), witnesses);
+  const auto copies = std::max<std::size_t>(1, active + 1 - std::min(active, need));
+  const auto own = durable_match();
+  return copied(copies, [&](voter_id id) -> std::uint64_t {
+    if (id == start.self) return own;
+    const auto* p = known_peer(id);
+    const auto* r = find(*in_force, id);
+    return p && r && r->active && p->match_term == promises.term ? p->match : 0;
+  });
 }
 
 /// C4: a quorum of the view in force at our commit, and of every VIEW behind it, has acked under one leader's term.
@@ -180,6 +209,7 @@ bool core::impl::advance_commit() {
     const log_index by_new = quorum_value(*v.what, matched);
     upto = std::min(upto, by_new >= v.index ? by_new : v.index - 1);
   }
+  if (in_force->options.min_copies > 1) upto = std::min(upto, copied(in_force->options.min_copies, matched));  // W4
   if (mutated(mutation::view_by_new_quorum))
     if (log.last_view().index > commit) upto = std::min<log_index>(last, quorum_value(*log.last_view().what, matched));
   if (upto <= commit) return false;
@@ -300,7 +330,9 @@ void core::impl::send_append(peer& p) {
   a.min_applied = leader_min_applied;
   if (servable) {
     const log_index window = std::max<log_index>(p.match + options.append_window, a.prev_index);
-    const log_index upto = std::min({log.last(), a.prev_index + options.append_entries_max, window});
+    log_index upto = std::min({log.last(), a.prev_index + options.append_entries_max, window});
+    if (const auto* r = find(*in_force, p.id); r && r->witness && !mutated(mutation::witness_first))
+      upto = std::min(upto, std::max(a.prev_index, witness_bound()));
     for (log_index i = p.next; i <= upto; ++i) a.entries.push_back(log.at(i));
     if (!p.probing) p.next = upto + 1;
   }
@@ -397,12 +429,15 @@ void core::impl::send_ack() {
   a.applied = applied;
   // D9: an installed view is told when its knowledge is on disk (PA4); frontiers are in its slots.
   a.view = options.durable ? durable_view : in_force->number;
-  if (a.view == in_force->number) a.have = acked_frontier();
+  if (a.view == in_force->number && !is_witness()) a.have = acked_frontier();
   a.reject = reject_due;
   a.refused_prev = reject_prev;
   a.hint = reject_hint;
   reject_due = false;
-  send_all(std::move(a), needs);
+  auto to = roster_members();
+  // The leader may have become a member in a view that is not in our log yet.
+  if (leader != no_member && std::ranges::find(to, leader) == to.end()) to.push_back(leader);
+  send_to(to, std::move(a), needs);
 }
 
 }  // namespace cohort::protocol

@@ -52,7 +52,7 @@ void core::impl::confirm_reads() {
     // R2: counted from the sending of what was echoed, never from its receipt.
     const auto lease = std::chrono::duration_cast<duration>(options.election_min * (1 - options.clock_rate_error)) - options.clock_margin;
     const auto span = mutated(mutation::lease_too_long) ? 4 * options.election_max : lease;
-    const bool leased = options.reads == read_mode::lease && !lease_given_up && now < echoed + span;
+    const bool leased = options.reads == read_mode::lease && !lease_given_up && now < lease_echo() + span;
     while (!leader_reads.empty() && (leased || echoed >= leader_reads.front().asked || mutated(mutation::read_unconfirmed))) {
       auto& r = leader_reads.front();
       if (r.origin == self())

@@ -35,16 +35,24 @@ void core::impl::checkpoint_stored(log_index index, std::uint32_t chunks) {
   last_checkpoint_bytes = std::uint64_t(chunks) * 256 * 1024;
 }
 
+/// S4: payload is kept for a member that is away, within limits of bytes and time; then it is given a checkpoint.
+bool core::impl::retained() const {
+  if (options.retain_bytes == 0 && options.retain_time == duration(0)) return false;
+  const bool away = std::ranges::any_of(in_force->roster, [](const roster_entry& r) { return r.voter && !r.active && !r.witness; });
+  return away && (options.retain_bytes == 0 || lanes.bytes() <= options.retain_bytes) &&
+         (options.retain_time == duration(0) || now - view_since <= options.retain_time);
+}
+
 /// S2, S3, PA7, PA17: the log begins at the older of two checkpoints, as far as every active member has applied it.
 void core::impl::trim() {
   if (checkpoints.size() < 2) return;
   const mark base = checkpoints.front().at;
-  if (base.index <= log.base().index) return;
+  if (base.index <= log.base().index || retained()) return;
   const log_index bound = role == core_role::leader ? minimal_applied() : leader_min_applied;
   if (base.index > bound && !mutated(mutation::trim_without_regard)) return;
   log.trim(base);
   const auto& lanes_there = *lanes.table_of(base.in_force->number);
-  for (slot s = 0; s < lanes_there.lanes.size(); ++s) lanes_there.lanes[s]->trim(at(base.cut, s));
+  for (slot s = 0; s < lanes_there.lanes.size() && !is_witness(); ++s) lanes_there.lanes[s]->trim(at(base.cut, s));
   lanes.forget_below(base.in_force->number);
   promises.base = base;
   save_state();
@@ -74,13 +82,14 @@ void core::impl::offer_checkpoint(peer& p) {
   chunk offer;
   offer.term = promises.term;
   offer.index = newest.at.index;
-  offer.count = newest.chunks;
+  const bool witness = r && r->witness;  // W1: the place in the log is all it needs
+  offer.count = witness ? 0 : newest.chunks;
   struct head {
     std::vector<std::byte> bytes;
     std::uint32_t size = 0;
   };
   auto h = std::make_shared<head>();
-  h->bytes = encode_mark(newest.at, newest.chunks, start.checksum);
+  h->bytes = encode_mark(newest.at, offer.count, start.checksum);
   h->size = static_cast<std::uint32_t>(h->bytes.size());
   offer.data = {h, {&h->size, 1}, h->bytes};
   send(p.id.member, std::move(offer));
@@ -216,6 +225,8 @@ void core::impl::finish_transfer() {
     for (auto& s : applied_cut) ++s;
   delivered = at.delivered;
   in_force = at.in_force;
+  view_since = now;
+  adopt_options();
   begin_view_delivery();
   view_floor = at.cut;
   view_index = 0;

@@ -52,7 +52,7 @@ void core::impl::receive_wedge(voter_id from, const wedge& w) {
 /// safe, and the quorum that reports contains one of them.
 void core::impl::report_front(report& r) const {
   if (my_slot == no_slot) {
-    if (options.durable && !total_only()) r.front = lanes.held(in_force->number);
+    if (options.durable && !total_only() && !is_witness()) r.front = lanes.held(in_force->number);
     return;
   }
   r.front = mutated(mutation::report_without_wedge) ? lanes.held(in_force->number) : wedged.front;
@@ -69,6 +69,7 @@ void core::impl::honour_blank_report() {
 }
 
 void core::impl::send_join() {
+  if (leaving || (is_witness() && has_state)) return;
   const bool cut_off = my_slot != no_slot && has_state && role != core_role::leader &&
                        (leader_contact == instant::min() || now - leader_contact > options.election_max);
   const bool blank_founder = !has_state && start.blank && !start.ever_founded &&
@@ -82,7 +83,7 @@ void core::impl::send_join() {
   j.known = in_force ? in_force->number : 0;
   j.has_state = has_state;
   std::vector<member_id> to;
-  for (const member_id m : start.founders)
+  for (const member_id m : known_members)
     if (m != self()) to.push_back(m);
   send_to(to, j, state_position);
   if (start.ever_founded && !has_state && !restarted && !unfounded_told && now - joining_since > std::chrono::seconds(5) &&
@@ -105,6 +106,11 @@ void core::impl::place_self() {
 }
 
 void core::impl::receive_join(voter_id from, const join& j) {
+  if (j.barred) {
+    if (!barred_told) notify(event_kind::barred, from.member, j.known);
+    barred_told = true;
+    return;
+  }
   if (j.burnt != 0) {
     // The leader's answer: our incarnation was admitted and dropped again, or our clock went back over a restart (V11).
     if (j.inc == promises.inc && (!has_state || my_slot == no_slot || now - leader_contact > options.election_max || leader_contact == instant::min())) {
@@ -128,6 +134,13 @@ void core::impl::receive_join(voter_id from, const join& j) {
   }
   if (role != core_role::leader) return;
   const auto& newest = *log.last_view().what;
+  if (is_barred(newest, from.member)) {
+    join no;
+    no.known = newest.number;
+    no.barred = true;
+    send(from.member, no);
+    return;
+  }
   const auto* r = find(newest, from);
   if (r && r->active && r->inc == j.inc) return;  // admitted already
   if (j.inc <= burnt(newest, from.member) && !mutated(mutation::burnt_readmitted)) {
@@ -143,10 +156,12 @@ void core::impl::receive_join(voter_id from, const join& j) {
 
 /// PA7: silent is who has not echoed for T_fail a heartbeat of mine. A reset link shortens the patience; a higher
 /// incarnation ends it (PA11).
-bool core::impl::silent(const roster_entry& r) {
-  if (r.id == start.self) return r.inc != promises.inc;
-  auto& p = peer_of(r.id);
-  if ((p.inc > r.inc || superseded(p)) && !mutated(mutation::pa11_old_life_not_silent)) return true;
+bool core::impl::silent(const roster_entry& r) const {
+  if (r.id == start.self) return r.inc != promises.inc && !r.witness;
+  const auto* known = known_peer(r.id);
+  if (!known) return now - led_since > options.fail_after;
+  const auto& p = *known;
+  if (((p.inc > r.inc && !r.witness) || superseded(p)) && !mutated(mutation::pa11_old_life_not_silent)) return true;
   if (now - p.echo > options.fail_after) return true;
   return p.reset_at != never && now - std::max(p.echo, p.reset_at) > options.election_min;
 }
@@ -160,6 +175,7 @@ bool core::impl::caught_up(const roster_entry& r) const {
 /// FC4, policy `exclude`: it answers heartbeats but has acknowledged nothing for T_fail although it lags, as with a disk
 /// that is full. Windows must not wait for it for ever.
 bool core::impl::stuck(const peer& p) const {
+  if (options.slow != slow_policy::exclude) return false;
   return p.match_term == promises.term && p.match < commit && now - std::max(p.match_progress, led_since) > options.fail_after;
 }
 
@@ -180,9 +196,9 @@ bool core::impl::change_wanted() {
     }
     if (r.id == start.self) continue;
     const auto& p = peer_of(r.id);
-    if (!r.voter && caught_up(r)) {
+    if (!r.voter && !r.witness && caught_up(r)) {
       // V10: a promotion waits until it cannot make the group depend on the newcomer.
-      const auto next = next_view(true);
+      const auto next = next_view(true, false);
       const auto* n = find(*next, r.id);
       if (n && n->voter) wanted = true;
     }
@@ -191,18 +207,25 @@ bool core::impl::change_wanted() {
     if (unservable(p)) wanted = true;  // S3
   }
   if (wanted) return true;
-  if (my_slot == no_slot) return true;  // V1: the leader itself is inactive
+  if (my_slot == no_slot && !leaving && !is_barred(*in_force, self())) return true;  // V1: the leader itself is inactive
+  for (const auto& r : in_force->roster)
+    if (r.witness && !r.voter && caught_up(r)) return true;  // takes the place of one whose disk is gone
+  if (std::ranges::any_of(wanted_changes, [&](const auto& w) { return still_wanted(w); })) return true;
   if (transferring && !mutated(mutation::pa6_joins_not_held)) return false;  // PA6: a change would not end its transfer, but delay it
   return std::ranges::any_of(peers, [&](const peer& p) {
-    return p.join_inc > burnt(*in_force, p.id.member) && admissible(p);
+    return p.join_inc > burnt(*in_force, p.id.member) && !is_barred(*in_force, p.id.member) && admissible(p);
   });
+}
+
+bool core::impl::waits_for_admission(const peer& p) const {
+  return p.join_inc != 0 && !superseded(p) && now - p.join_heard < 10 * options.heartbeat;
 }
 
 /// Whether a process that asks to join may do so now. One that has state first catches up as an inactive member, fed by
 /// the leader: were it admitted at once, everybody's window would wait for it (FC1).
 bool core::impl::admissible(const peer& p) const {
-  if (p.join_inc == 0 || superseded(p) || now - p.join_heard >= 10 * options.heartbeat) return false;
-  if (!p.join_has_state || !find(*in_force, p.id)) return true;
+  if (!waits_for_admission(p)) return false;
+  if (!p.join_has_state) return true;
   return p.match_term == promises.term && p.match + options.append_window >= log.last();
 }
 
@@ -322,19 +345,34 @@ void core::impl::drive_change() {
 }
 
 /// V9, V11: who is in the next view, given the reports of this attempt (or, before one, everybody who is not silent).
-view_ptr core::impl::next_view(bool with_promotions) const {
+view_ptr core::impl::next_view(bool with_promotions, bool with_requests) const {
   auto next = std::make_shared<view>();
   next->number = in_force->number + 1;
   next->burnt = in_force->burnt;
   next->options = in_force->options;
+  next->kinds = in_force->kinds;
+  next->barred = in_force->barred;
+  if (with_requests) apply_requests(*next);
   const auto note = [&](voter_id id, view_cause cause) { next->notes.push_back({id, cause}); };
   const auto wants_in = [&](voter_id id) -> incarnation {
-    if (id == start.self) return my_slot == no_slot ? promises.inc : 0;
+    if (is_barred(*next, id.member)) return 0;
+    if (id == start.self) return leaving ? 0 : my_slot == no_slot ? promises.inc : 0;
     const auto* p = known_peer(id);
     if (!p || !admissible(*p)) return 0;
     return p->join_inc > burnt(*in_force, id.member) || mutated(mutation::burnt_readmitted) ? p->join_inc : 0;
   };
+  std::size_t voters = voter_count(*in_force);
   for (roster_entry r : in_force->roster) {
+    if (with_requests && goes(r)) {
+      const bool removed = is_barred(*next, r.id.member);
+      note(r.id, removed ? view_cause::removed : view_cause::left);
+      voters -= r.voter;
+      continue;
+    }
+    if (r.witness) {
+      next->roster.push_back(r);  // it is never active: there is nothing to take from it
+      continue;
+    }
     bool here = r.active;
     bool excluded = false;
     if (change.running && r.active) {
@@ -356,21 +394,27 @@ view_ptr core::impl::next_view(bool with_promotions) const {
         note(r.id, r.voter ? view_cause::recovered : view_cause::joined);
       }
     if (!r.active && !r.voter) continue;
+    // V16: who failed leaves the quorum base, too, as long as enough voters stay. It comes back as a learner.
+    if (!r.active && options.shrink && voters > options.min_voters) {
+      --voters;
+      continue;
+    }
     next->roster.push_back(r);
   }
   for (const auto& p : peers) {
     if (find(*in_force, p.id) || p.id.member == self()) continue;
     if (const incarnation inc = wants_in(p.id)) {
-      next->roster.push_back({p.id, inc, false, true});
+      const bool witness = std::ranges::binary_search(start.witnesses, p.id.member);
+      next->roster.push_back({p.id, inc, false, !witness, witness});
       note(p.id, view_cause::joined);
     }
   }
-  if (my_slot == no_slot && !find(*in_force, start.self)) next->roster.push_back({start.self, promises.inc, false, true});
+  if (my_slot == no_slot && !find(*in_force, start.self) && wants_in(start.self) != 0) next->roster.push_back({start.self, promises.inc, false, true});
   if (with_promotions) {
     const bool voter_away = std::ranges::any_of(next->roster, [](const auto& r) { return r.voter && !r.active; });
     const auto before = next->roster;
     for (const auto& r : before) {
-      if (r.voter || !r.active || !caught_up(r)) continue;
+      if (r.voter || (!r.active && !r.witness) || !caught_up(r)) continue;
       const auto* old = find_voter(*next, r.id.member);
       if (old && old->active) continue;
       auto promoted = next->roster;
@@ -393,7 +437,7 @@ view_ptr core::impl::next_view(bool with_promotions) const {
   }
   std::ranges::sort(next->roster, {}, &roster_entry::id);
   for (const auto& r : next->roster) {
-    if (!r.active) continue;
+    if (!r.active && !r.witness) continue;
     const auto it = std::ranges::find(next->burnt, r.id.member, &burnt_entry::member);
     if (it == next->burnt.end())
       next->burnt.push_back({r.id.member, r.inc});
@@ -409,12 +453,16 @@ bool core::impl::feasible(const view& next) const {
   std::size_t reporters = 0;
   for (const auto& r : next.roster)
     if (r.voter && change.reports.contains(r.id)) ++reporters;
-  return reporters >= quorum_size(next);
+  // Requests that are sound one by one may not be so together.
+  const bool enough = voter_count(next) > 0 && data_voter_count(next) >= next.options.min_copies;
+  return enough && reporters >= quorum_size(next);
 }
 
 void core::impl::propose_view(const frontier& want, const std::vector<extra>& extras) {
-  auto next = next_view(true);
-  if (!feasible(*next) && !mutated(mutation::infeasible_view)) next = next_view(false);
+  // V10: what would make it infeasible is left out.
+  auto next = next_view(true, true);
+  if (!feasible(*next) && !mutated(mutation::infeasible_view)) next = next_view(false, true);
+  if (!feasible(*next) && !mutated(mutation::infeasible_view)) next = next_view(false, false);
   if (!feasible(*next) && !mutated(mutation::infeasible_view)) return;
   // V8: a causal batch whose past is lost was delivered by nobody.
   append_own(entry_kind::view, closed_frontier(log.cut_behind(log.last()), want), next, extras);
@@ -432,15 +480,26 @@ void core::impl::lose_own(deliver_view& told, lane_kind k) {
   }
 }
 
+/// What waits to be sealed in an order that the group does not take any more is lost (X1).
+void core::impl::drop_disabled(deliver_view& told) {
+  for (auto& queue : open)
+    std::erase_if(queue, [&](const std::shared_ptr<open_batch>& b) {
+      if (in_force->options.orders.has(b->cls)) return false;
+      told.lost_messages[static_cast<std::size_t>(b->cls)] += b->sizes.size();
+      open_bytes -= b->blob.size() + b->sizes.size() * sizeof(std::uint32_t);
+      return true;
+    });
+}
+
 /// This member is out of the view under its incarnation; it goes on as a new one. What was taken and never sent is lost.
 void core::impl::excluded(deliver_view& told) {
-  notify(event_kind::excluded, self(), in_force->number);
+  if (!leaving) notify(event_kind::excluded, self(), in_force->number);
   for (auto& queue : open) {
     for (const auto& b : queue) told.lost_messages[static_cast<std::size_t>(b->cls)] += b->sizes.size();
     queue.clear();
   }
   open_bytes = 0;
-  take_incarnation(0);
+  if (!leaving) take_incarnation(0);
 }
 
 /// Lanes that ended with a view up to `upto` held nothing beyond their final cut that was ever delivered (L8 b).
@@ -448,7 +507,7 @@ void core::impl::seal_ended_lanes(log_index upto) {
   for (const auto& v : log.views()) {
     if (v.index <= log.base().index || v.index > upto) continue;
     const auto* ended = lanes.table_of(log.view_at(v.index - 1)->number);
-    for (slot s = 0; s < ended->lanes.size(); ++s) {
+    for (slot s = 0; s < ended->lanes.size() && !is_witness(); ++s) {
       auto& l = *ended->lanes[s];
       if (slot_of(*v.what, l.owner, l.inc, l.kind) == no_slot) seal_lane(l, s, log.at(v.index));
     }
@@ -474,7 +533,7 @@ void core::impl::install(const entry& e) {
   d.index = index;
   d.time = applied_time;
   d.what = next;
-  for (slot s = 0; s < ended->lanes.size(); ++s) {
+  for (slot s = 0; s < ended->lanes.size() && !is_witness(); ++s) {
     auto& l = *ended->lanes[s];
     if (slot_of(*next, l.owner, l.inc, l.kind) != no_slot) continue;
     if (!mutated(mutation::sealed_lane_not_capped)) seal_lane(l, s, e);
@@ -488,6 +547,8 @@ void core::impl::install(const entry& e) {
   }
   const bool was_active = my_slot != no_slot;
   in_force = next;
+  view_since = now;
+  adopt_options();
   view_index = index;
   applied_cut = carry_over(*before, e.cut, *next);
   begin_view_delivery();
@@ -504,6 +565,10 @@ void core::impl::install(const entry& e) {
   place_self();
   honour_blank_report();
   d.member = my_slot != no_slot;
+  for (const auto& r : before->roster)
+    if (!find(*next, r.id)) departed.push_back({r, next->number, now + options.fail_after});
+  std::erase_if(departed, [&](const departed_member& m) { return now >= m.until || find(*next, m.who.id); });
+  drop_disabled(d);
   if (was_active && my_slot == no_slot) {
     excluded(d);
     join_sent = instant{};
@@ -516,6 +581,7 @@ void core::impl::install(const entry& e) {
   }
   if (role == core_role::leader) {
     const auto* r = find(*next, start.self);
+    settle_requests();
     if (!r || !r->voter) step_down();  // V14
   }
 }

@@ -95,7 +95,7 @@ void lane_store::learn(const view& v, const frontier& first) {
   for (const auto& r : v.roster) {
     if (!r.active) continue;
     for (const auto kind : {lane_kind::plain, lane_kind::causal}) {
-      if (!uses(v.options.orders, kind)) continue;
+      if (!has_lanes(v, kind)) continue;
       lane_ptr found;
       for (const auto& known : tables_)
         for (const auto& l : known.lanes)

@@ -142,6 +142,7 @@ struct join {
   view_number known = 0;  ///< newest view it has installed
   bool has_state = false;
   incarnation burnt = 0;  ///< not 0: the leader's answer, `inc` is used up; take one above this (V11)
+  bool barred = false;    ///< the leader's answer: an operator removed this member
 };
 
 /// Founding of view 0 by all founders (rules V19, PA2).
@@ -162,7 +163,41 @@ struct read_reply {
   log_index index = 0;
 };
 
+/// What a member can ask the leader to change in the view.
+enum class change_kind : std::uint8_t {
+  leave = 0,    ///< the asking process goes for good (V9)
+  remove = 1,   ///< a member loses its place and vote, and may not join until restored
+  restore = 2,  ///< takes that back
+  options = 3,  ///< the rules of the group (X1)
+};
+inline constexpr std::uint8_t change_kinds = 4;
+
+/// Why a change does not happen.
+enum class change_refusal : std::uint8_t {
+  none = 0,
+  no_leader = 1,         ///< nobody leads, or not long enough
+  unknown_member = 2,    ///< no such member in the roster
+  last_member = 3,       ///< nobody would be left
+  no_quorum_left = 4,    ///< the active members that stay would be no quorum (V10): bring others back, or remove them, first
+  bad_options = 5,       ///< they contradict each other or the roster
+  lease_rests_on_it = 6, ///< E_min cannot change while reads go by lease (R2): switch leases off first
+};
+inline constexpr std::uint8_t change_refusals = 7;
+const char* to_string(change_refusal why);
+
+/// To the leader, repeated until it answers.
+struct change_request {
+  std::uint64_t id = 0;  ///< never used twice by a process
+  change_kind kind{};
+  member_id who = no_member;
+  view_options options;  ///< kind `options` only
+};
+struct change_reply {
+  std::uint64_t id = 0;
+  change_refusal why{};  ///< none: done, and a quorum knows it
+};
+
 using message = std::variant<batch, append, ack, vote, wedge, report, pull, pull_chunk, chunk, join, form,
-                             read_request, read_reply, take_over>;
+                             read_request, read_reply, take_over, change_request, change_reply>;
 
 }  // namespace cohort::protocol

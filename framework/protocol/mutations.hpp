@@ -82,6 +82,9 @@ namespace cohort::protocol {
   X(inactive_counted_stable, "F24", "D8")                          \
   X(extras_ignored, "F26", "V7")                                   \
   X(extras_dropped, "F49", "V13")                                  \
+  X(witness_counted_stable, "F11", "W1 D8")                        \
+  X(witness_leads, "F12", "W1 E1")                                 \
+  X(witness_first, "F47", "W3")                                    \
   X(sham_extra_noop, "sham", "none")                               \
   X(sham_batch_size, "sham", "none")                               \
   X(sham_slower_timers, "sham", "none")                            \

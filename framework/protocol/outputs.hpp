@@ -136,6 +136,10 @@ enum class event_kind : std::uint8_t {
   clock_ahead,        ///< the clock of `member` runs ahead of ours, or ours (`member`) ahead of a quorum's
   member_silent,      ///< leader: `member` has not answered for too long
   unfounded_restart,  ///< volatile group: nobody holds the group any more, an operator must choose a new epoch (V19)
+  change_done,        ///< `number`: of the request
+  change_refused,     ///< `number`: of the request, `index`: the `change_refusal`
+  left,               ///< this member has left the group for good; a quorum knows it, the process may end
+  barred,             ///< an operator removed this member; it may not join
   handing_over,       ///< leader: asks `member` to lead instead (E8); `flag` false: given up, goes on leading
 };
 

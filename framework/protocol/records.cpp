@@ -4,6 +4,7 @@
 #include "framework/protocol/bytes.hpp"
 #include "framework/protocol/lanes.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <utility>
@@ -14,13 +15,14 @@ namespace {
 constexpr std::size_t batch_fixed_bytes_v1 = 2 + 2 + 4 + 4 * 8;
 constexpr std::size_t batch_fixed_bytes = batch_fixed_bytes_v1 + 8 + 4 + 4;
 constexpr std::size_t roster_bytes = 2 + 8 + 8 + 1, burnt_bytes = 2 + 8, note_bytes = 2 + 8 + 1, extra_bytes = 2 + 8;
+constexpr std::size_t options_bytes = 5 + 2 * 2 + 6 * 8;
 constexpr std::size_t lanes_max = no_slot;  // slots are 16 bits wide, no_slot is none
 constexpr std::size_t extras_max = lanes_max * lane_ahead_max;
 
 // ---- sizes ----------------------------------------------------------------------------------------------------------
 
 std::size_t view_size(const view& v) {
-  return 8 + 3 * 4 + 1 + v.roster.size() * roster_bytes + v.burnt.size() * burnt_bytes + v.notes.size() * note_bytes;
+  return 8 + 3 * 4 + options_bytes + 1 + 4 + v.barred.size() * 2 + v.roster.size() * roster_bytes + v.burnt.size() * burnt_bytes + v.notes.size() * note_bytes;
 }
 
 std::size_t view_size(const view_ptr& v) { return 1 + (v ? view_size(*v) : 0); }
@@ -60,13 +62,26 @@ void put(byte_writer& w, voter_id id) {
   w.put(id.identity);
 }
 
+void put(byte_writer& w, const view_options& o) {
+  w.put(o.orders.bits());
+  w.put(static_cast<std::uint8_t>(o.default_order));
+  w.put(static_cast<std::uint8_t>(o.reads));
+  w.put(static_cast<std::uint8_t>(o.slow));
+  w.put(static_cast<std::uint8_t>((o.minority_multicast ? 1 : 0) | (o.shrink ? 2 : 0)));
+  w.put(o.min_voters);
+  w.put(o.min_copies);
+  for (const auto d : {o.heartbeat, o.election_min, o.fail_after, o.retain_time}) w.put(static_cast<std::uint64_t>(d.count()));
+  w.put(o.lane_window);
+  w.put(o.retain_bytes);
+}
+
 void put(byte_writer& w, const view& v) {
   w.put(v.number);
   w.put(static_cast<std::uint32_t>(v.roster.size()));
   for (const auto& r : v.roster) {
     put(w, r.id);
     w.put(r.inc);
-    w.put(static_cast<std::uint8_t>((r.voter ? 1 : 0) | (r.active ? 2 : 0)));
+    w.put(static_cast<std::uint8_t>((r.voter ? 1 : 0) | (r.active ? 2 : 0) | (r.witness ? 4 : 0)));
   }
   w.put(static_cast<std::uint32_t>(v.burnt.size()));
   for (const auto& b : v.burnt) {
@@ -78,7 +93,10 @@ void put(byte_writer& w, const view& v) {
     put(w, n.id);
     w.put(static_cast<std::uint8_t>(n.cause));
   }
-  w.put(v.options.orders.bits());
+  put(w, v.options);
+  w.put(v.kinds);
+  w.put(static_cast<std::uint32_t>(v.barred.size()));
+  for (const auto m : v.barred) w.put(static_cast<std::uint16_t>(m));
 }
 
 void put(byte_writer& w, const view_ptr& v) {
@@ -192,6 +210,34 @@ frontier get_frontier(byte_reader& r) {
   return f;
 }
 
+duration get_duration(byte_reader& r) {
+  const auto count = r.get<std::uint64_t>();
+  if (count > static_cast<std::uint64_t>(duration(std::chrono::hours(24 * 365)).count())) r.fail();
+  return duration(static_cast<std::int64_t>(count));
+}
+
+view_options get_options(byte_reader& r) {
+  view_options o;
+  const auto bits = r.get<std::uint8_t>();
+  const auto usual = r.get<std::uint8_t>(), reads = r.get<std::uint8_t>(), slow = r.get<std::uint8_t>(), flags = r.get<std::uint8_t>();
+  o.orders = order_set::from_bits(bits);
+  if (o.orders.empty() || o.orders.bits() != bits || usual >= order_count || reads > 1 || slow > 2 || flags > 3) r.fail();
+  o.default_order = static_cast<order>(usual);
+  o.reads = static_cast<read_mode>(reads);
+  o.slow = static_cast<slow_policy>(slow);
+  o.minority_multicast = flags & 1;
+  o.shrink = flags & 2;
+  o.min_voters = r.get<std::uint16_t>();
+  o.min_copies = r.get<std::uint16_t>();
+  o.heartbeat = get_duration(r);
+  o.election_min = get_duration(r);
+  o.fail_after = get_duration(r);
+  o.retain_time = get_duration(r);
+  o.lane_window = r.get<std::uint64_t>();
+  o.retain_bytes = r.get<std::uint64_t>();
+  return o;
+}
+
 view_ptr get_view(byte_reader& r, std::uint16_t version) {
   auto v = std::make_shared<view>();
   v->number = r.get<std::uint64_t>();
@@ -203,8 +249,9 @@ view_ptr get_view(byte_reader& r, std::uint16_t version) {
     const auto flags = r.get<std::uint8_t>();
     e.voter = flags & 1;
     e.active = flags & 2;
+    e.witness = flags & 4;
     // Everything that looks things up in a roster relies on this order, so it is checked here once.
-    if (flags > 3 || (i > 0 && !(v->roster[i - 1].id < e.id))) r.fail();
+    if (flags > 7 || (i > 0 && !(v->roster[i - 1].id < e.id))) r.fail();
   }
   v->burnt.resize(r.get_count(burnt_bytes, lanes_max));
   for (std::size_t i = 0; i < v->burnt.size(); ++i) {
@@ -217,13 +264,16 @@ view_ptr get_view(byte_reader& r, std::uint16_t version) {
   for (auto& n : v->notes) {
     n.id = get_voter(r);
     const auto cause = r.get<std::uint8_t>();
-    if (cause > static_cast<std::uint8_t>(view_cause::replaced)) r.fail();
+    if (cause >= view_causes) r.fail();
     n.cause = static_cast<view_cause>(cause);
   }
   if (version >= 2) {
-    const auto bits = r.get<std::uint8_t>();
-    v->options.orders = order_set::from_bits(bits);
-    if (v->options.orders.empty() || v->options.orders.bits() != bits) r.fail();
+    v->options = get_options(r);
+    v->kinds = r.get<std::uint8_t>();
+    if ((v->kinds & ~3u) != 0 || (kinds_of(v->options.orders) & ~v->kinds) != 0) r.fail();
+    v->barred.resize(r.get_count(2, lanes_max));
+    for (auto& m : v->barred) m = member_id{r.get<std::uint16_t>()};
+    if (!std::ranges::is_sorted(v->barred)) r.fail();
   }
   return r.failed() ? nullptr : v;
 }

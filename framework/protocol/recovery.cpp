@@ -74,7 +74,7 @@ std::shared_ptr<const recovered_state> recovery::finish() {
     }
   }
   // Every entry's payload was written before it (D9): one that is missing is damage, not a crash.
-  if (s.founded) {
+  if (s.founded && payload_expected_) {
     const mark& base = s.promises.base;
     view_ptr in_force = base.in_force;
     frontier low = base.cut;

@@ -4,10 +4,14 @@
 
 namespace cohort::protocol {
 
-bool uses(order_set orders, lane_kind k) {
-  return k == lane_kind::plain ? orders.has_any({order::unordered, order::fifo, order::safe_fifo})
-                               : orders.has_any({order::causal, order::safe_causal, order::total});
+lane_kinds kinds_of(order_set orders) {
+  lane_kinds kinds = 0;
+  for (unsigned o = 0; o < order_count; ++o)
+    if (orders.has(static_cast<order>(o))) kinds = static_cast<lane_kinds>(kinds | bit_of(kind_of(static_cast<order>(o))));
+  return kinds;
 }
+
+bool is_barred(const view& v, member_id m) { return std::ranges::binary_search(v.barred, m); }
 
 bool needs_dependencies(order_set orders) {
   return orders.has_any({order::causal, order::safe_causal}) ||
@@ -15,7 +19,7 @@ bool needs_dependencies(order_set orders) {
 }
 
 std::size_t lanes_per_member(const view& v) {
-  return uses(v.options.orders, lane_kind::plain) && uses(v.options.orders, lane_kind::causal) ? 2 : 1;
+  return has_lanes(v, lane_kind::plain) && has_lanes(v, lane_kind::causal) ? 2 : 1;
 }
 
 std::size_t lane_count(const view& v) {
@@ -33,7 +37,7 @@ slot slot_of(const view& v, voter_id id, incarnation inc) {
 }
 
 slot slot_of(const view& v, voter_id id, incarnation inc, lane_kind k) {
-  if (!uses(v.options.orders, k)) return no_slot;
+  if (!has_lanes(v, k)) return no_slot;
   const slot first = slot_of(v, id, inc);
   return first != no_slot && lanes_per_member(v) == 2 && k == lane_kind::causal ? static_cast<slot>(first + 1) : first;
 }
@@ -47,7 +51,7 @@ const roster_entry* lane_owner(const view& v, slot s) {
 
 lane_kind kind_at(const view& v, slot s) {
   if (lanes_per_member(v) == 2) return s % 2 == 0 ? lane_kind::plain : lane_kind::causal;
-  return uses(v.options.orders, lane_kind::plain) ? lane_kind::plain : lane_kind::causal;
+  return has_lanes(v, lane_kind::plain) ? lane_kind::plain : lane_kind::causal;
 }
 
 lane_name lane_at(const view& v, slot s) {
@@ -74,10 +78,16 @@ std::size_t voter_count(const view& v) {
   return static_cast<std::size_t>(std::ranges::count_if(v.roster, &roster_entry::voter));
 }
 
+std::size_t data_voter_count(const view& v) {
+  return static_cast<std::size_t>(std::ranges::count_if(v.roster, [](const auto& r) { return r.voter && !r.witness; }));
+}
+
 std::size_t quorum_size(const view& v) { return voter_count(v) / 2 + 1; }
 
 std::size_t stability_threshold(const view& v) {
-  return std::max<std::size_t>(1, voter_count(v) - quorum_size(v) + 1);
+  const auto data = data_voter_count(v);
+  const auto quorum = quorum_size(v) - std::min(quorum_size(v), voter_count(v) - data);
+  return std::max<std::size_t>(1, data + 1 - std::min(data, quorum));
 }
 
 frontier carry_over(const view& from, const frontier& cut, const view& to) {
@@ -85,7 +95,7 @@ frontier carry_over(const view& from, const frontier& cut, const view& to) {
   for (const auto& r : to.roster) {
     if (!r.active) continue;
     for (const auto k : {lane_kind::plain, lane_kind::causal}) {
-      if (!uses(to.options.orders, k)) continue;
+      if (!has_lanes(to, k)) continue;
       const slot old = slot_of(from, r.id, r.inc, k);
       result.push_back(old == no_slot || old >= cut.size() ? 0 : cut[old]);
     }

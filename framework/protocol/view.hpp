@@ -18,7 +18,10 @@ enum class view_cause : std::uint8_t {
   failed = 4,     ///< silent for too long, or did not report in time
   excluded = 5,   ///< alive, but the leader could not serve it, or it lagged too far
   replaced = 6,   ///< its vote went to the process that took over its name
+  left = 7,       ///< asked to leave
+  removed = 8,    ///< by an operator; it is barred until one restores it
 };
+inline constexpr std::uint8_t view_causes = 9;
 
 /// One line of a view's roster (rule D4).
 struct roster_entry {
@@ -26,6 +29,7 @@ struct roster_entry {
   incarnation inc = 0;  ///< 0 while the voter has never been active
   bool voter = false;   ///< counts in quorums, active or not
   bool active = false;  ///< owns a lane in this view; an active non-voter is a learner (rule W6)
+  bool witness = false; ///< a voter that keeps the log but no payload and never leads; never active (rule W1)
   bool operator==(const roster_entry&) const = default;
 };
 
@@ -43,24 +47,37 @@ struct view_note {
   bool operator==(const view_note&) const = default;
 };
 
-/// The rules under which a view runs; the same at all members, changed only by a view (rules D5, X1).
+/// How linearizable reads are confirmed (section 9).
+enum class read_mode : std::uint8_t {
+  read_index = 0,  ///< a round of heartbeats per batch of reads (R1)
+  lease = 1,       ///< none while the leader's lease lasts (R2); needs clock rates within `clock_rate_error`
+};
+
+/// What becomes of a member that answers but does not keep up (rule FC4).
+enum class slow_policy : std::uint8_t {
+  exclude = 0,  ///< it is put out of the view and comes back by a checkpoint
+  wait = 1,     ///< windows wait for it
+  reject = 2,   ///< windows wait for it, and what does not fit is refused at once
+};
+
+/// The rules under which a view runs: the same at all members, changed only by a view (rules D5, X1).
 struct view_options {
-  order_set orders{order::total};  ///< classes of messages that are taken; never empty
+  order_set orders{order::total};          ///< classes of messages that are taken; never empty
+  order default_order = order::total;      ///< of messages that name none; one of `orders`
+  read_mode reads = read_mode::read_index;
+  slow_policy slow = slow_policy::exclude;
+  bool minority_multicast = false;         ///< U, F and C go on being delivered without contact to a quorum's leader (V17)
+  bool shrink = false;                     ///< failed voters leave the quorum base, too (V16) ...
+  std::uint16_t min_voters = 3;            ///< ... while so many stay
+  std::uint16_t min_copies = 1;            ///< nothing is committed that fewer data members hold (W4)
+  duration heartbeat = std::chrono::milliseconds(50);      ///< H; suppressed for a follower that just got other traffic
+  duration election_min = std::chrono::milliseconds(300);  ///< E_min, at least 4 H; timeouts are drawn from [1, 2] of it
+  duration fail_after = std::chrono::seconds(2);           ///< T_fail, at least 2 E_min: silence that excludes
+  std::uint64_t lane_window = 8u << 20;    ///< bytes sealed beyond the slowest active member's frontier (FC1)
+  std::uint64_t retain_bytes = 0;          ///< payload kept for members that are away (S4); 0: until the next checkpoint
+  duration retain_time{0};                 ///< ... and for how long after they went
   bool operator==(const view_options&) const = default;
 };
-
-/// A view: who is a member, who votes, who is active, under which rules (rule D5). Lane slots follow the active entries in
-/// roster order, one slot for each kind of lane in use. The roster is sorted by (member, identity). Immutable once proposed.
-struct view {
-  view_number number = 0;
-  std::vector<roster_entry> roster;
-  std::vector<burnt_entry> burnt;  ///< sorted by member, one line per member ever admitted
-  std::vector<view_note> notes;
-  view_options options;
-  bool operator==(const view&) const = default;
-};
-
-using view_ptr = std::shared_ptr<const view>;
 
 /// The two lanes that a member can own in a view (rule L1): what waits for nobody's past, and what does.
 enum class lane_kind : std::uint8_t {
@@ -68,6 +85,30 @@ enum class lane_kind : std::uint8_t {
   causal = 1,  ///< causal, safe_causal, total
 };
 constexpr lane_kind kind_of(order o) { return o <= order::safe_fifo ? lane_kind::plain : lane_kind::causal; }
+
+/// A set of kinds, as bits. Kinds are only ever added: a lane that ended and began again under the same incarnation would use
+/// its numbers twice (L2).
+using lane_kinds = std::uint8_t;
+constexpr lane_kinds bit_of(lane_kind k) { return static_cast<lane_kinds>(1u << static_cast<unsigned>(k)); }
+/// The kinds of lane in which messages of these orders travel.
+lane_kinds kinds_of(order_set orders);
+
+/// A view: who is a member, who votes, who is active, under which rules (rule D5). Lane slots follow the active entries in
+/// roster order, one slot for each kind of lane. The roster is sorted by (member, identity). Immutable once proposed.
+struct view {
+  view_number number = 0;
+  std::vector<roster_entry> roster;
+  std::vector<burnt_entry> burnt;  ///< sorted by member, one line per member ever admitted
+  std::vector<view_note> notes;
+  view_options options;
+  lane_kinds kinds = bit_of(lane_kind::causal);
+  std::vector<member_id> barred;   ///< removed by an operator; ascending
+  bool operator==(const view&) const = default;
+};
+
+using view_ptr = std::shared_ptr<const view>;
+
+bool is_barred(const view& v, member_id m);
 /// What a lane is known by, whatever the view (rule L1).
 struct lane_name {
   member_id owner = no_member;
@@ -76,14 +117,14 @@ struct lane_name {
   auto operator<=>(const lane_name&) const = default;
 };
 
-/// Whether any of the orders travels in lanes of this kind.
-bool uses(order_set orders, lane_kind k);
+/// Whether members own lanes of this kind.
+inline bool has_lanes(const view& v, lane_kind k) { return (v.kinds & bit_of(k)) != 0; }
 /// Whether batches of the causal lanes name what they depend on (rule L5).
 bool needs_dependencies(order_set orders);
 /// Nothing but T: no live delivery, no dependencies (rule PA18).
-constexpr bool total_only(order_set orders) { return orders == order_set{order::total}; }
+inline bool total_only(const view& v) { return v.options.orders == order_set{order::total} && !has_lanes(v, lane_kind::plain); }
 
-/// Lanes of one member: one for each kind in use.
+/// Lanes of one member: one for each kind.
 std::size_t lanes_per_member(const view& v);
 /// Number of lanes in the view.
 std::size_t lane_count(const view& v);
@@ -106,7 +147,9 @@ incarnation burnt(const view& v, member_id member);
 std::size_t voter_count(const view& v);
 /// floor(n/2) + 1 of the voters (rule D7).
 std::size_t quorum_size(const view& v);
-/// How many voters must hold a batch so that every quorum contains one of them (rule D8).
+/// Voters that hold payload.
+std::size_t data_voter_count(const view& v);
+/// How many data voters must hold a batch so that every quorum contains one of them (rule D8).
 std::size_t stability_threshold(const view& v);
 
 /// Rewrites a cut from the slots of `from` into those of its successor `to`: staying lanes carry their number over, new

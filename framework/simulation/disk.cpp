@@ -119,9 +119,10 @@ void disk::crash(random& chance) {
   std::erase_if(received_, [](const auto&) { return true; });  // a transfer begins anew; chunks not installed are garbage
 }
 
-disk::found disk::recover() {
+disk::found disk::recover(bool witness) {
   found result;
   recovery r;
+  if (witness) r.without_payload();
   bool anything = false;
   if (!checkpoints_.empty()) {
     mark at;

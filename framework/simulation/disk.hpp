@@ -59,7 +59,8 @@ public:
 
   /// The process is gone; a random part of what was not synced is, too.
   void crash(random& chance);
-  found recover();
+  /// `witness`: the log covers payload that was never held.
+  found recover(bool witness = false);
   /// Chunks of the newest checkpoint, to restore the application from.
   const stored_checkpoint* newest_checkpoint() const { return checkpoints_.empty() ? nullptr : &checkpoints_.back(); }
   const image& testifies() const { return image_; }

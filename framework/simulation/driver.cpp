@@ -11,7 +11,7 @@ driver::driver(surroundings& world, const workload& app, const life& who, disk& 
                core_start start, const disk::found& found, std::size_t chunk_bytes)
     : world_(world), app_(app), who_(who), disk_(storage), chunk_bytes_(chunk_bytes), core_(options, start),
       machine_(app.make()) {
-  if (found.checkpoint) {
+  if (found.checkpoint && !inspector::of(core_).is_witness()) {
     restore(storage.newest_checkpoint()->chunks);
     position_ = found.checkpoint->delivered;
   }
@@ -73,6 +73,8 @@ void driver::feed(input& what) {
     core_.chunk_loaded(chunk->to, chunk->index, chunk->number, disk_.load(chunk->index, chunk->number));
   } else if (std::holds_alternative<in_hand_over>(what)) {
     core_.hand_over();
+  } else if (auto* change = std::get_if<in_request>(&what)) {
+    core_.request(change->kind, change->who, change->options);
   } else if (auto* talk = std::get_if<in_multicast>(&what)) {
     submit_multicast(*talk);
   } else if (auto* o = std::get_if<in_operation>(&what)) {
@@ -189,6 +191,7 @@ void driver::deliver(delivery_op& what) {
     disk_.store_checkpoint(k->at, out.take());
     world_.disk_has_work(who_);
   } else if (auto* restored = std::get_if<deliver_restore>(&what)) {
+    if (inspector::of(core_).is_witness()) return;
     std::vector<payload> chunks;
     for (std::uint32_t n = 1; n <= restored->chunks; ++n) chunks.push_back(disk_.load(restored->at.index, n));
     for (auto& c : world_.watchers()) c->restored(who_, restored->at);

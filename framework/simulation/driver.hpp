@@ -44,8 +44,13 @@ struct in_multicast {
   order how{};
   std::vector<std::byte> bytes;
 };
+struct in_request {
+  protocol::change_kind kind{};
+  member_id who = no_member;
+  protocol::view_options options;
+};
 using input = std::variant<in_message, in_persisted, in_link_up, in_link_down, in_checkpoint_stored, in_chunk, in_operation,
-                           in_hand_over, in_multicast>;
+                           in_hand_over, in_multicast, in_request>;
 
 /// What a driver needs of the world around it.
 class surroundings {

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::array<const char*, fault_kinds> fault_names{
   "crash", "power_off", "restart_all", "wipe",      "pause",     "split",      "isolate", "one_way",
-  "bridge", "reset_link", "slow_link",  "slow_disk", "loss_burst", "clock_step", "hunt",    "kill_voter", "hand_over"};
+  "bridge", "reset_link", "slow_link",  "slow_disk", "loss_burst", "clock_step", "hunt",    "kill_voter", "hand_over", "leave", "remove", "new_rules"};
 
 /// What every profile begins with: three to five members, everything a little.
 void general(scenario& s, random& r) {
@@ -231,6 +231,41 @@ const std::vector<named>& profiles() {
        s.reorders = true;
        s.loss = static_cast<unsigned>(r.below(150));
        s.weights = {{crash, 6}, {isolate, 8}, {pause, 4}, {split, 5}, {hunt, 2}, {one_way, 2}, {loss_burst, 2}, {restart_all, 1}};
+     }},
+    {"requests", 3,  // members leave, are removed and restored, the rules change, amid everything else (V9, X1)
+     [](scenario& s, random& r) {
+       if (r.chance(700)) mixed(s, r);
+       s.members = r.chance(500) ? 5 : 4;
+       s.core.fail_after = 700ms;
+       s.fault_gap_most = r.between(200'000, 1'200'000);
+       s.weights = {{crash, 4}, {isolate, 4}, {pause, 2}, {split, 2}, {hunt, 1}, {hand_over, 2}, {leave, 6}, {remove, 5}, {new_rules, 8}};
+     }},
+    {"shrink", 2,  // failed voters leave the quorum base (V16)
+     [](scenario& s, random& r) {
+       if (r.chance(300)) mixed(s, r);
+       s.members = 5;
+       s.core.shrink = true;
+       s.core.min_voters = static_cast<std::uint16_t>(r.between(2, 3));
+       s.core.fail_after = 700ms;
+       s.weights = {{crash, 8}, {isolate, 4}, {pause, 3}, {split, 2}, {power_off, 3}, {leave, 1}};
+     }},
+    {"copies", 1,  // nothing is committed with fewer copies (W4)
+     [](scenario& s, random& r) {
+       s.members = r.chance(500) ? 3 : 5;
+       s.core.min_copies = static_cast<std::uint16_t>(r.between(2, s.members == 3 ? 2 : 4));
+       if (r.chance(500)) mixed(s, r);
+     }},
+    {"witness", 4,  // voters without payload (W1-W3)
+     [](scenario& s, random& r) {
+       if (r.chance(500)) mixed(s, r);
+       s.core.durable = true;
+       const bool five = r.chance(400);
+       s.members = five ? 5 : 3;
+       s.witnesses = five ? 2 : 1;
+       s.core.fail_after = 700ms;
+       s.core.append_entries_max = r.chance(500) ? 1 : 256;
+       s.restart_all_at_end = r.chance(500);
+       s.weights = {{crash, 8}, {isolate, 6}, {pause, 3}, {split, 3}, {power_off, 2}, {hunt, 2}, {restart_all, 1}, {slow_disk, 2}};
      }},
     {"payload-loss", 2,  // batches and entries part company: payload has to be pulled (F1, F4, F22)
      [](scenario& s, random& r) {

@@ -29,8 +29,11 @@ enum class fault : std::uint8_t {
   hunt,           ///< every new leader is killed or paused for a while
   kill_voter,     ///< a member is killed in the moment in which its vote leaves
   hand_over,      ///< the leader is told to let another lead: no fault by itself, but among faults
+  leave,          ///< a member leaves for good; later its process starts again and joins
+  remove,         ///< an operator removes a member, and restores it
+  new_rules,      ///< an operator changes the group's options
 };
-inline constexpr std::size_t fault_kinds = 17;
+inline constexpr std::size_t fault_kinds = 20;
 const char* to_string(fault f);
 
 /// Everything about a run that is drawn from its seed.
@@ -38,6 +41,7 @@ struct scenario {
   std::string profile;
   std::uint64_t seed = 0;
   unsigned members = 3;
+  unsigned witnesses = 0;              ///< of them, the last ones
   protocol::core_options core;
   std::size_t chunk_bytes = 256 * 1024;
   bool rich_application = false;       ///< the sample service instead of the small one

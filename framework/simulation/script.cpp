@@ -1,6 +1,7 @@
 #include "framework/simulation/script.hpp"
 
 #include "framework/simulation/check/linearizable.hpp"
+#include "framework/simulation/trace.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -53,6 +54,13 @@ void script::run() {
               cut(other, node, how_long);
             }
       }
+    });
+  };
+  world_.on_left = [this](unsigned node) {
+    world_.at(world_.now(), [this, node] {
+      world_.crash(node, true);
+      const auto away = milliseconds(chance_.between(10, 1500));
+      world_.at(world_.now() + away, [this, node] { world_.start(node); });
     });
   };
   world_.on_vote = [this](unsigned node, const message& what) {
@@ -111,6 +119,45 @@ void script::next_operation(unsigned client) {
     waiting_for_[client] = 0;  // its outcome is unknown for ever
     next_operation(client);
   });
+}
+
+/// Rules that differ from those in force in a few points.
+view_options script::other_rules() {
+  view_options o = plan_.core;
+  if (const int leader = world_.leader(); leader >= 0)
+    if (const auto& in = inspector::of(*world_.core_of(static_cast<unsigned>(leader))); in.in_force) o = in.in_force->options;
+  if (chance_.chance(400)) {
+    o.orders = order_set::from_bits(static_cast<std::uint8_t>(1 + chance_.below(63)));
+    o.orders.add(order::total);
+    o.default_order = order::total;
+  }
+  if (chance_.chance(300)) o.reads = o.reads == read_mode::lease ? read_mode::read_index : read_mode::lease;
+  if (chance_.chance(300)) o.lane_window = static_cast<std::uint64_t>(chance_.between(4'096, 1'000'000));
+  if (chance_.chance(300)) {
+    o.election_min = milliseconds(chance_.between(200, 450));
+    o.fail_after = std::max<duration>(o.fail_after, 2 * o.election_min);
+  }
+  if (chance_.chance(200)) o.minority_multicast = !o.minority_multicast;
+  if (chance_.chance(200)) o.slow = static_cast<slow_policy>(chance_.below(3));
+  if (chance_.chance(200)) o.retain_bytes = chance_.below(200'000);
+  if (chance_.chance(100)) o.min_copies = static_cast<std::uint16_t>(chance_.below(3));  // 0 is nonsense: refused
+  return o;
+}
+
+/// Whoever is still barred when the faults are over is restored, however often that takes.
+void script::restore_removed() {
+  const int leader = world_.leader();
+  if (leader < 0) return;
+  const auto& in = inspector::of(*world_.core_of(static_cast<unsigned>(leader)));
+  if (!in.in_force || !in.asked_changes.empty()) return;
+  for (const auto m : in.in_force->barred)
+    world_.request(static_cast<unsigned>(leader), change_kind::restore, static_cast<unsigned>(to_index(m)), {});
+  // Nor may rules stay that wait for the slow for ever, or want more copies than a quorum makes.
+  if (in.in_force->options.slow != slow_policy::exclude) {
+    auto o = in.in_force->options;
+    o.slow = slow_policy::exclude;
+    world_.request(static_cast<unsigned>(leader), change_kind::options, 0, o);
+  }
 }
 
 /// Every member talks in all orders the group takes, T apart: that is what clients do.
@@ -242,6 +289,17 @@ void script::apply(fault f) {
     }
     case fault::hunt: hunt_until_ = world_.now() + 2 * how_long; break;
     case fault::hand_over: world_.hand_over(node); break;
+    case fault::leave:
+      if (!world_.witness(node) && world_.up(node) && (plan_.core.durable || world_.expendable(node)))
+        world_.request(node, change_kind::leave, node, {});
+      break;
+    case fault::remove:
+      // Volatile groups have no votes to spare: one removed by mistake cannot be had back before it has joined.
+      if (other == node || !plan_.core.durable) break;
+      world_.request(node, change_kind::remove, other, {});
+      world_.at(world_.now() + how_long, [this, node, other] { world_.request(node, change_kind::restore, other, {}); });
+      break;
+    case fault::new_rules: world_.request(node, change_kind::options, 0, other_rules()); break;
     case fault::kill_voter: voter_kills_ = 1 + static_cast<unsigned>(chance_.below(3)); break;
   }
 }
@@ -268,6 +326,7 @@ void script::heal() {
 std::string script::unrest() const {
   int leader = world_.leader();
   if (leader < 0) return "there is no leader";
+  if (!world_.core_of(0)) return "member 0 is down";
   const auto& first = inspector::of(*world_.core_of(0));
   for (unsigned i = 0; i < world_.members(); ++i) {
     const auto name = "member " + std::to_string(i);
@@ -276,14 +335,16 @@ std::string script::unrest() const {
     if (world_.paused(i)) return name + " is paused";  // healing does not shorten that
     const auto& in = inspector::of(*c);
     if (!in.has_state) return name + " has no state";
-    if (in.my_slot == no_slot) return name + " is not active";
+    if (!in.in_force->barred.empty()) return "somebody is removed";
+    if (!in.asked_changes.empty()) return name + " asks for a change";
+    if (in.my_slot == no_slot && !world_.witness(i)) return name + " is not active";
     if (in.in_force->number != first.in_force->number) return name + " is in another view";
     if (in.wedged.on) return name + " is wedged";
     const auto* entry = find(*in.in_force, in.start.self);
     if (!entry || !entry->voter) return name + " is no voter";
     if (!in.primary) return name + " has no leader";
     if (in.applied != in.commit || in.commit != in.log.last()) return name + " has entries that are not applied";
-    if (in.applied != first.applied || in.delivered != first.delivered) return name + " lags behind";
+    if (in.applied != first.applied || (in.delivered != first.delivered && !world_.witness(i))) return name + " lags behind";
     if (!in.nothing_open() || !in.all_delivered()) return name + " has submissions under way";
     // An ack that was lost closes the window until the next heartbeat's.
     if (in.own_in_flight() > 0) return name + " waits for acks of its lane";
@@ -298,17 +359,21 @@ std::string script::unrest() const {
 bool script::settle(duration patience) {
   const auto end = world_.now() + patience;
   std::string why = "not looked at";
-  while (world_.now() < end && !(why = unrest()).empty())
+  while (world_.now() < end && !(why = unrest()).empty()) {
+    restore_removed();
     if (!world_.run_until(world_.now() + 100ms)) return false;
+  }
   if (!why.empty()) {
     world_.fail("I20 liveness: " + std::to_string(patience / 1s) + " s after the last fault " + why);
     return false;
   }
   // Everybody is served, and reads what was written last.
   std::vector<std::uint64_t> probes;
-  for (unsigned i = 0; i < world_.members(); ++i) probes.push_back(world_.call(plan_.clients - 1, i, operation::kind::write, 0));
+  for (unsigned i = 0; i < world_.members(); ++i)
+    if (!world_.witness(i)) probes.push_back(world_.call(plan_.clients - 1, i, operation::kind::write, 0));
   if (!world_.run_until(world_.now() + 3s)) return false;
-  for (unsigned i = 0; i < world_.members(); ++i) probes.push_back(world_.call(plan_.clients - 1, i, operation::kind::read, 0));
+  for (unsigned i = 0; i < world_.members(); ++i)
+    if (!world_.witness(i)) probes.push_back(world_.call(plan_.clients - 1, i, operation::kind::read, 0));
   if (!world_.run_until(world_.now() + 3s)) return false;
   for (const auto p : probes)
     if (world_.op(p).result != operation::outcome::done) {
@@ -362,6 +427,12 @@ outcome run_seed(std::uint64_t seed, std::string_view profile, const application
     if (verdict.result == linearizability::violated) w.fail("linearizability: " + verdict.why);
     o.unknown_histories = verdict.result == linearizability::unknown ? 1 : 0;
   }
+  for (unsigned i = 0; tracing && i < w.members(); ++i)
+    if (const auto* c = w.core_of(i))
+      if (const auto& in = inspector::of(*c); in.in_force)
+        std::printf("member %u %s, log from %llu to %llu, committed %llu\n", i, describe(*in.log.last_view().what).c_str(),
+                    static_cast<unsigned long long>(in.log.base().index), static_cast<unsigned long long>(in.log.last()),
+                    static_cast<unsigned long long>(in.commit));
   if (tracing)
     for (const auto& op : w.operations())
       std::printf("op %llu client %u member %u key %u kind %d outcome %d value %llu read %llu position %llu from %.6f to %.6f\n",

@@ -30,6 +30,8 @@ private:
   void cut(unsigned from, unsigned to, protocol::duration span);
   void next_operation(unsigned client);
   void next_multicast(unsigned node);
+  void restore_removed();
+  protocol::view_options other_rules();
   void heal();
   bool settle(protocol::duration patience);
   std::string unrest() const;

@@ -53,13 +53,17 @@ void fields(const message& what, Put put) {
         put("id", m.id), put("refused", m.refused), put("index", m.index);
       } else if constexpr (std::is_same_v<M, take_over>) {
         put("term", m.term);
+      } else if constexpr (std::is_same_v<M, change_request>) {
+        put("id", m.id), put("kind", number(m.kind)), put("who", to_index(m.who)), put("orders", m.options.orders.bits());
+      } else if constexpr (std::is_same_v<M, change_reply>) {
+        put("id", m.id), put("why", number(m.why));
       }
     },
     what);
 }
 
 constexpr const char* names[] = {"batch", "append", "ack",   "vote", "wedge", "report",      "pull",
-                                 "pull_chunk", "chunk", "join", "form", "read_request", "read_reply", "take_over"};
+                                 "pull_chunk", "chunk", "join", "form", "read_request", "read_reply", "take_over", "change_request", "change_reply"};
 
 }  // namespace
 
@@ -69,6 +73,15 @@ std::string describe(const message& what) {
     text.append(1, ' ').append(name).append(1, '=').append(std::to_string(value));
   });
   return text;
+}
+
+std::string describe(const view& v) {
+  std::string text = "view " + std::to_string(v.number) + ":";
+  for (const auto& r : v.roster)
+    text += " " + std::to_string(to_index(r.id.member)) + "/" + std::to_string(r.id.identity % 1000) + "." + std::to_string(r.inc) +
+            (r.voter ? "v" : "") + (r.active ? "a" : "") + (r.witness ? "w" : "");
+  for (const auto m : v.barred) text += " barred " + std::to_string(to_index(m));
+  return text + " orders " + std::to_string(v.options.orders.bits()) + " copies " + std::to_string(v.options.min_copies);
 }
 
 std::uint64_t hash_message(std::uint64_t hash, const message& what) {
@@ -94,13 +107,16 @@ std::uint64_t hash_view(const view& v) {
     h = mix(h, to_index(r.id.member));
     h = mix(h, r.id.identity);
     h = mix(h, r.inc);
-    h = mix(h, (r.voter ? 1u : 0u) | (r.active ? 2u : 0u));
+    h = mix(h, (r.voter ? 1u : 0u) | (r.active ? 2u : 0u) | (r.witness ? 4u : 0u));
   }
   for (const auto& b : v.burnt) {
     h = mix(h, to_index(b.member));
     h = mix(h, b.inc);
   }
-  return mix(h, v.options.orders.bits());
+  for (const auto m : v.barred) h = mix(h, to_index(m));
+  h = mix(h, static_cast<std::uint64_t>(v.options.election_min.count()));
+  h = mix(h, v.options.lane_window);
+  return mix(h, v.options.orders.bits() | v.kinds << 8);
 }
 
 std::uint64_t hash_entry(const entry& e) {

@@ -9,6 +9,7 @@ namespace cohort::sim {
 
 /// A message as one line of a trace.
 std::string describe(const protocol::message& what);
+std::string describe(const protocol::view& v);
 /// Folds what identifies the message into a running hash.
 std::uint64_t hash_message(std::uint64_t hash, const protocol::message& what);
 std::uint64_t hash_payload(const protocol::payload& p);

@@ -215,7 +215,7 @@ void world::start(unsigned node) {
   auto& n = nodes_[node];
   if (n.alive) return;
   disk::found found;
-  if (scenario_.core.durable) found = n.storage->recover();
+  if (scenario_.core.durable) found = n.storage->recover(witness(node));
   if (!found.damage.empty()) {
     fail("recovery of member " + std::to_string(node) + ": " + found.damage);
     return;
@@ -236,6 +236,8 @@ void world::start(unsigned node) {
   begin.self = l.id;
   begin.seed = chance_.next() ^ (mutated(mutation::sham_other_draws) ? 0x5eed : 0);
   for (unsigned i = 0; i < nodes_.size(); ++i) begin.founders.push_back(static_cast<member_id>(i));
+  for (unsigned i = 0; i < nodes_.size(); ++i)
+    if (witness(i)) begin.witnesses.push_back(static_cast<member_id>(i));
   begin.ever_founded = n.storage->saw_group();
   begin.blank = !begin.ever_founded;
   begin.state = found.state;
@@ -314,7 +316,7 @@ bool world::expendable(unsigned node) const {
       for (const auto& r : v.what->roster) left += r.voter && living.contains(r.id) ? 1 : 0;
       // Views the group has left behind everywhere bind nobody; those from each member's own commit on do.
       const bool governs = v.what->number >= c.log.view_at(std::max(c.commit, c.log.base().index))->number;
-      if (governs && left < quorum_size(*v.what)) return false;
+      if (governs && left < std::max<std::size_t>(quorum_size(*v.what), v.what->options.min_copies)) return false;
     }
   }
   // Disks of members that are down may know of more; they had their quorum before they went.
@@ -358,13 +360,14 @@ void world::chunk_wanted(const life& l, member_id to, log_index index, std::uint
 void world::happened(const life& l, const protocol::event& e) {
   note(5 + static_cast<std::uint64_t>(e.kind), l.node, e.number);
   static constexpr const char* names[] = {"founded", "leader_changed", "elected", "stepped_down", "election_started", "primary", "wedged",
-    "window_open", "excluded", "chunk_wanted", "transfer_started", "transfer_finished", "clock_ahead", "member_silent", "unfounded_restart", "handing_over"};
+    "window_open", "excluded", "chunk_wanted", "transfer_started", "transfer_finished", "clock_ahead", "member_silent", "unfounded_restart", "change_done", "change_refused", "left", "barred", "handing_over"};
   if (tracing)
     say("* " + std::to_string(l.node) + " " + names[static_cast<std::size_t>(e.kind)] + " member=" + std::to_string(to_index(e.member)) +
         " number=" + std::to_string(e.number) + (e.flag ? " on" : "") + " index=" + std::to_string(e.index));
   // Journaled groups: the founding is a record like others, the directory knows of it when that is on disk.
   if (e.kind == event_kind::founded && !scenario_.core.durable) nodes_[l.node].storage->mark_group_seen();
   if (e.kind == event_kind::elected && on_elected) on_elected(l.node);
+  if (e.kind == event_kind::left && on_left) on_left(l.node);
 }
 
 // ---- clients --------------------------------------------------------------------------------------------------------

@@ -48,6 +48,13 @@ public:
   void hand_over(unsigned node) {
     if (nodes_[node].alive) give(node, nodes_[node].alive->who().number, in_hand_over{}, {});
   }
+  /// A member's operator asks for a change of the view.
+  void request(unsigned node, protocol::change_kind kind, unsigned who, const protocol::view_options& options) {
+    if (nodes_[node].alive) give(node, nodes_[node].alive->who().number, in_request{kind, static_cast<member_id>(who), options}, {});
+  }
+  bool witness(unsigned node) const { return node + scenario_.witnesses >= members(); }
+  /// The process whose member has left ends; started anew when `on_left` says so.
+  std::function<void(unsigned node)> on_left;
   void step_clock(unsigned node, std::chrono::microseconds by) { nodes_[node].clock.step(by); }
   std::chrono::microseconds clock_offset(unsigned node) const { return nodes_[node].clock.offset(); }
   network_state& network() { return network_; }

@@ -55,6 +55,10 @@ inline protocol::view_ptr sample_view() {
   v.burnt = {{member_id{0}, 5}, {member_id{1}, 9}};
   v.notes = {{{member_id{1}, 13}, protocol::view_cause::joined}};
   v.options.orders = {order::fifo, order::total};
+  v.options.min_copies = 2;
+  v.options.retain_bytes = 1u << 20;
+  v.kinds = protocol::kinds_of(v.options.orders);
+  v.barred = {member_id{4}, member_id{7}};
   return std::make_shared<const protocol::view>(std::move(v));
 }
 

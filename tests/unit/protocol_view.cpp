@@ -37,7 +37,7 @@ TEST_SUITE("protocol: views") {
 
   TEST_CASE("a member has a lane for each kind that its group uses (L1)") {
     auto v = three();
-    v.options.orders = {order::fifo, order::total};
+    v.kinds = kinds_of({order::fifo, order::total});
     CHECK(lanes_per_member(v) == 2);
     CHECK(lane_count(v) == 6);
     CHECK(slot_of(v, id(2), 12, lane_kind::plain) == 2);
@@ -48,7 +48,7 @@ TEST_SUITE("protocol: views") {
       const auto name = lane_at(v, s);
       CHECK(slot_of(v, lane_owner(v, s)->id, name.inc, name.kind) == s);
     }
-    v.options.orders = {order::unordered};
+    v.kinds = kinds_of({order::unordered});
     CHECK(lanes_per_member(v) == 1);
     CHECK(slot_of(v, id(2), 12, lane_kind::plain) == 1);
     CHECK(slot_of(v, id(2), 12, lane_kind::causal) == no_slot);
@@ -72,11 +72,22 @@ TEST_SUITE("protocol: views") {
     }
   }
 
+  TEST_CASE("witnesses vote and hold nothing (W1, D8)") {
+    view v;
+    for (unsigned i = 0; i < 3; ++i) v.roster.push_back({id(i), 1, true, i != 2, i == 2});
+    CHECK(quorum_size(v) == 2);
+    CHECK(data_voter_count(v) == 2);
+    CHECK(stability_threshold(v) == 2);  // the witness and one of them are a quorum
+    for (unsigned i = 3; i < 5; ++i) v.roster.push_back({id(i), 1, true, i == 3, i == 4});
+    CHECK(data_voter_count(v) == 3);
+    CHECK(stability_threshold(v) == 3);
+  }
+
   TEST_CASE("a cut is carried over when a kind of lane comes or goes") {
     auto before = three();
-    before.options.orders = {order::causal, order::fifo};
+    before.kinds = kinds_of({order::causal, order::fifo});
     auto after = before;
-    after.options.orders = {order::causal};
+    after.kinds = kinds_of({order::causal});
     CHECK(carry_over(before, {1, 2, 3, 4, 5, 6}, after) == frontier{2, 4, 6});
     CHECK(carry_over(after, {2, 4, 6}, before) == frontier{0, 2, 0, 4, 0, 6});
   }

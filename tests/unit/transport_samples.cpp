@@ -28,6 +28,25 @@ frontier draw_frontier(generator& r) {
   return f;
 }
 
+view_options draw_options(generator& r) {
+  view_options o;
+  o.orders = cohort::order_set::from_bits(static_cast<std::uint8_t>(1 + r() % 63));
+  o.default_order = static_cast<cohort::order>(r() % cohort::order_count);
+  o.reads = coin(r) ? read_mode::lease : read_mode::read_index;
+  o.slow = static_cast<slow_policy>(r() % 3);
+  o.minority_multicast = coin(r);
+  o.shrink = coin(r);
+  o.min_voters = static_cast<std::uint16_t>(r());
+  o.min_copies = static_cast<std::uint16_t>(r());
+  o.heartbeat = duration(time(r));
+  o.election_min = duration(time(r));
+  o.fail_after = duration(time(r));
+  o.retain_time = duration(time(r));
+  o.lane_window = number(r);
+  o.retain_bytes = number(r);
+  return o;
+}
+
 view_ptr draw_view(generator& r) {
   auto v = std::make_shared<view>();
   v->number = number(r);
@@ -35,10 +54,12 @@ view_ptr draw_view(generator& r) {
   for (auto left = r() % 8; left > 0; --left) {
     m = static_cast<std::uint16_t>(m + r() % 3);
     const voter_id id{member_id{m}, v->roster.empty() ? r() % 1000 : v->roster.back().id.identity + 1 + r() % 1000};
-    v->roster.push_back({id, number(r), coin(r), coin(r)});
-    v->notes.push_back({id, static_cast<view_cause>(r() % 7)});
+    v->roster.push_back({id, number(r), coin(r), coin(r), coin(r)});
+    v->notes.push_back({id, static_cast<view_cause>(r() % view_causes)});
   }
-  v->options.orders = cohort::order_set::from_bits(static_cast<std::uint8_t>(1 + r() % 63));
+  v->options = draw_options(r);
+  v->kinds = static_cast<lane_kinds>(kinds_of(v->options.orders) | (coin(r) ? 3 : 0));
+  for (auto left = r() % 3; left > 0; --left) v->barred.push_back(member_id{static_cast<std::uint16_t>(10 - left)});
   m = 0;
   for (auto left = r() % 8; left > 0; --left) {
     v->burnt.push_back({member_id{m}, number(r)});
@@ -137,7 +158,7 @@ struct comparison {
   }
   bool operator()(const join& a) const {
     const auto& b = as<join>();
-    return a.inc == b.inc && a.known == b.known && a.has_state == b.has_state && a.burnt == b.burnt;
+    return a.inc == b.inc && a.known == b.known && a.has_state == b.has_state && a.burnt == b.burnt && a.barred == b.barred;
   }
   bool operator()(const form& a) const {
     const auto& b = as<form>();
@@ -149,6 +170,14 @@ struct comparison {
     return a.id == b.id && a.refused == b.refused && a.index == b.index;
   }
   bool operator()(const take_over& a) const { return a.term == as<take_over>().term; }
+  bool operator()(const change_request& a) const {
+    const auto& b = as<change_request>();
+    return a.id == b.id && a.kind == b.kind && a.who == b.who && a.options == b.options;
+  }
+  bool operator()(const change_reply& a) const {
+    const auto& b = as<change_reply>();
+    return a.id == b.id && a.why == b.why;
+  }
 };
 
 }  // namespace
@@ -208,11 +237,17 @@ message draw(std::size_t kind, generator& r) {
     case 8:
       return chunk{number(r), number(r), static_cast<std::uint32_t>(r()), static_cast<std::uint32_t>(r()),
                    draw_payload(r)};
-    case 9: return join{number(r), number(r), coin(r), number(r)};
+    case 9: return join{number(r), number(r), coin(r), number(r), coin(r)};
     case 10: return form{static_cast<form_phase>(r() % 3), number(r), coin(r) ? draw_view(r) : nullptr};
     case 11: return read_request{number(r)};
     case 12: return read_reply{number(r), coin(r), number(r)};
-    default: return take_over{number(r)};
+    case 13: return take_over{number(r)};
+    case 14: {
+      change_request c{number(r), static_cast<change_kind>(r() % change_kinds), member_id{slot_number}, {}};
+      if (c.kind == change_kind::options) c.options = draw_options(r);
+      return c;
+    }
+    default: return change_reply{number(r), static_cast<change_refusal>(r() % change_refusals)};
   }
 }
 

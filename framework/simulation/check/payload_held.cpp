@@ -13,7 +13,7 @@ public:
   const char* property() const override { return "I7 payload"; }
 
   void passed(const life& l, const inspector::inside& in) override {
-    if (!in.has_state || in.log.last() == in.log.base().index) return;
+    if (!in.has_state || in.is_witness() || in.log.last() == in.log.base().index) return;
     const auto i = in.log.last();
     const auto& e = in.log.at(i);
     if (i <= in.applied) return;

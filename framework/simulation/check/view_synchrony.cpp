@@ -24,6 +24,8 @@ public:
     restored_.insert_or_assign(l.number, true);
   }
   void installed(const life& l, const deliver_view& v) override {
+    // W1: a witness keeps the log, and delivers nothing.
+    if (const auto* r = find(*v.what, l.id); r && r->witness) return;
     // The view that comes with a checkpoint was installed somewhere on the way there.
     if (std::exchange(restored_[l.number], false)) return;
     const auto [known, fresh] = ends_.try_emplace(v.what->number, at_[l.number]);
