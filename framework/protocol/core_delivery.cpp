@@ -21,8 +21,7 @@ bool core::impl::may_deliver_live() const { return my_slot != no_slot && (primar
 bool core::impl::deliver_live() {
   if (total_only() || !may_deliver_live()) return false;
   const frontier limit = wedged.on && !mutated(mutation::deliveries_not_frozen) ? wedged.front : lanes.held(in_force->number);
-  const bool safe = in_force->options.orders.has_any({order::safe_fifo, order::safe_causal});
-  return pass(limit, safe ? stable_frontier() : frontier{}, false);
+  return pass(limit, stable_frontier(), false);
 }
 
 /// The table of section 5. What a committed cut covers counts as stable (O4).
@@ -55,7 +54,8 @@ bool core::impl::pass(const frontier& limit, const frontier& safe, bool by_cut) 
         moved = again = true;
         if (b->cls == order::total) continue;  // O1: passed here, delivered by its cut
         if (std::erase(ahead[s], b->seq) > 0) continue;
-        hand_out(l, *b, by_cut || is_safe(b->cls) || b->seq <= stable(s));
+        // O2: without its past a causal batch could still be lost.
+        hand_out(l, *b, by_cut || is_safe(b->cls) || (b->seq <= at(safe, s) && covers(safe, b->deps)));
       }
     }
   }
