@@ -83,7 +83,7 @@ void driver::feed(input& what) {
     const std::span<const std::byte> message = o->bytes;
     if (core_.submit({&message, 1}) == submit_status::taken) {
       submitted_.push_back(o->number);
-      for (auto& c : world_.watchers()) c->submitted(who_, order::total, world_.op(o->number).message_hash);
+      taken(order::total, message);
     } else {
       world_.returned(world_.op(o->number), operation::outcome::refused);
     }
@@ -92,10 +92,14 @@ void driver::feed(input& what) {
 
 void driver::submit_multicast(const in_multicast& m) {
   const std::span<const std::byte> message = m.bytes;
-  if (core_.submit({&message, 1}, m.how) != submit_status::taken) return;
+  if (core_.submit({&message, 1}, m.how) == submit_status::taken) taken(m.how, message);
+}
+
+/// The core took a message: its outcome will be told in the order of its class.
+void driver::taken(order cls, std::span<const std::byte> message) {
   const auto hash = hash_payload(one_message(message));
-  talked_[static_cast<std::size_t>(m.how)].push_back(hash);
-  for (auto& c : world_.watchers()) c->submitted(who_, m.how, hash);
+  unanswered_[static_cast<std::size_t>(cls)].push_back(hash);
+  for (auto& c : world_.watchers()) c->submitted(who_, cls, hash);
 }
 
 void driver::release_sends() {
@@ -122,10 +126,10 @@ void driver::lose(const deliver_view& v) {
     submitted_.pop_front();
   }
   for (std::size_t c = 0; c < order_count; ++c)
-    for (auto messages = v.lost_messages[c]; messages > 0 && !talked_[c].empty(); --messages) {
+    for (auto messages = v.lost_messages[c]; messages > 0 && !unanswered_[c].empty(); --messages) {
       if (!restored_)
-        for (auto& w : world_.watchers()) w->undelivered(who_, static_cast<order>(c), talked_[c].front());
-      talked_[c].pop_front();
+        for (auto& w : world_.watchers()) w->undelivered(who_, static_cast<order>(c), unanswered_[c].front());
+      unanswered_[c].pop_front();
     }
 }
 
@@ -148,6 +152,7 @@ void driver::deliver_total(const deliver_batch& b) {
     if (!b.own || submitted_.empty()) continue;
     auto& o = world_.op(submitted_.front());
     submitted_.pop_front();
+    unanswered_[static_cast<std::size_t>(order::total)].pop_front();
     o.position = d.position;
     for (auto& c : world_.watchers()) c->ordered(o, d.position);
     if (o.what == operation::kind::swap) {
@@ -164,7 +169,7 @@ void driver::deliver(delivery_op& what) {
     for (auto& c : world_.watchers()) c->delivered(who_, *b);
     if (b->cls == order::total) return deliver_total(*b);
     // The application has no state that depends on these; who sent them is told what became of them.
-    auto& own = talked_[static_cast<std::size_t>(b->cls)];
+    auto& own = unanswered_[static_cast<std::size_t>(b->cls)];
     if (b->own)
       for (std::size_t i = 0; i < b->what.sizes.size() && !own.empty(); ++i) own.pop_front();
   } else if (auto* v = std::get_if<deliver_view>(&what)) {
