@@ -82,6 +82,15 @@ namespace cohort::protocol {
   X(inactive_counted_stable, "F24", "D8")                          \
   X(extras_ignored, "F26", "V7")                                   \
   X(extras_dropped, "F49", "V13")                                  \
+  X(open_plain_left_behind, "M51b", "L5 O6")                       \
+  X(stable_without_past, "O2", "O2")                               \
+  X(safe_at_receipt, "M55", "O2 D8")                               \
+  X(later_view_delivered, "M37b", "O9")                            \
+  X(unordered_forgotten, "M53b", "O4")                             \
+  X(unordered_not_reported, "M36b", "V4 V7")                       \
+  X(deps_of_total_left_out, "M58b", "O3")                          \
+  X(lost_not_told, "O10", "O10")                                   \
+  X(reads_wait_for_lost_entry, "R1", "R1 I20")                     \
   X(sham_extra_noop, "sham", "none")                               \
   X(sham_batch_size, "sham", "none")                               \
   X(sham_slower_timers, "sham", "none")                            \
