@@ -26,7 +26,7 @@ bool core::impl::deliver_live() {
 
 /// The table of section 5. What a committed cut covers counts as stable (O4).
 bool core::impl::ready(const batch& b, slot s, const frontier& safe, bool by_cut) const {
-  if (kind_of(b.cls) == lane_kind::plain) return b.cls != order::safe_fifo || by_cut || b.seq <= at(safe, s);
+  if (kind_of(b.cls) == lane_kind::plain) return b.cls != order::safe_fifo || by_cut || b.seq <= at(safe, s) || mutated(mutation::safe_at_receipt);
   const bool t = b.cls == order::total;
   // O3: T, too, is passed only behind its dependencies, for `passed` becomes those of other batches.
   if (!covers(passed, b.deps) && !mutated(t ? mutation::total_passed_early : mutation::causality_ignored)) return false;
@@ -48,14 +48,14 @@ bool core::impl::pass(const frontier& limit, const frontier& safe, bool by_cut) 
         const batch* b = l.find(passed[s] + 1);
         if (!b && mutated(mutation::append_without_payload)) break;
         COHORT_INVARIANT(b != nullptr, passed[s] + 1, l.held());  // I7
-        if (b->view != in_force->number && !by_cut) break;  // O9: of a later view
+        if (b->view != in_force->number && !by_cut && !mutated(mutation::later_view_delivered)) break;  // O9: of a later view
         if (!ready(*b, s, safe, by_cut)) break;
         ++passed[s];
         moved = again = true;
         if (b->cls == order::total) continue;  // O1: passed here, delivered by its cut
         if (std::erase(ahead[s], b->seq) > 0) continue;
         // O2: without its past a causal batch could still be lost.
-        hand_out(l, *b, by_cut || is_safe(b->cls) || (b->seq <= at(safe, s) && covers(safe, b->deps)));
+        hand_out(l, *b, by_cut || is_safe(b->cls) || (b->seq <= at(safe, s) && (covers(safe, b->deps) || mutated(mutation::stable_without_past))));
       }
     }
   }
@@ -67,7 +67,7 @@ void core::impl::deliver_unordered(const lane& l, const batch& b) {
   if (b.cls != order::unordered || b.view != in_force->number || wedged.on || !may_deliver_live()) return;
   const slot s = slot_of(*in_force, l.owner, l.inc, l.kind);
   if (s == no_slot) return;
-  ahead[s].push_back(b.seq);
+  if (!mutated(mutation::unordered_forgotten)) ahead[s].push_back(b.seq);
   hand_out(l, b, false);
 }
 

@@ -58,7 +58,7 @@ void core::impl::report_front(report& r) const {
   r.front = mutated(mutation::report_without_wedge) ? lanes.held(in_force->number) : wedged.front;
   for (slot s = 0; s < ahead.size(); ++s)
     for (const sequence seq : ahead[s])
-      if (seq > at(r.front, s)) r.extras.push_back({s, seq});
+      if (seq > at(r.front, s) && !mutated(mutation::unordered_not_reported)) r.extras.push_back({s, seq});
 }
 
 /// PA6, V4: who reported for a view that it held nothing in it must not seal there once it has its state, nor in any view
@@ -427,7 +427,7 @@ void core::impl::propose_view(const frontier& want, const std::vector<extra>& ex
 void core::impl::lose_own(deliver_view& told, lane_kind k) {
   for (std::size_t c = 0; c < order_count; ++c) {
     if (kind_of(static_cast<order>(c)) != k) continue;
-    told.lost_messages[c] += undelivered(static_cast<order>(c));
+    if (!mutated(mutation::lost_not_told)) told.lost_messages[c] += undelivered(static_cast<order>(c));
     own_undelivered[c].clear();
   }
 }
