@@ -13,7 +13,7 @@ namespace {
 
 class fifo final : public checker {
 public:
-  explicit fifo(const book& b) : book_(b) {}
+  explicit fifo(book& b) : book_(b) {}
   const char* property() const override { return "I11 FIFO"; }
 
   void delivered(const life& l, const deliver_batch& d) override {
@@ -41,12 +41,12 @@ public:
   }
 
 private:
-  const book& book_;
+  book& book_;
   std::map<std::pair<std::uint64_t, book::index>, std::array<book::index, 2>> upto_;  ///< by life and stream: what is checked
 };
 
 }  // namespace
 
-std::unique_ptr<checker> check_fifo(const book& b) { return std::make_unique<fifo>(b); }
+std::unique_ptr<checker> check_fifo(book& b) { return std::make_unique<fifo>(b); }
 
 }  // namespace cohort::sim

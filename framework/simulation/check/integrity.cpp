@@ -11,7 +11,7 @@ namespace {
 
 class integrity final : public checker {
 public:
-  explicit integrity(const book& b) : book_(b) {}
+  explicit integrity(book& b) : book_(b) {}
   const char* property() const override { return "integrity"; }
 
   void delivered(const life& l, const deliver_batch& d) override {
@@ -24,11 +24,11 @@ public:
   }
 
 private:
-  const book& book_;
+  book& book_;
 };
 
 }  // namespace
 
-std::unique_ptr<checker> check_integrity(const book& b) { return std::make_unique<integrity>(b); }
+std::unique_ptr<checker> check_integrity(book& b) { return std::make_unique<integrity>(b); }
 
 }  // namespace cohort::sim

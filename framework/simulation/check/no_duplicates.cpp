@@ -10,7 +10,7 @@ namespace {
 
 class no_duplicates final : public checker {
 public:
-  explicit no_duplicates(const book& b) : book_(b) {}
+  explicit no_duplicates(book& b) : book_(b) {}
   const char* property() const override { return "I16 no duplicates"; }
 
   void delivered(const life& l, const deliver_batch& d) override {
@@ -20,11 +20,11 @@ public:
   }
 
 private:
-  const book& book_;
+  book& book_;
 };
 
 }  // namespace
 
-std::unique_ptr<checker> check_no_duplicates(const book& b) { return std::make_unique<no_duplicates>(b); }
+std::unique_ptr<checker> check_no_duplicates(book& b) { return std::make_unique<no_duplicates>(b); }
 
 }  // namespace cohort::sim

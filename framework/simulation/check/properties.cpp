@@ -13,12 +13,10 @@ checkers make_checkers() {
   auto known = std::make_unique<book>();
   auto& b = *known;
   all.push_back(std::move(known));
-  all.push_back(check_integrity(b));
-  all.push_back(check_no_duplicates(b));
-  all.push_back(check_fifo(b));
-  all.push_back(check_causal_order(b));
-  all.push_back(check_safe_delivery(b));
-  all.push_back(check_view_synchrony(b));
+  for (const auto make : {check_integrity, check_no_duplicates, check_fifo, check_causal_order, check_safe_delivery,
+                          check_view_synchrony, check_self_inclusion, check_monotonic_views, check_primary_chain, check_accuracy,
+                          check_change_events, check_liveness, check_atomicity, check_reliability, check_termination, check_losses})
+    all.push_back(make(b));
   return all;
 }
 

@@ -27,10 +27,20 @@ std::unique_ptr<checker> check_persist_before_send();   // D9
 
 
 // Of group communication: what applications see. They are told of everything after the book.
-std::unique_ptr<checker> check_integrity(const book&);
-std::unique_ptr<checker> check_no_duplicates(const book&);  // I16
-std::unique_ptr<checker> check_fifo(const book&);           // I11
+std::unique_ptr<checker> check_integrity(book&);
+std::unique_ptr<checker> check_no_duplicates(book&);  // I16
+std::unique_ptr<checker> check_fifo(book&);           // I11
 std::unique_ptr<checker> check_causal_order(book&);         // I11
 std::unique_ptr<checker> check_safe_delivery(book&);        // I15
+std::unique_ptr<checker> check_self_inclusion(book&);
+std::unique_ptr<checker> check_monotonic_views(book&);
+std::unique_ptr<checker> check_primary_chain(book&);
+std::unique_ptr<checker> check_accuracy(book&);
+std::unique_ptr<checker> check_change_events(book&);
+std::unique_ptr<checker> check_liveness(book&);
+std::unique_ptr<checker> check_atomicity(book&);
+std::unique_ptr<checker> check_reliability(book&);
+std::unique_ptr<checker> check_termination(book&);
+std::unique_ptr<checker> check_losses(book&);
 
 }  // namespace cohort::sim

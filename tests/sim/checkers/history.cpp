@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cctype>
 #include <map>
 #include <sstream>
@@ -127,19 +128,54 @@ private:
     tell([&](checker& c) { c.started(p.now, found); });
   }
 
+  log_index index(word& w) {
+    if (w.take('>')) return w.number();
+    return ++index_;
+  }
+
   void install(unsigned m, const view_ptr& v) {
+    word nothing("");
+    install(m, v, nothing);
+  }
+  void install(unsigned m, const view_ptr& v, word& w) {
     auto& p = people_[m];
     deliver_view d;
-    d.index = ++index_;
+    d.index = index(w);
     d.what = v;
     const auto before = p.inc;
     p.inc = 0;
     for (const auto& r : v->roster)
       if (r.active && r.id == p.now.id && (before == r.inc || fresh_[m] == r.inc || v->number == 0)) p.inc = r.inc;
     if (p.inc != before) p.sealed.clear();
-    d.member = p.inc != 0;
+    d.member = p.inc != 0 || w.take('=');
     p.in = v;
     tell([&](checker& c) { c.installed(p.now, d); });
+  }
+
+  static std::vector<view_note> true_notes(const view& old, const view& now) {
+    std::vector<view_note> notes;
+    for (const auto& was : old.roster) {
+      const auto* r = find(now, was.id);
+      if (was.active && !(r && r->active && r->inc == was.inc)) notes.push_back({was.id, view_cause::failed});
+      if (was.voter && !(r && r->voter)) notes.push_back({was.id, view_cause::replaced});
+    }
+    for (const auto& r : now.roster) {
+      const auto* was = find(old, r.id);
+      if (r.active && !(was && was->active && was->inc == r.inc))
+        notes.push_back({r.id, was && was->voter ? view_cause::recovered : view_cause::joined});
+      if (r.voter && !(was && was->voter)) notes.push_back({r.id, view_cause::promoted});
+    }
+    return notes;
+  }
+  static std::vector<view_note> read_notes(word& w) {
+    std::vector<view_note> notes;
+    while (std::isalpha(static_cast<unsigned char>(w.peek()))) {
+      const auto m = member(w.take());
+      const auto cause = std::string_view("?jrpfxy").find(w.take());
+      if (cause == std::string_view::npos) throw std::invalid_argument("no cause is called that");
+      notes.push_back({{static_cast<member_id>(m), 100 + m}, static_cast<view_cause>(cause)});
+    }
+    return notes;
   }
 
   /// N, or N:names; without names as the view before.
@@ -147,21 +183,30 @@ private:
     const auto number = w.number();
     std::string names;
     if (w.take(':'))
-      while (std::isalpha(static_cast<unsigned char>(w.peek()))) names += w.take();
+      while (std::isalpha(static_cast<unsigned char>(w.peek())) || (w.peek() != 0 && std::string_view("*_!.").find(w.peek()) != std::string_view::npos)) names += w.take();
     auto v = std::make_shared<view>(before ? *before : *founders());
     v->number = number;
     v->notes.clear();
     if (names.empty()) return v;
     if (const auto known = views_.find({number, names}); known != views_.end()) return known->second;
+    const view old = *v;
     for (auto& r : v->roster) r.active = false;
-    for (const char c : names) {
-      const auto m = member(c);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const auto m = member(names[i]);
       const voter_id id{static_cast<member_id>(m), 100 + m};
       auto r = std::ranges::find(v->roster, id, &roster_entry::id);
-      if (r == v->roster.end()) r = v->roster.insert(r, {id, 1, true, true});
-      r->active = true;
-      if (std::isupper(static_cast<unsigned char>(c))) r->inc += 1, fresh_[m] = r->inc;
+      if (r == v->roster.end()) r = v->roster.insert(r, {id, 1, false, false});
+      if (fresh_[m] == 0) fresh_[m] = r->inc;
+      const char how = i + 1 < names.size() ? names[i + 1] : ' ';
+      if (how == '*') r->voter = true;
+      if (how == '_') r->voter = false;
+      r->active = how != '!' && how != '.';
+      if (how == '!') v->roster.erase(r);
+      else if (std::isupper(static_cast<unsigned char>(names[i]))) fresh_[m] = ++r->inc;
+      if (!std::isalpha(static_cast<unsigned char>(how))) ++i;
     }
+    std::erase_if(v->roster, [](const auto& r) { return !r.voter && !r.active; });
+    v->notes = w.take(';') ? read_notes(w) : true_notes(old, *v);
     std::ranges::sort(v->roster, {}, &roster_entry::id);
     views_[{number, names}] = v;
     return v;
@@ -171,8 +216,7 @@ private:
     mark at;
     at.in_force = read_view(w, before);
     at.cut.assign(lane_count(*at.in_force), 0);
-    if (!w.take('/')) return at;
-    do {
+    if (w.take('/')) do {
       const auto m = member(w.take());
       const auto* r = find(*at.in_force, {static_cast<member_id>(m), 100 + m});
       if (!r) throw std::invalid_argument("a lane of somebody who is not in the view");
@@ -180,6 +224,7 @@ private:
       at.cut.at(cut_at(lane_kind::plain)) = w.number();
       if (w.take(':')) at.cut.at(cut_at(lane_kind::causal)) = w.number();
     } while (w.take(','));
+    at.index = index(w);
     return at;
   }
 
@@ -226,11 +271,32 @@ private:
         return;
       }
       case '<': deliver(p, w); return;
-      case '|': install(m, read_view(w, p.in)); return;
+      case '|': {
+        const auto v = read_view(w, p.in);
+        install(m, v, w);
+        return;
+      }
+      case '*': {
+        event e;
+        const auto kind = std::string_view("pwfxst").find(w.take());
+        if (kind == std::string_view::npos) throw std::invalid_argument("no event is called that");
+        using enum event_kind;
+        e.kind = std::array{primary, wedged, founded, excluded, transfer_started, transfer_finished}[kind];
+        e.flag = w.take('+');
+        tell([&](checker& c) { c.happened(p.now, e); });
+        return;
+      }
+      case '$': {
+        const auto at = read_mark(w, p.in);
+        tell([&](checker& c) { c.restored(p.now, at); });
+        return;
+      }
       case '&': {
         const auto at = read_mark(w, p.in);
         tell([&](checker& c) { c.restored(p.now, at); });
-        install(m, at.in_force);
+        const auto same_index = ">" + std::to_string(at.index);
+        word where(same_index);
+        install(m, at.in_force, where);
         return;
       }
       case '+': {
@@ -259,9 +325,11 @@ private:
     d.inc = s.inc == 0 ? 1 : s.inc;
     d.seq = s.seq == 0 ? 1 : s.seq;
     d.view = p.in ? p.in->number : 0;
+    d.index = index_;
     while (!w.at_end()) switch (w.take()) {
         case '@': d.seq = w.number(); break;
         case '#': d.position = w.number(); break;
+        case '>': d.index = w.number(); break;
         case '%': d.view = w.number(); break;
         case ':': d.sender = static_cast<member_id>(member(w.take())); break;
         case '=': d.cls = order_named(w.take()); break;
@@ -273,7 +341,6 @@ private:
       if (s.position == 0) s.position = ++positions_;
       d.position = s.position;
     }
-    d.index = ++index_;
     d.stable = (is_safe(d.cls) || std::exchange(stable_, false)) && !std::exchange(unstable_, false);
     d.own = d.sender == p.now.member();
     tell([&](checker& c) { c.delivered(p.now, d); });

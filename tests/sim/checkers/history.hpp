@@ -21,11 +21,16 @@ namespace cohort::sim {
 ///     b<1:c       ... as sent by c; b<1=F in another order; b<1~ not stable; b<1^ stable
 ///     a-1         a is told that message 1 is delivered nowhere
 ///     b|1         b installs view 1 with the members it had; b|1:abd with these, who have their names in capitals if they are
-///                 active under a new incarnation: b|1:aB
+///                 active under a new incarnation: b|1:aB. Behind a name: * votes (new ones do not), _ does not vote, . is not
+///                 active, ! is not there at all. b|1:ab= is told that it is a member in any case. What changed is noted
+///                 truly, or as said: b|1:ab;cf says that c failed (j joined, r recovered, p promoted, x excluded, y replaced)
 ///     b&1:abc/a2,b3:1   b is given a checkpoint of view 1 that contains plain batches to 2 of a, and to 3 of b and
-///                 causal ones to 1 of b; then enters that view
+///                 causal ones to 1 of b; then enters that view. With $ it does not enter it
 ///     b+1:abc/a2  b dies, and a new life begins with this; b+ begins with nothing
 ///     bx          b dies
+///     b*p+ b*p-   b is in touch with the group, or is not; b*w+ b*w- is wedged; b*f founded, b*x is excluded, b*s b*t a transfer
+///                 starts and ends
+///     ...>7       of a view, a delivery or a checkpoint: at index 7
 ///     .           the run is over
 std::string run_history(const std::function<std::unique_ptr<checker>(book&)>& make, std::string_view text);
 
