@@ -4,6 +4,7 @@
 #include "framework/simulation/check/properties.hpp"
 
 #include <map>
+#include <optional>
 
 namespace cohort::sim {
 
@@ -30,11 +31,13 @@ public:
   }
   void installed(const life& l, const deliver_view& d) override {
     auto& s = states_[l.number];
-    const bool behind = d.what->number == 0 || std::exchange(s.restored, false) ? d.index >= s.index : d.index > s.index;
-    if (!behind)
+    // What the entry of the view itself covers is delivered at its index.
+    const bool again = !std::exchange(s.restored, false) && s.view_index && d.index <= *s.view_index;
+    if (d.index < s.index || again)
       fail(name_of(l) + " enters view " + std::to_string(d.what->number) + " at index " + std::to_string(d.index) + " after index " +
            std::to_string(s.index));
     s.index = d.index;
+    s.view_index = d.index;
     s.wedged_since_view = false;
   }
   void happened(const life& l, const event& e) override {
@@ -67,6 +70,7 @@ public:
 private:
   struct state {
     log_index index = 0;
+    std::optional<log_index> view_index;
     bool primary = false, wedged = false, wedged_since_view = false, founded = false, transfer = false, restored = false;
   };
   std::map<std::uint64_t, state> states_;

@@ -19,7 +19,8 @@ public:
     if (m == book::none) return fail(name_of(l) + " is told that something in order " + to_string(cls) + " is lost, which it did not submit");
     const auto& what = book_.messages()[m];
     if (what.seq != 0 && !what.twin && book_.had(book_.of(l), what.lane).has(what.seq))
-      fail(name_of(l) + " is told that its message " + std::to_string(what.nth) + " is lost, and has delivered it");
+      fail(name_of(l) + " is told that its message " + std::to_string(what.nth) + " in order " + to_string(cls) +
+           " is lost, and has delivered " + name_of(book_.lanes()[what.lane].name, what.seq));
   }
   void delivered(const life& l, const deliver_batch& d) override {
     for (const auto m : book_.now().what->messages) {

@@ -208,6 +208,7 @@ TEST_SUITE("checkers") {
         {"nothing", "."},
         {"views at growing indices", "a|1>5 a|2>9"},
         {"messages between", "a!T1 a!T2 a<1>101 a<2>101 a|1>102"},
+        {"a view's own messages", "a!T1 a<1>101 a|1>101"},
         {"live ones at the last index", "a!F1 a|1>105 a<1>105"},
         {"contact found, lost and found", "a*p+ a*p- a*p+"},
         {"stops and goes on", "a*w+ a|1 a*w- a*w+ a|2 a*w-"},
@@ -220,7 +221,7 @@ TEST_SUITE("checkers") {
       },
       {
         {"a view below a message", "a!T1 a<1>101 a|1>100"},
-        {"a view at a message's index", "a!T1 a<1>101 a|1>101"},
+        {"two views at one index", "a|1>101 a|2>101"},
         {"views go back", "a|1>105 a|2>104"},
         {"a message goes back", "a!T1 a|1>105 a<1>104"},
         {"set back by a checkpoint", "a|1>105 a$1>104"},
