@@ -82,8 +82,12 @@ void core::impl::hand_out(const lane& l, const batch& b, bool is_stable) {
   d.seq = b.seq;
   d.cls = b.cls;
   d.stable = is_stable;
+  const bool own = l.owner == start.self && l.inc == own_inc;
+  // O10: extras are delivered behind the final cut, so what lies between is delivered nowhere.
+  for (; own && b.cls == order::unordered && !undelivered.empty() && undelivered.front().first < b.seq; undelivered.pop_front())
+    d.lost_before += undelivered.front().second;
   // A batch whose outcome was told when a checkpoint was restored answers nobody any more.
-  d.own = l.owner == start.self && l.inc == own_inc && !undelivered.empty() && undelivered.front().first == b.seq;
+  d.own = own && !undelivered.empty() && undelivered.front().first == b.seq;
   d.what = b.what;
   if (d.own) undelivered.pop_front();
   bytes_since_checkpoint += b.what.bytes();
@@ -95,6 +99,8 @@ void core::impl::hand_out(const lane& l, const batch& b, bool is_stable) {
 /// O4: first what is weaker than T, in dependency order, then T.
 void core::impl::deliver_cut(const entry& e) {
   if (!total_only()) {
+    pass(e.cut, {}, true);
+    if (!mutated(mutation::append_without_payload)) COHORT_INVARIANT(covers(passed, e.cut), e.index, in_force->number);  // C6
     for (const auto& x : e.extras) {
       const auto* l = lanes.find(in_force->number, x.slot);
       const auto* b = l ? l->find(x.seq) : nullptr;
@@ -103,8 +109,6 @@ void core::impl::deliver_cut(const entry& e) {
       if (mutated(mutation::extras_ignored)) continue;
       hand_out(*l, *b, true);
     }
-    pass(e.cut, {}, true);
-    if (!mutated(mutation::append_without_payload)) COHORT_INVARIANT(covers(passed, e.cut), e.index, in_force->number);  // C6
   }
   deliver_total(e);
 }
