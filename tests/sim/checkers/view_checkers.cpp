@@ -160,7 +160,7 @@ TEST_SUITE("checkers") {
         {"two of three are removed", "a|1:abb!c!"},
         {"all are others", "a|1:a!b!c!d*"},
         {"nobody votes", "a|1:a_b_c_"},
-        {"a stranger votes at once", "a|1:abcd*"},
+        {"a stranger votes at once", "a|1:abcd*;dj"},
         {"promoted in silence", "a|1:abcd a|2:abcd*;"},
         {"promoted, and said to have joined", "a|1:abcd a|2:abcd*;dj"},
         {"two of five remain", "a|1:abcde a|2:abcd*e* a|3:abc!d!e!"},
