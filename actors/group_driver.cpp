@@ -343,6 +343,11 @@ void group_driver::account(protocol::delivery_op& op, work& w) {
   if (auto* b = std::get_if<protocol::deliver_batch>(&op)) {
     w.bytes += b->what.bytes();
     auto& own = own_[static_cast<std::size_t>(b->cls)];
+    if (b->lost_before > 0) {
+      std::vector<own_run> lost;
+      if (!own.take(b->lost_before, lost)) broken("own messages lost which were not submitted", b->lost_before, own.size());
+      answer_all(lost, outcome::lost);
+    }
     if (b->own && !own.take(b->what.sizes.size(), w.runs))
       broken("own messages delivered which were not submitted", b->what.sizes.size(), own.size());
   } else if (auto* v = std::get_if<protocol::deliver_view>(&op)) {

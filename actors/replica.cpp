@@ -72,6 +72,7 @@ const char* to_string(protocol::view_cause cause) {
     case view_cause::replaced: return "replaced";
     case view_cause::left: return "left";
     case view_cause::removed: return "removed";
+    case view_cause::shrunk: return "shrunk";
   }
   return "?";
 }

@@ -142,6 +142,7 @@ verdict read(wire::Ack::Reader in, const codec_limits& limits, protocol::ack& ou
   out.refused_prev = in.getRefusedPrev();
   out.hint = in.getHint();
   out.clock_ahead = in.getClockAhead();
+  out.base = in.getBase();
   return read(in.getHave(), limits, out.have);
 }
 

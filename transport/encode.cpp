@@ -107,6 +107,7 @@ void fill(wire::Ack::Builder out, const protocol::ack& in) {
   out.setRefusedPrev(in.refused_prev);
   out.setHint(in.hint);
   out.setClockAhead(in.clock_ahead);
+  out.setBase(in.base);
 }
 
 void fill(wire::Vote::Builder out, const protocol::vote& in) {

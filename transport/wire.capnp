@@ -164,6 +164,7 @@ struct Ack {
   refusedPrev @10 :UInt64;
   hint        @11 :UInt64;
   clockAhead  @12 :Bool;
+  base        @13 :UInt64;
 }
 
 # The acks of all groups of one pass; the header's group index is 0.

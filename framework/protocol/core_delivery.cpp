@@ -21,13 +21,12 @@ bool core::impl::may_deliver_live() const { return my_slot != no_slot && (primar
 bool core::impl::deliver_live() {
   if (total_only() || !may_deliver_live()) return false;
   const frontier limit = wedged.on && !mutated(mutation::deliveries_not_frozen) ? wedged.front : lanes.held(in_force->number);
-  const bool safe = in_force->options.orders.has_any({order::safe_fifo, order::safe_causal});
-  return pass(limit, safe ? stable_frontier() : frontier{}, false);
+  return pass(limit, stable_frontier(), false);
 }
 
 /// The table of section 5. What a committed cut covers counts as stable (O4).
 bool core::impl::ready(const batch& b, slot s, const frontier& safe, bool by_cut) const {
-  if (kind_of(b.cls) == lane_kind::plain) return b.cls != order::safe_fifo || by_cut || b.seq <= at(safe, s);
+  if (kind_of(b.cls) == lane_kind::plain) return b.cls != order::safe_fifo || by_cut || b.seq <= at(safe, s) || mutated(mutation::safe_at_receipt);
   const bool t = b.cls == order::total;
   // O3: T, too, is passed only behind its dependencies, for `passed` becomes those of other batches.
   if (!covers(passed, b.deps) && !mutated(t ? mutation::total_passed_early : mutation::causality_ignored)) return false;
@@ -49,13 +48,14 @@ bool core::impl::pass(const frontier& limit, const frontier& safe, bool by_cut) 
         const batch* b = l.find(passed[s] + 1);
         if (!b && mutated(mutation::append_without_payload)) break;
         COHORT_INVARIANT(b != nullptr, passed[s] + 1, l.held());  // I7
-        if (b->view != in_force->number && !by_cut) break;  // O9: of a later view
+        if (b->view != in_force->number && !by_cut && !mutated(mutation::later_view_delivered)) break;  // O9: of a later view
         if (!ready(*b, s, safe, by_cut)) break;
         ++passed[s];
         moved = again = true;
         if (b->cls == order::total) continue;  // O1: passed here, delivered by its cut
         if (std::erase(ahead[s], b->seq) > 0) continue;
-        hand_out(l, *b, by_cut || is_safe(b->cls) || b->seq <= stable(s));
+        // O2: without its past a causal batch could still be lost.
+        hand_out(l, *b, by_cut || is_safe(b->cls) || (b->seq <= at(safe, s) && (covers(safe, b->deps) || mutated(mutation::stable_without_past))));
       }
     }
   }
@@ -67,7 +67,7 @@ void core::impl::deliver_unordered(const lane& l, const batch& b) {
   if (b.cls != order::unordered || b.view != in_force->number || wedged.on || !may_deliver_live()) return;
   const slot s = slot_of(*in_force, l.owner, l.inc, l.kind);
   if (s == no_slot) return;
-  ahead[s].push_back(b.seq);
+  if (!mutated(mutation::unordered_forgotten)) ahead[s].push_back(b.seq);
   hand_out(l, b, false);
 }
 
@@ -82,8 +82,12 @@ void core::impl::hand_out(const lane& l, const batch& b, bool is_stable) {
   d.seq = b.seq;
   d.cls = b.cls;
   d.stable = is_stable;
+  const bool own = l.owner == start.self && l.inc == own_inc;
+  // O10: extras are delivered behind the final cut, so what lies between is delivered nowhere.
+  for (; own && b.cls == order::unordered && !undelivered.empty() && undelivered.front().first < b.seq; undelivered.pop_front())
+    d.lost_before += undelivered.front().second;
   // A batch whose outcome was told when a checkpoint was restored answers nobody any more.
-  d.own = l.owner == start.self && l.inc == own_inc && !undelivered.empty() && undelivered.front().first == b.seq;
+  d.own = own && !undelivered.empty() && undelivered.front().first == b.seq;
   d.what = b.what;
   if (d.own) undelivered.pop_front();
   bytes_since_checkpoint += b.what.bytes();
@@ -96,6 +100,8 @@ void core::impl::hand_out(const lane& l, const batch& b, bool is_stable) {
 void core::impl::deliver_cut(const entry& e) {
   if (is_witness()) return;
   if (!total_only()) {
+    pass(e.cut, {}, true);
+    if (!mutated(mutation::append_without_payload)) COHORT_INVARIANT(covers(passed, e.cut), e.index, in_force->number);  // C6
     for (const auto& x : e.extras) {
       const auto* l = lanes.find(in_force->number, x.slot);
       const auto* b = l ? l->find(x.seq) : nullptr;
@@ -104,8 +110,6 @@ void core::impl::deliver_cut(const entry& e) {
       if (mutated(mutation::extras_ignored)) continue;
       hand_out(*l, *b, true);
     }
-    pass(e.cut, {}, true);
-    if (!mutated(mutation::append_without_payload)) COHORT_INVARIANT(covers(passed, e.cut), e.index, in_force->number);  // C6
   }
   deliver_total(e);
 }

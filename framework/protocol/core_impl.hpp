@@ -44,6 +44,7 @@ struct peer {
   term_number match_term = 0;
   log_index match = 0;
   log_index applied = 0;
+  log_index base = 0;
   view_number view = 0;
   frontier have;
   bool no_state = false;
@@ -57,6 +58,7 @@ struct peer {
   instant went_back{};             ///< when a rejection last made us send from an earlier entry
   instant offer_sent{};
   instant chunk_asked{};           ///< it pulled a chunk of a checkpoint
+  log_index match_below = 0;       ///< where its log and ours may agree, as it said when it refused
   instant unservable_since = never;///< active, but the log begins above what it needs (S3)
   bool refused_our_clock = false;
 
@@ -463,6 +465,7 @@ struct core::impl {
   bool goes(const roster_entry& r) const;
   void apply_requests(view& next) const;
   void settle_requests();
+  void rescue_stranded();
   void adopt_options();
 
   // ---- core_reads.cpp

@@ -121,6 +121,13 @@ bool core::impl::seal(lane_kind k) {
 
 void core::impl::seal_one(std::shared_ptr<open_batch> b) {
   const auto kind = kind_of(b->cls);
+  const bool depends = kind == lane_kind::causal && needs_dependencies(in_force->options.orders);
+  // L5, O6: it waits for what was sent before it in the other lane, so none of that stays open to gather more.
+  for (auto& plain = open[static_cast<std::size_t>(lane_kind::plain)]; depends && !plain.empty() && !mutated(mutation::open_plain_left_behind);) {
+    auto before = std::move(plain.front());
+    plain.pop_front();
+    seal_one(std::move(before));
+  }
   const slot s = own_slot(kind);
   auto* own = lanes.find(in_force->number, s);
   batch sealed;
@@ -133,9 +140,10 @@ void core::impl::seal_one(std::shared_ptr<open_batch> b) {
   largest_stamp = std::max(static_cast<std::uint64_t>(wall.count()) << stamp_shift, largest_stamp + 1);  // L4
   if (mutated(mutation::stamp_restarts)) largest_stamp = static_cast<std::uint64_t>(wall.count()) << stamp_shift;
   sealed.stamp = largest_stamp;
-  if (kind == lane_kind::causal && needs_dependencies(in_force->options.orders)) {
+  if (depends) {
     // L5: what was delivered here, and what was sent before in the other lane.
     sealed.deps = passed;
+    if (b->cls == order::total && mutated(mutation::deps_of_total_left_out)) std::ranges::fill(sealed.deps, 0);
     if (const slot plain = own_slot(lane_kind::plain); plain != no_slot && !mutated(mutation::own_plain_not_depended_on))
       sealed.deps[plain] = lanes.find(in_force->number, plain)->held();
     sealed.tdep = applied;

@@ -352,6 +352,7 @@ void core::impl::receive_ack(voter_id from, const ack& a) {
   }
   if (a.inc == p.inc) {
     p.no_state = a.no_state;
+    p.base = a.base;
     p.applied = std::max(p.applied, a.applied);
     if (a.view > p.view) {
       p.view = a.view;
@@ -395,6 +396,7 @@ void core::impl::receive_ack(voter_id from, const ack& a) {
   }
   // Messages that overtook each other are rejected in bursts. Only the answer to the newest probe counts, and no more
   // than one in a quarter heartbeat; what is lost by that is repeated, for every heartbeat is rejected again.
+  if (a.reject && !a.no_state) p.match_below = a.hint;
   if (a.reject && !a.no_state && a.refused_prev < p.next && (!p.probing || a.refused_prev + 1 == p.next) &&
       now - p.went_back >= options.heartbeat / 4) {
     p.went_back = now;
@@ -427,6 +429,7 @@ void core::impl::send_ack() {
   a.match_term = match_term;
   a.match = durable_match();
   a.applied = applied;
+  a.base = log.base().index;
   // D9: an installed view is told when its knowledge is on disk (PA4); frontiers are in its slots.
   a.view = options.durable ? durable_view : in_force->number;
   if (a.view == in_force->number && !is_witness()) a.have = acked_frontier();

@@ -112,6 +112,15 @@ void core::impl::refuse_reads() {
 
 void core::impl::reads_lost_leader() {
   for (auto& r : follower_reads) r.asked_of = no_member;
+  // The index may be that of an entry which was lost with the leader who named it: nothing need ever reach it.
+  for (auto r = ready_reads.begin(); r != ready_reads.end();) {
+    if (r->index <= applied || mutated(mutation::reads_wait_for_lost_entry) || mutated(mutation::read_before_own_commit)) {
+      ++r;
+      continue;
+    }
+    follower_reads.push_back({++read_ids, std::move(r->tags), now, {}, no_member});
+    r = ready_reads.erase(r);
+  }
 }
 
 void core::impl::receive_read_request(voter_id from, const read_request& r) {

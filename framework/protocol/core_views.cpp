@@ -58,7 +58,7 @@ void core::impl::report_front(report& r) const {
   r.front = mutated(mutation::report_without_wedge) ? lanes.held(in_force->number) : wedged.front;
   for (slot s = 0; s < ahead.size(); ++s)
     for (const sequence seq : ahead[s])
-      if (seq > at(r.front, s)) r.extras.push_back({s, seq});
+      if (seq > at(r.front, s) && !mutated(mutation::unordered_not_reported)) r.extras.push_back({s, seq});
 }
 
 /// PA6, V4: who reported for a view that it held nothing in it must not seal there once it has its state, nor in any view
@@ -229,11 +229,26 @@ bool core::impl::admissible(const peer& p) const {
   return p.match_term == promises.term && p.match + options.append_window >= log.last();
 }
 
+/// S3: a member that this log cannot serve is excluded. Where that would take its own vote, somebody else, whose log reaches
+/// further back, has to lead.
+void core::impl::rescue_stranded() {
+  if (handover.on || log.last() <= commit || mutated(mutation::stranded_forever)) return;
+  for (const auto& r : in_force->roster) {
+    const auto* p = known_peer(r.id);
+    if (!r.voter || !r.active || !p || p->unservable_since == never || now - p->unservable_since <= options.fail_after) continue;
+    for (const auto& q : peers)
+      if (!superseded(q) && !q.no_state && q.match_term == promises.term && q.match == log.last() && q.base <= p->match_below)
+        if (const auto* e = find(*in_force, q.id); e && e->voter && e->active && now - q.echo < options.election_min)
+          return hand_over(q.id.member);
+  }
+}
+
 void core::impl::change_views() {
   if (change.running) {
     drive_change();
     return;
   }
+  rescue_stranded();
   // V1: preconditions as C7.
   if (commit < first_own_entry || log.last_view().index > applied || handover.on) return;
   if (!change_wanted()) return;
@@ -397,6 +412,7 @@ view_ptr core::impl::next_view(bool with_promotions, bool with_requests) const {
     // V16: who failed leaves the quorum base, too, as long as enough voters stay. It comes back as a learner.
     if (!r.active && options.shrink && voters > options.min_voters) {
       --voters;
+      note(r.id, view_cause::shrunk);
       continue;
     }
     next->roster.push_back(r);
@@ -475,7 +491,7 @@ void core::impl::propose_view(const frontier& want, const std::vector<extra>& ex
 void core::impl::lose_own(deliver_view& told, lane_kind k) {
   for (std::size_t c = 0; c < order_count; ++c) {
     if (kind_of(static_cast<order>(c)) != k) continue;
-    told.lost_messages[c] += undelivered(static_cast<order>(c));
+    if (!mutated(mutation::lost_not_told)) told.lost_messages[c] += undelivered(static_cast<order>(c));
     own_undelivered[c].clear();
   }
 }

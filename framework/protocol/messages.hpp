@@ -70,6 +70,7 @@ struct ack {
   log_index refused_prev = 0;
   log_index hint = 0;     ///< with `reject`: where the leader may try next
   bool clock_ahead = false;  ///< refused because the leader's clock runs ahead of ours by more than `max_ahead`
+  log_index base = 0;        ///< where the sender's log begins: whom it could serve if it led (S3)
 };
 
 enum class vote_phase : std::uint8_t { pre = 0, real = 1 };

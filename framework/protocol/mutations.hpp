@@ -85,6 +85,16 @@ namespace cohort::protocol {
   X(witness_counted_stable, "F11", "W1 D8")                        \
   X(witness_leads, "F12", "W1 E1")                                 \
   X(witness_first, "F47", "W3")                                    \
+  X(open_plain_left_behind, "M51b", "L5 O6")                       \
+  X(stable_without_past, "O2", "O2")                               \
+  X(safe_at_receipt, "M55", "O2 D8")                               \
+  X(later_view_delivered, "M37b", "O9")                            \
+  X(unordered_forgotten, "M53b", "O4")                             \
+  X(unordered_not_reported, "M36b", "V4 V7")                       \
+  X(deps_of_total_left_out, "M58b", "O3")                          \
+  X(lost_not_told, "O10", "O10")                                   \
+  X(reads_wait_for_lost_entry, "R1", "R1 I20")                     \
+  X(stranded_forever, "F17", "S3 I20")                             \
   X(sham_extra_noop, "sham", "none")                               \
   X(sham_batch_size, "sham", "none")                               \
   X(sham_slower_timers, "sham", "none")                            \

@@ -80,6 +80,9 @@ struct deliver_batch {
   sequence seq = 0;
   std::uint64_t position = 0; ///< of its first message in the total order, counted from 1; 0 for all but T
   bool own = false;           ///< sealed by this very core: answers the oldest unanswered submissions of its class
+  /// U beyond the final cut of an own lane that ends: own submissions of the class older than these, unanswered, which are
+  /// delivered nowhere (rule O10).
+  std::uint64_t lost_before = 0;
   payload what;
   order cls = order::total;
   lane_name lane() const { return {sender, inc, kind_of(cls)}; }

@@ -20,8 +20,9 @@ enum class view_cause : std::uint8_t {
   replaced = 6,   ///< its vote went to the process that took over its name
   left = 7,       ///< asked to leave
   removed = 8,    ///< by an operator; it is barred until one restores it
+  shrunk = 9,     ///< its vote left the quorum base because it is away (V16)
 };
-inline constexpr std::uint8_t view_causes = 9;
+inline constexpr std::uint8_t view_causes = 10;
 
 /// One line of a view's roster (rule D4).
 struct roster_entry {

@@ -85,7 +85,7 @@ void driver::feed(input& what) {
     const std::span<const std::byte> message = o->bytes;
     if (core_.submit({&message, 1}) == submit_status::taken) {
       submitted_.push_back(o->number);
-      for (auto& c : world_.watchers()) c->submitted(who_, order::total, world_.op(o->number).message_hash);
+      taken(order::total, message);
     } else {
       world_.returned(world_.op(o->number), operation::outcome::refused);
     }
@@ -94,10 +94,14 @@ void driver::feed(input& what) {
 
 void driver::submit_multicast(const in_multicast& m) {
   const std::span<const std::byte> message = m.bytes;
-  if (core_.submit({&message, 1}, m.how) != submit_status::taken) return;
+  if (core_.submit({&message, 1}, m.how) == submit_status::taken) taken(m.how, message);
+}
+
+/// The core took a message: its outcome will be told in the order of its class.
+void driver::taken(order cls, std::span<const std::byte> message) {
   const auto hash = hash_payload(one_message(message));
-  talked_[static_cast<std::size_t>(m.how)].push_back(hash);
-  for (auto& c : world_.watchers()) c->submitted(who_, m.how, hash);
+  unanswered_[static_cast<std::size_t>(cls)].push_back(hash);
+  for (auto& c : world_.watchers()) c->submitted(who_, cls, hash);
 }
 
 void driver::release_sends() {
@@ -124,10 +128,10 @@ void driver::lose(const deliver_view& v) {
     submitted_.pop_front();
   }
   for (std::size_t c = 0; c < order_count; ++c)
-    for (auto messages = v.lost_messages[c]; messages > 0 && !talked_[c].empty(); --messages) {
+    for (auto messages = v.lost_messages[c]; messages > 0 && !unanswered_[c].empty(); --messages) {
       if (!restored_)
-        for (auto& w : world_.watchers()) w->undelivered(who_, static_cast<order>(c), talked_[c].front());
-      talked_[c].pop_front();
+        for (auto& w : world_.watchers()) w->undelivered(who_, static_cast<order>(c), unanswered_[c].front());
+      unanswered_[c].pop_front();
     }
 }
 
@@ -150,6 +154,7 @@ void driver::deliver_total(const deliver_batch& b) {
     if (!b.own || submitted_.empty()) continue;
     auto& o = world_.op(submitted_.front());
     submitted_.pop_front();
+    unanswered_[static_cast<std::size_t>(order::total)].pop_front();
     o.position = d.position;
     for (auto& c : world_.watchers()) c->ordered(o, d.position);
     if (o.what == operation::kind::swap) {
@@ -166,7 +171,9 @@ void driver::deliver(delivery_op& what) {
     for (auto& c : world_.watchers()) c->delivered(who_, *b);
     if (b->cls == order::total) return deliver_total(*b);
     // The application has no state that depends on these; who sent them is told what became of them.
-    auto& own = talked_[static_cast<std::size_t>(b->cls)];
+    auto& own = unanswered_[static_cast<std::size_t>(b->cls)];
+    for (auto lost = b->lost_before; lost > 0 && !own.empty(); --lost, own.pop_front())
+      for (auto& w : world_.watchers()) w->undelivered(who_, b->cls, own.front());
     if (b->own)
       for (std::size_t i = 0; i < b->what.sizes.size() && !own.empty(); ++i) own.pop_front();
   } else if (auto* v = std::get_if<deliver_view>(&what)) {
@@ -191,10 +198,10 @@ void driver::deliver(delivery_op& what) {
     disk_.store_checkpoint(k->at, out.take());
     world_.disk_has_work(who_);
   } else if (auto* restored = std::get_if<deliver_restore>(&what)) {
+    for (auto& c : world_.watchers()) c->restored(who_, restored->at);
     if (inspector::of(core_).is_witness()) return;
     std::vector<payload> chunks;
     for (std::uint32_t n = 1; n <= restored->chunks; ++n) chunks.push_back(disk_.load(restored->at.index, n));
-    for (auto& c : world_.watchers()) c->restored(who_, restored->at);
     restore(chunks);
     position_ = restored->at.delivered;
     restored_ = true;

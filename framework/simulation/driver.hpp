@@ -95,6 +95,7 @@ private:
   void release_sends();
   void deliver(protocol::delivery_op& what);
   void send(const std::vector<member_id>& to, const protocol::message& what);
+  void taken(order cls, std::span<const std::byte> message);
   void submit_multicast(const in_multicast& m);
   void deliver_total(const protocol::deliver_batch& b);
   void lose(const protocol::deliver_view& v);
@@ -112,7 +113,7 @@ private:
   std::deque<held_send> held_;
   protocol::journal_position persisted_ = 0;
   std::deque<std::uint64_t> submitted_;  ///< operations not answered yet, in the order of submission
-  std::array<std::deque<std::uint64_t>, order_count> talked_;  ///< hashes of other messages, by class, not delivered here yet
+  std::array<std::deque<std::uint64_t>, order_count> unanswered_;  ///< hashes, by class, of what was taken and not delivered here yet
   bool restored_ = false;              ///< the next view comes with a checkpoint
   reply reply_;
   std::uint64_t passes_ = 0;

@@ -255,20 +255,6 @@ TEST_SUITE("checkers") {
     CHECK_FALSE(verdict(3, 2));
   }
 
-  TEST_CASE("I13: views entered at different places") {
-    const auto verdict = [](std::uint64_t at_a, std::uint64_t at_b) {
-      auto c = check_view_synchrony();
-      for (const auto& [who, n] : {std::pair{&a, at_a}, std::pair{&b, at_b}}) {
-        for (std::uint64_t i = 1; i <= n; ++i) c->delivered(*who, batch_at(i, 0, i));
-        c->installed(*who, install(view_of(1, {{0, 1}})));
-      }
-      return good(c);
-    };
-    CHECK(verdict(0, 0));
-    CHECK(verdict(2, 2));
-    CHECK_FALSE(verdict(2, 1));
-  }
-
   TEST_CASE("I14: two views with one number") {
     auto c = check_view_agreement();
     c->installed(a, install(view_of(1, {{0, 1}})));

@@ -125,7 +125,7 @@ struct comparison {
     return a.term == b.term && a.inc == b.inc && a.match_term == b.match_term && a.match == b.match &&
            a.applied == b.applied && a.view == b.view && a.echo_time == b.echo_time && a.have == b.have &&
            a.no_state == b.no_state && a.reject == b.reject && a.refused_prev == b.refused_prev && a.hint == b.hint &&
-           a.clock_ahead == b.clock_ahead;
+           a.clock_ahead == b.clock_ahead && a.base == b.base;
   }
   bool operator()(const vote& a) const {
     const auto& b = as<vote>();
@@ -223,6 +223,7 @@ message draw(std::size_t kind, generator& r) {
       a.refused_prev = number(r);
       a.hint = number(r);
       a.clock_ahead = coin(r);
+      a.base = number(r);
       return a;
     }
     case 3:

@@ -1,0 +1,41 @@
+// Self-inclusion: who is told that it is a member of a view is in it, under an incarnation that no other life had; nobody
+// else multicasts. Chockler, Keidar, Vitenberg 2001, "self inclusion".
+#include "framework/simulation/check/book.hpp"
+#include "framework/simulation/check/properties.hpp"
+
+#include <map>
+
+namespace cohort::sim {
+
+using namespace protocol;
+
+namespace {
+
+class self_inclusion final : public checker {
+public:
+  explicit self_inclusion(book& b) : book_(b) {}
+  const char* property() const override { return "self-inclusion"; }
+
+  void installed(const life& l, const deliver_view& d) override {
+    if (!d.member) return;
+    const auto inc = book_.of(l).inc;
+    const auto told = [&](const char* what) { fail(name_of(l) + " enters view " + std::to_string(d.what->number) + what); };
+    if (inc == 0) return told(" as a member and is not in it");
+    const auto [whose, fresh] = whose_.try_emplace({l.member(), inc}, l.number);
+    if (!fresh && whose->second != l.number) told(" under an incarnation of an earlier life");
+  }
+  void submitted(const life& l, order, std::uint64_t) override {
+    if (book_.of(l).inc == 0) fail(name_of(l) + " multicasts and is in no view");
+  }
+
+private:
+  std::map<std::pair<member_id, incarnation>, std::uint64_t> whose_;  ///< the life
+
+  book& book_;
+};
+
+}  // namespace
+
+std::unique_ptr<checker> check_self_inclusion(book& b) { return std::make_unique<self_inclusion>(b); }
+
+}  // namespace cohort::sim
