@@ -34,6 +34,7 @@ enum class frame_type : std::uint8_t {
   read_request = 27,
   read_reply = 28,
   take_over = 29,
+  probe = 30,
 };
 
 /// Payload may wait and may be dropped under pressure, all else is control and goes first.

@@ -99,7 +99,19 @@ void fill(wire::Vote::Builder out, const protocol::vote& in) {
   out.setHandedOver(in.handed_over);
 }
 
-void fill(wire::TakeOver::Builder out, const protocol::take_over& in) { out.setTerm(in.term); }
+void fill(wire::TakeOver::Builder out, const protocol::take_over& in) {
+  out.setTerm(in.term);
+  out.setForLinks(in.for_links);
+}
+
+void fill(wire::Probe::Builder out, const protocol::probe& in) {
+  out.setTerm(in.term);
+  out.setAsker(static_cast<std::uint16_t>(to_index(in.asker)));
+  out.setSubject(static_cast<std::uint16_t>(to_index(in.subject)));
+  out.setAsked(in.asked.count());
+  out.setAnswered(in.answered);
+  out.setDeaf(in.deaf);
+}
 
 void fill(wire::Wedge::Builder out, const protocol::wedge& in) {
   out.setTerm(in.term);
@@ -258,6 +270,7 @@ frame encoder::encode(std::uint32_t group, const protocol::message& what) {
     frame operator()(const read_request& m) { return encode_struct<wire::ReadRequest>(writer, head, max, m); }
     frame operator()(const read_reply& m) { return encode_struct<wire::ReadReply>(writer, head, max, m); }
     frame operator()(const take_over& m) { return encode_struct<wire::TakeOver>(writer, head, max, m); }
+    frame operator()(const probe& m) { return encode_struct<wire::Probe>(writer, head, max, m); }
   };
   return std::visit(dispatch{*this, writer, head, max}, what);
 }

@@ -97,6 +97,9 @@ peer& core::impl::peer_of(voter_id id) {
   p.id = id;
   p.next = log.last() + 1;
   p.echo = now;
+  p.heard_at = now;
+  p.rhythm.begin(options.heartbeat, now);
+  await_anew(p);
   return p;
 }
 
@@ -141,6 +144,7 @@ std::vector<member_id> core::impl::roster_members() const {
 }
 
 void core::impl::begin(instant mono, wall_time time) {
+  notice_stall(mono);
   now = std::max(now, mono);
   wall = time;
   stamp = std::max(now, stamp + duration(1));
@@ -185,6 +189,7 @@ void core::impl::drain() {
     election_timers();
     settle();
     if (role == core_role::leader) {
+      watch_members();
       drive_handover();
       change_views();
       settle();
@@ -308,6 +313,7 @@ void core::receive(voter_id from, message&& what) {
   if (from.member == c.self() || !std::ranges::binary_search(c.start.founders, from.member)) return;
   auto& sender = c.peer_of(from);
   sender.heard_order = ++c.heard_counter;
+  sender.heard_at = c.now;
   const auto* told = std::get_if<ack>(&what);
   // Who takes part in the protocol has a view: the founding is over, whatever the HELLO said.
   if (!std::holds_alternative<form>(what) && !std::holds_alternative<join>(what) && !(told && told->no_state))
@@ -328,6 +334,7 @@ void core::receive(voter_id from, message&& what) {
       if constexpr (std::is_same_v<Message, read_request>) c.receive_read_request(from, m);
       if constexpr (std::is_same_v<Message, read_reply>) c.receive_read_reply(from, m);
       if constexpr (std::is_same_v<Message, take_over>) c.receive_take_over(from, m);
+      if constexpr (std::is_same_v<Message, probe>) c.receive_probe(from, m);
     },
     what);
 }

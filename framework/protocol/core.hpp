@@ -1,5 +1,6 @@
 #pragma once
 
+#include "framework/protocol/detector.hpp"
 #include "framework/protocol/outputs.hpp"
 #include "framework/protocol/records.hpp"
 
@@ -24,7 +25,8 @@ struct core_options {
   duration heartbeat = std::chrono::milliseconds(50);      ///< H; suppressed for a follower that just got other traffic
   duration election_min = std::chrono::milliseconds(300);  ///< E_min, at least 4 H; timeouts are drawn from [1, 2] of it
   duration election_max = std::chrono::milliseconds(600);  ///< E_max = 2 E_min: check-quorum (E6)
-  duration fail_after = std::chrono::seconds(2);           ///< T_fail, at least E_max: silence that excludes
+  duration fail_after = std::chrono::seconds(2);           ///< T_fail, at least E_max: silence that excludes, proved or not
+  suspicion suspect_at = 8000;                             ///< thousandths, 1000 .. 15000: how improbable a suspect's silence is (V20)
   duration wedge_wait = std::chrono::milliseconds(300);    ///< T_wedge = E_min: how long reports are awaited
   duration pull_wait = std::chrono::milliseconds(600);     ///< T_pull = 2 E_min: a source of payload counts as dead
   duration join_hold = std::chrono::seconds(2);            ///< T_join: JOINs are held back while a transfer progresses

@@ -141,16 +141,6 @@ void core::impl::receive_join(voter_id from, const join& j) {
 
 // ---- the leader -----------------------------------------------------------------------------------------------------
 
-/// PA7: silent is who has not echoed for T_fail a heartbeat of mine. A reset link shortens the patience; a higher
-/// incarnation ends it (PA11).
-bool core::impl::silent(const roster_entry& r) {
-  if (r.id == start.self) return r.inc != promises.inc;
-  auto& p = peer_of(r.id);
-  if ((p.inc > r.inc || superseded(p)) && !mutated(mutation::pa11_old_life_not_silent)) return true;
-  if (now - p.echo > options.fail_after) return true;
-  return p.reset_at != never && now - std::max(p.echo, p.reset_at) > options.election_min;
-}
-
 bool core::impl::caught_up(const roster_entry& r) const {
   const auto* p = known_peer(r.id);
   return p && p->inc == r.inc && !p->no_state && p->view == in_force->number && p->match_term == promises.term &&
@@ -159,13 +149,11 @@ bool core::impl::caught_up(const roster_entry& r) const {
 
 /// FC4, policy `exclude`: it answers heartbeats but has acknowledged nothing for T_fail although it lags, as with a disk
 /// that is full. Windows must not wait for it for ever.
-bool core::impl::stuck(const peer& p) const {
-  return p.match_term == promises.term && p.match < commit && now - std::max(p.match_progress, led_since) > options.fail_after;
-}
+bool core::impl::stuck(const peer& p) const { return lagging(p, options.fail_after); }
 
 /// The log begins above what it needs, and it takes no checkpoint.
 bool core::impl::unservable(const peer& p) const {
-  return p.unservable_since != never && now - p.unservable_since > options.fail_after &&
+  return p.unservable_since != never && now - std::max(p.unservable_since, awake_since) > options.fail_after &&
          now - p.chunk_asked >= options.join_hold;
 }
 
@@ -201,8 +189,10 @@ bool core::impl::change_wanted() {
 /// Whether a process that asks to join may do so now. One that has state first catches up as an inactive member, fed by
 /// the leader: were it admitted at once, everybody's window would wait for it (FC1).
 bool core::impl::admissible(const peer& p) const {
-  if (p.join_inc == 0 || superseded(p) || now - p.join_heard >= 10 * options.heartbeat) return false;
+  if (p.join_inc == 0 || superseded(p) || now - p.join_heard >= 10 * options.heartbeat || held_back(p.id.member)) return false;
   if (!p.join_has_state || !find(*in_force, p.id)) return true;
+  // V23: it hears us, too, or it would be admitted only to go again.
+  if (now - std::max(p.echo, awake_since) > options.election_max && !mutated(mutation::deaf_admitted)) return false;
   return p.match_term == promises.term && p.match + options.append_window >= log.last();
 }
 
@@ -225,8 +215,7 @@ void core::impl::start_change() {
   change.running = true;
   change.attempt = ++attempts;
   change.started = now;
-  for (const auto& r : in_force->roster)
-    if (r.active && silent(r)) notify(event_kind::member_silent, r.id.member, in_force->number);
+  tell_absent();
   if (my_slot != no_slot) wedge_self(promises.term, change.attempt);
   report own;
   own.term = promises.term;
@@ -346,6 +335,7 @@ view_ptr core::impl::next_view(bool with_promotions) const {
         here = false;
         excluded = true;
       }
+      if (p && vouched(*p)) excluded = true;  // it lives; it is the link that does not
     }
     if (r.active && !here) note(r.id, excluded ? view_cause::excluded : view_cause::failed);
     r.active = here;
@@ -488,6 +478,7 @@ void core::impl::install(const entry& e) {
   }
   const bool was_active = my_slot != no_slot;
   in_force = next;
+  note_departures(*before, *next);
   view_index = index;
   applied_cut = carry_over(*before, e.cut, *next);
   begin_view_delivery();

@@ -82,6 +82,14 @@ namespace cohort::protocol {
   X(inactive_counted_stable, "F24", "D8")                          \
   X(extras_ignored, "F26", "V7")                                   \
   X(extras_dropped, "F49", "V13")                                  \
+  X(death_by_one_path, "V20", "V20")                               \
+  X(vouched_given_up, "V20b", "V20")                               \
+  X(links_never_handed_over, "V21", "V21")                         \
+  X(links_handed_round, "V21b", "V21")                             \
+  X(stall_not_noticed, "V22", "V22")                               \
+  X(deaf_admitted, "V23", "V23")                                   \
+  X(flapping_not_held_back, "V23b", "V23")                         \
+  X(lag_not_told, "FC4", "FC4")                                    \
   X(sham_extra_noop, "sham", "none")                               \
   X(sham_batch_size, "sham", "none")                               \
   X(sham_slower_timers, "sham", "none")                            \

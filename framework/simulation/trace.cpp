@@ -52,14 +52,17 @@ void fields(const message& what, Put put) {
       } else if constexpr (std::is_same_v<M, read_reply>) {
         put("id", m.id), put("refused", m.refused), put("index", m.index);
       } else if constexpr (std::is_same_v<M, take_over>) {
-        put("term", m.term);
+        put("term", m.term), put("for_links", m.for_links);
+      } else if constexpr (std::is_same_v<M, probe>) {
+        put("term", m.term), put("asker", to_index(m.asker)), put("subject", to_index(m.subject));
+        put("asked", number(m.asked.count())), put("answered", m.answered), put("deaf", m.deaf);
       }
     },
     what);
 }
 
 constexpr const char* names[] = {"batch", "append", "ack",   "vote", "wedge", "report",      "pull",
-                                 "pull_chunk", "chunk", "join", "form", "read_request", "read_reply", "take_over"};
+                                 "pull_chunk", "chunk", "join", "form", "read_request", "read_reply", "take_over", "probe"};
 
 }  // namespace
 
