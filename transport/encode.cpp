@@ -241,7 +241,7 @@ frame encode_payload(block_pool& pool, const frame_header& head, std::size_t fra
 
 frame encoder::encode(std::uint32_t group, const protocol::message& what) {
   using namespace protocol;
-  static_assert(std::variant_size_v<message> == 14, "a new message needs a frame type");
+  static_assert(std::variant_size_v<message> == 15, "a new message needs a frame type");
   frame_header head;
   head.type = static_cast<frame_type>(static_cast<std::size_t>(frame_type::batch) + what.index());
   head.sender = static_cast<std::uint16_t>(self_);

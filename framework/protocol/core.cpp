@@ -314,6 +314,9 @@ void core::receive(voter_id from, message&& what) {
   auto& sender = c.peer_of(from);
   sender.heard_order = ++c.heard_counter;
   sender.heard_at = c.now;
+  // Who comes to lead knows the others' rhythm already: they repeat their acks to all with every heartbeat. While leading
+  // only echoes count (V20).
+  if (c.role != core_role::leader) c.alive(sender);
   const auto* told = std::get_if<ack>(&what);
   // Who takes part in the protocol has a view: the founding is over, whatever the HELLO said.
   if (!std::holds_alternative<form>(what) && !std::holds_alternative<join>(what) && !(told && told->no_state))

@@ -110,6 +110,7 @@ void core::impl::found(view_ptr v) {
   view_floor = base.cut;
   in_force = v;
   begin_view_delivery();
+  for (auto& p : peers) await_anew(p);
   forming = {};
   place_self();
   notify(event_kind::founded, self(), 0);

@@ -217,6 +217,7 @@ void core::impl::finish_transfer() {
   delivered = at.delivered;
   in_force = at.in_force;
   begin_view_delivery();
+  for (auto& p : peers) await_anew(p);
   view_floor = at.cut;
   view_index = 0;
   for (const auto& v : log.views())
