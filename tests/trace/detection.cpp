@@ -1,4 +1,5 @@
 // Directed tests of who is taken for dead, and who is not (V20 to V23).
+#include "framework/protocol/detection_bounds.hpp"
 #include "tests/trace/directed.hpp"
 
 #include <algorithm>
@@ -62,7 +63,7 @@ TEST_SUITE("detection") {
       const auto gone = s.now;
       CHECK(until(s, 5s, [&] { return !active(s, a, c); }));
       CHECK(s.now - gone >= 500ms);
-      CHECK(s.now - gone <= 750ms);
+      CHECK(s.now - gone <= bounds_of(s.options).calm);
       CHECK(reason(s, a, c) == absence::unheard);
       CHECK(s.inside(a).in_force->notes.front().cause == view_cause::failed);
     }
@@ -75,7 +76,7 @@ TEST_SUITE("detection") {
     s.crash(c, true);
     const auto gone = s.now;
     CHECK(until(s, 5s, [&] { return !active(s, a, c); }));
-    CHECK(s.now - gone <= 350ms);
+    CHECK(s.now - gone <= bounds_of(s.options).reset);
     CHECK(reason(s, a, c) == absence::reset);
   }
 

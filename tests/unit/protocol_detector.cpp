@@ -1,5 +1,7 @@
 #include "framework/protocol/detector.hpp"
 
+#include "framework/protocol/detection_bounds.hpp"
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -142,6 +144,26 @@ TEST_SUITE("protocol: detector") {
     CHECK(d.samples() == detector::window);
     CHECK(d.phi(60ms) < 1000);  // the first idle beat
     CHECK(d.patience(8000) > 200ms);
+  }
+
+  TEST_CASE("the bounds follow from the configuration") {
+    core_options o;
+    const auto b = bounds_of(o);
+    CHECK(b.reset == 400ms);
+    CHECK(b.calm > 600ms);
+    CHECK(b.calm < 800ms);
+    CHECK(b.most == 2050ms);
+    CHECK(b.replaced == 600ms);
+    o.fail_after = 600ms;  // no patience goes beyond it
+    CHECK(bounds_of(o).calm == 650ms);
+    o.heartbeat = 10ms, o.election_min = 60ms, o.election_max = 120ms;
+    CHECK(bounds_of(o).calm < 250ms);
+    CHECK(bounds_of(o).most == 610ms);
+    for (suspicion s = 1000; s < 15'000; s += 1000) {
+      o.suspect_at = s;
+      CHECK(bounds_of(o).reset <= bounds_of(o).calm);
+      CHECK(bounds_of(o).calm <= bounds_of(o).most);
+    }
   }
 
   TEST_CASE("an outage teaches nothing, and what it interrupted is kept") {
