@@ -10,6 +10,23 @@ namespace {
 /// The same event of a group is logged once in so long.
 constexpr protocol::duration quiet_time = std::chrono::seconds(10);
 
+/// Tells a process that ended from a host that is down, and both from a network that is broken.
+std::string gone(const std::string& name, const protocol::event& e) {
+  using protocol::absence;
+  const auto ms = std::to_string(e.number) + " ms";
+  switch (e.why) {
+    case absence::restarted: return name + " was restarted: its former life is taken out of the view";
+    case absence::reset: return name + " is taken out of the view: it closed its connection " + ms + " ago and has not come back (its process ended)";
+    case absence::unheard: return name + " is taken out of the view: silent for " + ms + ", and nobody who was asked hears it (host down, or cut off from all)";
+    case absence::link: return name + " is taken out of the view: alive, another member hears it, but silent here for " + ms + " (the network between this node and it is broken)";
+    case absence::silent: return name + " is taken out of the view: silent for " + ms + ", and no other member could be asked";
+    case absence::stuck: return name + " is taken out of the view: it answers, but has acknowledged nothing for " + ms + " (disk full or stuck)";
+    case absence::unservable: return name + " is taken out of the view: it needs what the log does not hold any more, and takes no checkpoint";
+    case absence::none: break;
+  }
+  return name + " is taken out of the view";
+}
+
 protocol::instant steady_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
 
 }  // namespace
@@ -73,7 +90,22 @@ void runtime::happened(std::uint32_t group, const protocol::event& e) {
       line = "clock of " + name_of(e.member) + " runs ahead beyond the bound and is refused; synchronise the clocks";
       break;
     case event_kind::member_silent:
-      line = "evidence: " + name_of(e.member) + " has not answered for too long";
+      level = log_level::warn;
+      line = gone(name_of(e.member), e);
+      break;
+    case event_kind::member_suspected:
+      line = e.flag ? "suspects " + name_of(e.member) + ": silent for " + number + " ms, which is improbable; others are asked"
+                    : name_of(e.member) + " answers again";
+      break;
+    case event_kind::member_stuck:
+      level = log_level::warn;
+      line = name_of(e.member) + " answers but does not advance: nothing acknowledged for " + number +
+             " ms (its disk full or slow?); it is excluded if that goes on";
+      break;
+    case event_kind::stalled:
+      level = log_level::warn;
+      line = "this node itself stood still for " + number + " ms (paused, starved of CPU or swapping); its evidence about others "
+             "counts anew";
       break;
     case event_kind::unfounded_restart:
       level = log_level::error;
@@ -110,7 +142,8 @@ void runtime::happened(std::uint32_t group, const protocol::event& e) {
 bool runtime::quiet(group& g, const protocol::event& e, std::uint64_t& suppressed) {
   using protocol::event_kind;
   if (e.kind != event_kind::election_started && e.kind != event_kind::clock_ahead &&
-      e.kind != event_kind::member_silent && e.kind != event_kind::wedged)
+      e.kind != event_kind::member_silent && e.kind != event_kind::wedged && e.kind != event_kind::stalled &&
+      e.kind != event_kind::member_suspected && e.kind != event_kind::member_stuck)
     return false;
   auto key = (static_cast<std::uint64_t>(e.kind) << 32) | (std::uint64_t{e.flag} << 24) | to_index(e.member);
   auto& [last, count] = g.quieted.try_emplace(key, -quiet_time, 0).first->second;

@@ -36,6 +36,7 @@ enum class frame_type : std::uint8_t {
   take_over = 29,
   change_request = 30,
   change_reply = 31,
+  probe = 32,
 };
 
 /// Payload may wait and may be dropped under pressure, all else is control and goes first.

@@ -160,7 +160,13 @@ verdict read(wire::Vote::Reader in, const codec_limits&, protocol::vote& out) {
 }
 
 verdict read(wire::TakeOver::Reader in, const codec_limits&, protocol::take_over& out) {
-  out.term = in.getTerm();
+  out = {in.getTerm(), in.getForLinks()};
+  return fine;
+}
+
+verdict read(wire::Probe::Reader in, const codec_limits&, protocol::probe& out) {
+  out = {in.getTerm(), member_id(in.getAsker()), member_id(in.getSubject()), protocol::instant(in.getAsked()), in.getAnswered(),
+         in.getDeaf()};
   return fine;
 }
 
@@ -351,6 +357,7 @@ decode_status decode(std::span<const std::byte> bytes, const std::shared_ptr<con
     case frame_type::take_over: return plain.operator()<wire::TakeOver, protocol::take_over>();
     case frame_type::change_request: return plain.operator()<wire::ChangeRequest, protocol::change_request>();
     case frame_type::change_reply: return plain.operator()<wire::ChangeReply, protocol::change_reply>();
+    case frame_type::probe: return plain.operator()<wire::Probe, protocol::probe>();
     default: return decode_status::unknown_type;
   }
 }

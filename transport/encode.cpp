@@ -121,7 +121,19 @@ void fill(wire::Vote::Builder out, const protocol::vote& in) {
   out.setHandedOver(in.handed_over);
 }
 
-void fill(wire::TakeOver::Builder out, const protocol::take_over& in) { out.setTerm(in.term); }
+void fill(wire::TakeOver::Builder out, const protocol::take_over& in) {
+  out.setTerm(in.term);
+  out.setForLinks(in.for_links);
+}
+
+void fill(wire::Probe::Builder out, const protocol::probe& in) {
+  out.setTerm(in.term);
+  out.setAsker(static_cast<std::uint16_t>(to_index(in.asker)));
+  out.setSubject(static_cast<std::uint16_t>(to_index(in.subject)));
+  out.setAsked(in.asked.count());
+  out.setAnswered(in.answered);
+  out.setDeaf(in.deaf);
+}
 
 void fill(wire::Wedge::Builder out, const protocol::wedge& in) {
   out.setTerm(in.term);
@@ -264,7 +276,7 @@ frame encode_payload(block_pool& pool, const frame_header& head, std::size_t fra
 
 frame encoder::encode(std::uint32_t group, const protocol::message& what) {
   using namespace protocol;
-  static_assert(std::variant_size_v<message> == 16, "a new message needs a frame type");
+  static_assert(std::variant_size_v<message> == 17, "a new message needs a frame type");
   frame_header head;
   head.type = static_cast<frame_type>(static_cast<std::size_t>(frame_type::batch) + what.index());
   head.sender = static_cast<std::uint16_t>(self_);
@@ -295,6 +307,7 @@ frame encoder::encode(std::uint32_t group, const protocol::message& what) {
     frame operator()(const take_over& m) { return encode_struct<wire::TakeOver>(writer, head, max, m); }
     frame operator()(const change_request& m) { return encode_struct<wire::ChangeRequest>(writer, head, max, m); }
     frame operator()(const change_reply& m) { return encode_struct<wire::ChangeReply>(writer, head, max, m); }
+    frame operator()(const probe& m) { return encode_struct<wire::Probe>(writer, head, max, m); }
   };
   return std::visit(dispatch{*this, writer, head, max}, what);
 }

@@ -191,7 +191,8 @@ struct Vote {
 }
 
 struct TakeOver {
-  term @0 :UInt64;
+  term     @0 :UInt64;
+  forLinks @1 :Bool;
 }
 
 struct Wedge {
@@ -262,4 +263,16 @@ struct ReadReply {
   id      @0 :UInt64;
   refused @1 :Bool;
   index   @2 :UInt64;
+}
+
+# ---- Detection -----------------------------------------------------------------------------------------------------
+
+# Leader to a member to the one that is suspected, and back the same way.
+struct Probe {
+  term     @0 :UInt64;
+  asker    @1 :UInt16;
+  subject  @2 :UInt16;
+  asked    @3 :Int64;            # nanoseconds of the asker's monotonic clock; only echoed
+  answered @4 :Bool;
+  deaf     @5 :UInt32;           # active members the one in between has not heard for long
 }

@@ -98,6 +98,9 @@ peer& core::impl::peer_of(voter_id id) {
   p.id = id;
   p.next = log.last() + 1;
   p.echo = now;
+  p.heard_at = now;
+  p.rhythm.begin(options.heartbeat, now);
+  await_anew(p);
   return p;
 }
 
@@ -135,7 +138,7 @@ std::vector<roster_entry> core::impl::governed_roster() const {
     for (const auto& p : peers)
       if (waits_for_admission(p) && std::ranges::find(all, p.id, &roster_entry::id) == all.end())
         all.push_back({p.id, p.join_inc, false, false});
-  for (const auto& d : departed) {
+  for (const auto& d : let_go) {
     const auto* p = known_peer(d.who.id);
     if (now < d.until && !(p && p->view >= d.without) && std::ranges::find(all, d.who.id, &roster_entry::id) == all.end())
       all.push_back(d.who);
@@ -152,6 +155,7 @@ std::vector<member_id> core::impl::roster_members() const {
 }
 
 void core::impl::begin(instant mono, wall_time time) {
+  notice_stall(mono);
   now = std::max(now, mono);
   wall = time;
   stamp = std::max(now, stamp + duration(1));
@@ -197,6 +201,7 @@ void core::impl::drain() {
     election_timers();
     settle();
     if (role == core_role::leader) {
+      watch_members();
       drive_handover();
       change_views();
       settle();
@@ -322,6 +327,10 @@ void core::receive(voter_id from, message&& what) {
   if (from.member == c.self() || !std::ranges::binary_search(c.known_members, from.member)) return;
   auto& sender = c.peer_of(from);
   sender.heard_order = ++c.heard_counter;
+  sender.heard_at = c.now;
+  // Who comes to lead knows the others' rhythm already: they repeat their acks to all with every heartbeat. While leading
+  // only echoes count (V20).
+  if (c.role != core_role::leader) c.alive(sender);
   const auto* told = std::get_if<ack>(&what);
   // Who takes part in the protocol has a view: the founding is over, whatever the HELLO said.
   if (!std::holds_alternative<form>(what) && !std::holds_alternative<join>(what) && !(told && told->no_state))
@@ -344,6 +353,7 @@ void core::receive(voter_id from, message&& what) {
       if constexpr (std::is_same_v<Message, take_over>) c.receive_take_over(from, m);
       if constexpr (std::is_same_v<Message, change_request>) c.receive_change_request(from, m);
       if constexpr (std::is_same_v<Message, change_reply>) c.receive_change_reply(from, m);
+      if constexpr (std::is_same_v<Message, probe>) c.receive_probe(from, m);
     },
     what);
 }

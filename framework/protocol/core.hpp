@@ -1,5 +1,6 @@
 #pragma once
 
+#include "framework/protocol/detector.hpp"
 #include "framework/protocol/outputs.hpp"
 #include "framework/protocol/records.hpp"
 
@@ -14,6 +15,7 @@ struct core_options : view_options {
   bool durable = true;                      ///< journaled: promises are on disk before they leave
 
   duration election_max = std::chrono::milliseconds(600);  ///< E_max = 2 E_min: check-quorum (E6)
+  suspicion suspect_at = 8000;                             ///< thousandths, 1000 .. 15000: how improbable a suspect's silence is (V20)
   duration wedge_wait = std::chrono::milliseconds(300);    ///< T_wedge = E_min: how long reports are awaited
   duration pull_wait = std::chrono::milliseconds(600);     ///< T_pull = 2 E_min: a source of payload counts as dead
   duration join_hold = std::chrono::seconds(2);            ///< T_join: JOINs are held back while a transfer progresses

@@ -237,6 +237,7 @@ void core::impl::lead() {
   }
   for (const auto& r : governed_roster())
     if (r.id != start.self) peer_of(r.id).echo = now;
+  for (auto& p : peers) await_anew(p);
   notify(event_kind::leader_changed, leader, promises.term);
   notify(event_kind::elected, leader, promises.term);
   set_primary(true);
@@ -257,10 +258,10 @@ void core::impl::hand_over(member_id to) {
 }
 
 /// The voter of every view that may govern which is furthest, the wanted one only if one is named.
-const peer* core::impl::successor() const {
+const peer* core::impl::successor(member_id wanted) const {
   const peer* best = nullptr;
   for (const auto& p : peers) {
-    if (superseded(p) || p.match_term != promises.term || (handover.to != no_member && p.id.member != handover.to)) continue;
+    if (superseded(p) || p.match_term != promises.term || (wanted != no_member && p.id.member != wanted)) continue;
     if (now - p.echo > options.election_min) continue;  // it may be dead
     const bool voter = std::ranges::all_of(governing_views(), [&](const view_ptr& v) {
       const auto* r = find(*v, p.id);
@@ -279,19 +280,20 @@ void core::impl::drive_handover() {
     return;
   }
   if (handover.asked && now - handover.sent < options.heartbeat) return;
-  const auto* next = successor();
+  const auto* next = successor(handover.to);
   if (!next || next->match < log.last()) return;
   if (!handover.asked) notify(event_kind::handing_over, next->id.member, promises.term, true);
   // From here on another may be elected at any moment, also long after we gave up waiting for it.
   lease_given_up = !mutated(mutation::lease_kept_at_handover);
   handover.asked = true;
   handover.sent = now;
-  send(next->id.member, take_over{promises.term});
+  send(next->id.member, take_over{promises.term, handover.for_links});
 }
 
 void core::impl::receive_take_over(voter_id from, const take_over& t) {
   if (!has_state || t.term != promises.term || role == core_role::leader || leader_id != from || !may_stand()) return;
   draw_election();
+  if (t.for_links) links_rest_until = now + links_rest();
   notify(event_kind::election_started, self(), promises.term + 1);
   stand_for_real(true);
 }

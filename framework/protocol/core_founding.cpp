@@ -114,6 +114,7 @@ void core::impl::found(view_ptr v) {
   in_force = v;
   adopt_options();
   begin_view_delivery();
+  for (auto& p : peers) await_anew(p);
   forming = {};
   place_self();
   notify(event_kind::founded, self(), 0);

@@ -62,6 +62,19 @@ struct peer {
   instant unservable_since = never;///< active, but the log begins above what it needs (S3)
   bool refused_our_clock = false;
 
+  // Evidence of life (V20).
+  instant heard_at{};              ///< any message came
+  detector rhythm;                 ///< of its answers to my heartbeats
+  bool watched = false;            ///< active in the installed view: its pauses are a rhythm, not an absence
+  duration patience{};             ///< silence from which on it is suspected
+  instant watched_from{};          ///< silence before this does not count: not active yet, not led yet, or we stood still
+  instant suspected_since = never;
+  instant probe_sent{};
+  instant vouched_at = never;      ///< another member has told that it answers ...
+  member_id vouched_by = no_member;
+  std::uint32_t voucher_deaf = 0;  ///< ... and how many that one does not hear itself
+  bool lag_told = false;
+
   // As the owner of a lane.
   instant lane_progress{};         ///< when its ack of our lane last moved, or we resent
 
@@ -119,6 +132,7 @@ struct core::impl {
   instant stamp{};                 ///< strictly growing send time: one per pass (R1)
   bool ticked = false;
   instant booted{};
+  instant awake_since{};           ///< end of the newest stall of this process itself (V22)
 
   // ---- promises (persistent, D9)
   hard_state promises;
@@ -133,7 +147,7 @@ struct core::impl {
   std::deque<std::pair<journal_position, std::uint64_t>> unwritten;  ///< position, `written_bytes` through it; a pass each
   instant disk_progress{};
   std::size_t journal_backlog() const { return static_cast<std::size_t>(written_bytes - persisted_bytes); }
-  bool disk_stuck() const { return !unwritten.empty() && now - disk_progress > options.fail_after; }
+  bool disk_stuck() const { return !unwritten.empty() && now - std::max(disk_progress, awake_since) > options.fail_after; }
   bool journal_full() const { return journal_backlog() > options.journal_backlog_max; }
 
   // ---- log, lanes, application
@@ -193,6 +207,7 @@ struct core::impl {
   struct {
     bool on = false;
     bool asked = false;            ///< the target was told at least once
+    bool for_links = false;
     member_id to = no_member;      ///< wanted; `no_member`: whoever is furthest
     instant since{};
     instant sent{};
@@ -213,6 +228,16 @@ struct core::impl {
   wedge blank_report;              ///< the last wedge answered without state
   view_change change;
   std::uint64_t attempts = 0;
+
+  // ---- members that come and go (V21, V23)
+  instant links_rest_until{};      ///< leadership is not handed over for links before this
+  struct departures {
+    member_id member = no_member;
+    unsigned count = 0;            ///< not yet forgiven
+    wall_time newest{};            ///< agreed time
+    instant seen{};                ///< when it was installed here
+  };
+  std::vector<departures> departed;
 
   // ---- peers
   std::vector<peer> peers;
@@ -252,7 +277,7 @@ struct core::impl {
     view_number without = 0;
     instant until{};
   };
-  std::vector<departed_member> departed;
+  std::vector<departed_member> let_go;
   instant view_since{};
 
   // ---- founding (PA2)
@@ -413,7 +438,7 @@ struct core::impl {
   void link_down(member_id member, bool reset);
   void hand_over(member_id to);
   void drive_handover();
-  const peer* successor() const;
+  const peer* successor(member_id wanted) const;
   void receive_take_over(voter_id from, const take_over& t);
   instant quorum_echo() const;
   instant lease_echo() const;
@@ -425,8 +450,8 @@ struct core::impl {
   void receive_join(voter_id from, const join& j);
   void change_views();
   bool change_wanted();
-  bool silent(const roster_entry& r) const;
   bool is_witness() const { return std::ranges::binary_search(start.witnesses, self()); }
+  bool silent(const roster_entry& r) const { return absence_of(r) != absence::none; }
   void start_change();
   void drive_change();
   void propose_view(const frontier& want, const std::vector<extra>& extras);
@@ -467,6 +492,25 @@ struct core::impl {
   void settle_requests();
   void rescue_stranded();
   void adopt_options();
+  // ---- core_detection.cpp
+  void notice_stall(instant mono);
+  void await_anew(peer& p);
+  void alive(peer& p);
+  duration silence(const peer& p) const { return now - std::max(p.rhythm.last_heard(), p.watched_from); }
+  void watch_members();
+  void ask_others(const peer& p);
+  bool helps(const roster_entry& r) const;
+  bool vouched(const peer& p) const;
+  bool given_up(const peer& p) const;
+  bool lagging(const peer& p, duration least) const;
+  absence absence_of(const roster_entry& r) const;
+  void tell_absent();
+  void receive_probe(voter_id from, const probe& p);
+  std::uint32_t deaf_to() const;
+  void yield_for_links();
+  duration links_rest() const { return 15 * options.fail_after; }
+  void note_departures(const view& before, const view& next);
+  bool held_back(member_id m) const;
 
   // ---- core_reads.cpp
   void start_reads();

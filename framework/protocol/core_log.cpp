@@ -372,7 +372,10 @@ void core::impl::receive_ack(voter_id from, const ack& a) {
     p.match = std::max(p.match, a.match);
   }
   if (role != core_role::leader || a.term != promises.term) return;
-  if (a.echo_time > p.echo) p.echo = mutated(mutation::lease_from_receipt) ? stamp : std::min(a.echo_time, stamp);
+  if (a.echo_time > p.echo) {
+    p.echo = mutated(mutation::lease_from_receipt) ? stamp : std::min(a.echo_time, stamp);
+    alive(p);
+  }
   if (p.reset_at != never && p.echo > p.reset_at) p.reset_at = never;
   p.refused_our_clock = a.clock_ahead;
   if (a.clock_ahead) {

@@ -228,6 +228,7 @@ void core::impl::finish_transfer() {
   view_since = now;
   adopt_options();
   begin_view_delivery();
+  for (auto& p : peers) await_anew(p);
   view_floor = at.cut;
   view_index = 0;
   for (const auto& v : log.views())

@@ -154,18 +154,6 @@ void core::impl::receive_join(voter_id from, const join& j) {
 
 // ---- the leader -----------------------------------------------------------------------------------------------------
 
-/// PA7: silent is who has not echoed for T_fail a heartbeat of mine. A reset link shortens the patience; a higher
-/// incarnation ends it (PA11).
-bool core::impl::silent(const roster_entry& r) const {
-  if (r.id == start.self) return r.inc != promises.inc && !r.witness;
-  const auto* known = known_peer(r.id);
-  if (!known) return now - led_since > options.fail_after;
-  const auto& p = *known;
-  if (((p.inc > r.inc && !r.witness) || superseded(p)) && !mutated(mutation::pa11_old_life_not_silent)) return true;
-  if (now - p.echo > options.fail_after) return true;
-  return p.reset_at != never && now - std::max(p.echo, p.reset_at) > options.election_min;
-}
-
 bool core::impl::caught_up(const roster_entry& r) const {
   const auto* p = known_peer(r.id);
   return p && p->inc == r.inc && !p->no_state && p->view == in_force->number && p->match_term == promises.term &&
@@ -174,14 +162,11 @@ bool core::impl::caught_up(const roster_entry& r) const {
 
 /// FC4, policy `exclude`: it answers heartbeats but has acknowledged nothing for T_fail although it lags, as with a disk
 /// that is full. Windows must not wait for it for ever.
-bool core::impl::stuck(const peer& p) const {
-  if (options.slow != slow_policy::exclude) return false;
-  return p.match_term == promises.term && p.match < commit && now - std::max(p.match_progress, led_since) > options.fail_after;
-}
+bool core::impl::stuck(const peer& p) const { return options.slow == slow_policy::exclude && lagging(p, options.fail_after); }
 
 /// The log begins above what it needs, and it takes no checkpoint.
 bool core::impl::unservable(const peer& p) const {
-  return p.unservable_since != never && now - p.unservable_since > options.fail_after &&
+  return p.unservable_since != never && now - std::max(p.unservable_since, awake_since) > options.fail_after &&
          now - p.chunk_asked >= options.join_hold;
 }
 
@@ -224,8 +209,10 @@ bool core::impl::waits_for_admission(const peer& p) const {
 /// Whether a process that asks to join may do so now. One that has state first catches up as an inactive member, fed by
 /// the leader: were it admitted at once, everybody's window would wait for it (FC1).
 bool core::impl::admissible(const peer& p) const {
-  if (!waits_for_admission(p)) return false;
+  if (!waits_for_admission(p) || held_back(p.id.member)) return false;
   if (!p.join_has_state) return true;
+  // V23: it hears us, too, or it would be admitted only to go again.
+  if (now - std::max(p.echo, awake_since) > options.election_max && !mutated(mutation::deaf_admitted)) return false;
   return p.match_term == promises.term && p.match + options.append_window >= log.last();
 }
 
@@ -263,8 +250,7 @@ void core::impl::start_change() {
   change.running = true;
   change.attempt = ++attempts;
   change.started = now;
-  for (const auto& r : in_force->roster)
-    if (r.active && silent(r)) notify(event_kind::member_silent, r.id.member, in_force->number);
+  tell_absent();
   if (my_slot != no_slot) wedge_self(promises.term, change.attempt);
   report own;
   own.term = promises.term;
@@ -399,6 +385,7 @@ view_ptr core::impl::next_view(bool with_promotions, bool with_requests) const {
         here = false;
         excluded = true;
       }
+      if (p && vouched(*p)) excluded = true;  // it lives; it is the link that does not
     }
     if (r.active && !here) note(r.id, excluded ? view_cause::excluded : view_cause::failed);
     r.active = here;
@@ -565,6 +552,7 @@ void core::impl::install(const entry& e) {
   in_force = next;
   view_since = now;
   adopt_options();
+  note_departures(*before, *next);
   view_index = index;
   applied_cut = carry_over(*before, e.cut, *next);
   begin_view_delivery();
@@ -582,8 +570,8 @@ void core::impl::install(const entry& e) {
   honour_blank_report();
   d.member = my_slot != no_slot;
   for (const auto& r : before->roster)
-    if (!find(*next, r.id)) departed.push_back({r, next->number, now + options.fail_after});
-  std::erase_if(departed, [&](const departed_member& m) { return now >= m.until || find(*next, m.who.id); });
+    if (!find(*next, r.id)) let_go.push_back({r, next->number, now + options.fail_after});
+  std::erase_if(let_go, [&](const departed_member& m) { return now >= m.until || find(*next, m.who.id); });
   drop_disabled(d);
   if (was_active && my_slot == no_slot) {
     excluded(d);

@@ -90,6 +90,18 @@ struct vote {
 /// A leader asks a member, whose log is complete, to lead from now on (rule E8).
 struct take_over {
   term_number term = 0;
+  bool for_links = false;  ///< because the leader does not hear all whom the asked one hears (V21)
+};
+
+/// A leader that does not hear `subject` asks for it by a second path (V20): to an active member, from there to the subject,
+/// and back the same way.
+struct probe {
+  term_number term = 0;       ///< the asking leader's
+  member_id asker = no_member;
+  member_id subject = no_member;
+  instant asked{};            ///< the asker's clock, only echoed
+  bool answered = false;      ///< on the way back
+  std::uint32_t deaf = 0;     ///< from the member in between: how many active members it has not heard for E_max
 };
 
 /// Leader to members: freeze for a view change (rule V2). Also counts as contact with the leader (E7).
@@ -199,6 +211,6 @@ struct change_reply {
 };
 
 using message = std::variant<batch, append, ack, vote, wedge, report, pull, pull_chunk, chunk, join, form,
-                             read_request, read_reply, take_over, change_request, change_reply>;
+                             read_request, read_reply, take_over, change_request, change_reply, probe>;
 
 }  // namespace cohort::protocol

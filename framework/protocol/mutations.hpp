@@ -95,6 +95,14 @@ namespace cohort::protocol {
   X(lost_not_told, "O10", "O10")                                   \
   X(reads_wait_for_lost_entry, "R1", "R1 I20")                     \
   X(stranded_forever, "F17", "S3 I20")                             \
+  X(death_by_one_path, "V20", "V20")                               \
+  X(vouched_given_up, "V20b", "V20")                               \
+  X(links_never_handed_over, "V21", "V21")                         \
+  X(links_handed_round, "V21b", "V21")                             \
+  X(stall_not_noticed, "V22", "V22")                               \
+  X(deaf_admitted, "V23", "V23")                                   \
+  X(flapping_not_held_back, "V23b", "V23")                         \
+  X(lag_not_told, "FC4", "FC4")                                    \
   X(sham_extra_noop, "sham", "none")                               \
   X(sham_batch_size, "sham", "none")                               \
   X(sham_slower_timers, "sham", "none")                            \

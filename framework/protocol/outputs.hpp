@@ -137,13 +137,28 @@ enum class event_kind : std::uint8_t {
   transfer_started,   ///< receiving the checkpoint at `index` from `member`
   transfer_finished,
   clock_ahead,        ///< the clock of `member` runs ahead of ours, or ours (`member`) ahead of a quorum's
-  member_silent,      ///< leader: `member` has not answered for too long
+  member_silent,      ///< leader: `member` is to go, for the reason `why`; `number` = milliseconds without evidence of life
   unfounded_restart,  ///< volatile group: nobody holds the group any more, an operator must choose a new epoch (V19)
   change_done,        ///< `number`: of the request
   change_refused,     ///< `number`: of the request, `index`: the `change_refusal`
   left,               ///< this member has left the group for good; a quorum knows it, the process may end
   barred,             ///< an operator removed this member; it may not join
   handing_over,       ///< leader: asks `member` to lead instead (E8); `flag` false: given up, goes on leading
+  stalled,            ///< this process itself stood still for `number` milliseconds; its evidence about others counts anew
+  member_suspected,   ///< leader: `flag`: `member`'s silence of `number` ms is improbable, others are asked / is heard again
+  member_stuck,       ///< leader: `member` answers, but has acknowledged nothing for `number` ms although it lags
+};
+
+/// Why a leader holds that a member cannot stay active.
+enum class absence : std::uint8_t {
+  none,
+  restarted,   ///< seen under a newer life
+  reset,       ///< its end of the link was closed, and it has not come back: the process ended
+  unheard,     ///< improbably silent, and no member that was asked hears it either: host down or cut off
+  link,        ///< silent here although another member hears it: the network between the two is broken
+  silent,      ///< silent for T_fail, and nobody else could be asked
+  stuck,       ///< answers, but makes no progress (FC4)
+  unservable,  ///< needs what the log does not hold any more, and takes no checkpoint (S3)
 };
 
 struct event {
@@ -152,6 +167,7 @@ struct event {
   member_id member = no_member;
   std::uint64_t number = 0;
   log_index index = 0;
+  absence why{};
 };
 
 /// What a pass produced. Drain persists first, then sends, deliveries and events; then call `core::drained`.

@@ -69,6 +69,8 @@ public:
   virtual void returned(const operation&) {}
   /// A message of the total order at `position` is this operation.
   virtual void ordered(const operation&, std::uint64_t position) { (void)position; }
+  /// From here on the links of `members` processes stay as they are, however bad, and nothing else fails; 0: no longer.
+  virtual void steady(unsigned members) { (void)members; }
   /// True time, before every event.
   virtual void time(protocol::instant) {}
   /// The run is over, the group has been healed and is quiet.

@@ -59,6 +59,19 @@ void mixed(scenario& s, random& r) {
   s.core.minority_multicast = r.chance(200);
 }
 
+/// Links as they are in bad networks, and for long; nothing else goes wrong.
+void lasting(scenario& s, random& r, bad_links which) {
+  s.lasting = which;
+  s.members = std::max(3u, s.members);
+  s.delay_most = r.chance(500) ? r.between(1000, 50'000) : 500;
+  s.loss = r.chance(500) ? static_cast<unsigned>(r.below(50)) : 0;
+  s.duplication = 0;
+  s.reorders = s.loss > 0;
+  s.faults_last = std::chrono::seconds(25);
+  s.restart_all_at_end = false;
+  s.bad_clock_ahead = 0;
+}
+
 using shaper = void (*)(scenario&, random&);
 struct named {
   std::string_view name;
@@ -267,6 +280,16 @@ const std::vector<named>& profiles() {
        s.restart_all_at_end = r.chance(500);
        s.weights = {{crash, 8}, {isolate, 6}, {pause, 3}, {split, 3}, {power_off, 2}, {hunt, 2}, {restart_all, 1}, {slow_disk, 2}};
      }},
+    {"deaf", 1,  // a link that carries one way, for good, with jitter and losses (V20, V21)
+     [](scenario& s, random& r) { lasting(s, r, bad_links::one_way); }},
+    {"bridge", 1,  // who hears whom is not transitive
+     [](scenario& s, random& r) {
+       s.members = r.chance(500) ? 3 : 5;
+       lasting(s, r, r.chance(700) ? bad_links::bridge : bad_links::ring);
+       if (s.lasting == bad_links::ring) s.members = 4;
+     }},
+    {"flapping", 1,
+     [](scenario& s, random& r) { lasting(s, r, bad_links::flapping); }},
     {"payload-loss", 2,  // batches and entries part company: payload has to be pulled (F1, F4, F22)
      [](scenario& s, random& r) {
        s.loss = static_cast<unsigned>(r.between(50, 300));

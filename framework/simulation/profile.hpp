@@ -36,6 +36,16 @@ enum class fault : std::uint8_t {
 inline constexpr std::size_t fault_kinds = 20;
 const char* to_string(fault f);
 
+/// Links that stay bad for as long as the faults last, instead of faults that come and go: the group has to find a view
+/// that lasts (I21).
+enum class bad_links : std::uint8_t {
+  none,
+  one_way,   ///< one direction of one link, at times of all links of one member
+  bridge,    ///< all but one hear only that one
+  ring,      ///< everybody misses another one: no member hears all
+  flapping,  ///< one link comes and goes, in one direction or both
+};
+
 /// Everything about a run that is drawn from its seed.
 struct scenario {
   std::string profile;
@@ -72,6 +82,7 @@ struct scenario {
   std::int64_t fault_gap_most = 1'500'000;
   std::int64_t down_most = 1'500'000;
   std::map<fault, unsigned> weights;
+  bad_links lasting = bad_links::none;
   bool restart_all_at_end = false;
   bool quick_crash_evidence = true;
 };

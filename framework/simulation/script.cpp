@@ -80,7 +80,10 @@ void script::run() {
     world_.at(begin, [this, i] { next_multicast(i); });
   }
   const auto first = chance_.chance(120) ? milliseconds(50) : milliseconds(1200);
-  world_.at(first, [this] { strike(); });
+  if (plan_.lasting == bad_links::none)
+    world_.at(first, [this] { strike(); });
+  else
+    world_.at(first + 2s, [this] { spoil_links(); });
   if (!world_.run_until(first + plan_.faults_last)) return;
   heal();
   if (!world_.run_until(world_.now() + 500ms)) return;
@@ -187,6 +190,54 @@ void script::strike() {
   }
   const auto gap = microseconds(chance_.between(20'000, plan_.fault_gap_most));
   world_.at(world_.now() + gap, [this] { strike(); });
+}
+
+/// Bad links that last: drawn once, and left alone.
+void script::spoil_links() {
+  const auto n = world_.members();
+  const auto node = leader_or_any();
+  const auto other = (node + 1 + static_cast<unsigned>(chance_.below(n - 1))) % n;
+  const bool turned = chance_.chance(500);
+  const bool both_ways = chance_.chance(400);
+  const bool given_up = chance_.chance(400);
+  auto& cut = world_.network().cut;
+  const auto spoil = [&](unsigned a, unsigned b) {
+    cut[a][b] = true;
+    if (given_up) world_.reset_link(a, b);
+  };
+  switch (plan_.lasting) {
+    case bad_links::none: return;
+    case bad_links::one_way:
+      ++counts_[static_cast<std::size_t>(fault::one_way)];
+      spoil(turned ? other : node, turned ? node : other);
+      if (both_ways)
+        for (unsigned i = 0; i < n; ++i)
+          if (i != node) spoil(turned ? i : node, turned ? node : i);
+      break;
+    case bad_links::bridge:
+      ++counts_[static_cast<std::size_t>(fault::bridge)];
+      for (unsigned a = 0; a < n; ++a)
+        for (unsigned b = 0; b < n; ++b)
+          if (a != b && a != other && b != other) spoil(a, b);
+      break;
+    case bad_links::ring:
+      ++counts_[static_cast<std::size_t>(fault::bridge)];
+      for (unsigned a = 0; a < n; ++a) spoil(a, (a + n / 2) % n);
+      break;
+    case bad_links::flapping:
+      ++counts_[static_cast<std::size_t>(fault::slow_link)];
+      flap(node, other, both_ways, true);
+      break;
+  }
+  world_.steady(true);
+}
+
+void script::flap(unsigned a, unsigned b, bool both_ways, bool on) {
+  if (!faults_on_) return;
+  world_.network().cut[a][b] = on;
+  if (both_ways) world_.network().cut[b][a] = on;
+  const auto span = milliseconds(on ? chance_.between(200, 3000) : chance_.between(50, 2500));
+  world_.at(world_.now() + span, [=, this] { flap(a, b, both_ways, !on); });
 }
 
 void script::kill(unsigned node, bool evidence, duration away) {
@@ -309,6 +360,7 @@ void script::apply(fault f) {
 void script::heal() {
   faults_on_ = false;
   ++heals_;
+  if (plan_.lasting != bad_links::none) world_.steady(false);
   for (auto& row : cuts_) std::ranges::fill(row, 0u);
   for (auto& row : world_.network().cut) row.assign(row.size(), false);
   for (auto& row : world_.network().slow) row.assign(row.size(), 0);

@@ -28,6 +28,8 @@ private:
   void apply(fault f);
   void kill(unsigned node, bool evidence, protocol::duration away);
   void cut(unsigned from, unsigned to, protocol::duration span);
+  void spoil_links();
+  void flap(unsigned a, unsigned b, bool both_ways, bool on);
   void next_operation(unsigned client);
   void next_multicast(unsigned node);
   void restore_removed();

@@ -52,18 +52,21 @@ void fields(const message& what, Put put) {
       } else if constexpr (std::is_same_v<M, read_reply>) {
         put("id", m.id), put("refused", m.refused), put("index", m.index);
       } else if constexpr (std::is_same_v<M, take_over>) {
-        put("term", m.term);
+        put("term", m.term), put("for_links", m.for_links);
       } else if constexpr (std::is_same_v<M, change_request>) {
         put("id", m.id), put("kind", number(m.kind)), put("who", to_index(m.who)), put("orders", m.options.orders.bits());
       } else if constexpr (std::is_same_v<M, change_reply>) {
         put("id", m.id), put("why", number(m.why));
+      } else if constexpr (std::is_same_v<M, probe>) {
+        put("term", m.term), put("asker", to_index(m.asker)), put("subject", to_index(m.subject));
+        put("asked", number(m.asked.count())), put("answered", m.answered), put("deaf", m.deaf);
       }
     },
     what);
 }
 
 constexpr const char* names[] = {"batch", "append", "ack",   "vote", "wedge", "report",      "pull",
-                                 "pull_chunk", "chunk", "join", "form", "read_request", "read_reply", "take_over", "change_request", "change_reply"};
+                                 "pull_chunk", "chunk", "join", "form", "read_request", "read_reply", "take_over", "change_request", "change_reply", "probe"};
 
 }  // namespace
 

@@ -360,10 +360,12 @@ void world::chunk_wanted(const life& l, member_id to, log_index index, std::uint
 void world::happened(const life& l, const protocol::event& e) {
   note(5 + static_cast<std::uint64_t>(e.kind), l.node, e.number);
   static constexpr const char* names[] = {"founded", "leader_changed", "elected", "stepped_down", "election_started", "primary", "wedged",
-    "window_open", "excluded", "chunk_wanted", "transfer_started", "transfer_finished", "clock_ahead", "member_silent", "unfounded_restart", "change_done", "change_refused", "left", "barred", "handing_over"};
+    "window_open", "excluded", "chunk_wanted", "transfer_started", "transfer_finished", "clock_ahead", "member_silent", "unfounded_restart", "change_done", "change_refused", "left", "barred", "handing_over",
+    "stalled", "member_suspected", "member_stuck"};
   if (tracing)
     say("* " + std::to_string(l.node) + " " + names[static_cast<std::size_t>(e.kind)] + " member=" + std::to_string(to_index(e.member)) +
-        " number=" + std::to_string(e.number) + (e.flag ? " on" : "") + " index=" + std::to_string(e.index));
+        " number=" + std::to_string(e.number) + (e.flag ? " on" : "") + " index=" + std::to_string(e.index) +
+        (e.why == absence::none ? "" : " why=" + std::to_string(static_cast<unsigned>(e.why))));
   // Journaled groups: the founding is a record like others, the directory knows of it when that is on disk.
   if (e.kind == event_kind::founded && !scenario_.core.durable) nodes_[l.node].storage->mark_group_seen();
   if (e.kind == event_kind::elected && on_elected) on_elected(l.node);

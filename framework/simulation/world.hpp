@@ -66,6 +66,9 @@ public:
   /// Calls at a time; how fault scripts and clients plan.
   void at(protocol::instant when, std::function<void()> what);
   random& chance() { return chance_; }
+  void steady(bool on) {
+    for (const auto& c : watchers_) c->steady(on ? members() : 0);
+  }
   /// Told of every vote that leaves and every leader elected.
   std::function<void(unsigned node, const protocol::message&)> on_vote;
   std::function<void(unsigned node)> on_elected;

@@ -265,6 +265,52 @@ TEST_SUITE("checkers") {
     CHECK_FALSE(good(c));
   }
 
+  TEST_CASE("I21: view numbers of a life that do not grow") {
+    for (const view_number next : {1u, 2u, 3u, 9u}) {
+      auto c = check_stable_views();
+      c->installed(a, install(view_of(2, {{0, 1}})));
+      c->installed(a, install(view_of(next, {{0, 1}})));
+      CHECK(good(c) == (next > 2));
+    }
+    auto c = check_stable_views();
+    c->installed(a, install(view_of(2, {{0, 1}})));
+    c->installed(b, install(view_of(1, {{0, 1}})));  // each life for itself
+    c->restored(a, {});
+    c->installed(a, install(view_of(2, {{0, 1}})));  // comes with the checkpoint
+    CHECK(good(c));
+    c->installed(a, install(view_of(2, {{0, 1}})));
+    CHECK_FALSE(good(c));
+    c = check_stable_views();
+    c->installed(a, install(view_of(2, {{0, 1}})));
+    c->restored(a, {});
+    c->installed(a, install(view_of(1, {{0, 1}})));
+    CHECK_FALSE(good(c));
+  }
+
+  TEST_CASE("I21: bad links under which views or leaders do not come to rest") {
+    for (const unsigned members : {3u, 4u, 5u})
+      for (const int beyond : {-1, 0, 1}) {
+        const auto views = static_cast<view_number>(static_cast<int>(3 * members) + beyond);
+        const auto leaders = static_cast<term_number>(static_cast<int>(2 * members) + beyond);
+        auto c = check_stable_views();
+        for (view_number v = 1; v <= 50; ++v) c->installed(a, install(view_of(v, {{0, 1}})));  // faults that come and go
+        c->steady(members);
+        for (view_number v = 51; v <= 50 + views; ++v) {
+          c->installed(a, install(view_of(v, {{0, 1}})));
+          c->installed(b, install(view_of(v, {{0, 1}})));  // the same view counts once
+        }
+        c->steady(0);
+        CHECK(good(c) == (beyond <= 0));
+        c = check_stable_views();
+        for (term_number t = 1; t <= 50; ++t) c->happened(a, elected(t));
+        c->steady(members);
+        for (term_number t = 51; t <= 50 + leaders; ++t) c->happened(a, elected(t));
+        c->steady(0);
+        for (term_number t = 100; t <= 150; ++t) c->happened(a, elected(t));
+        CHECK(good(c) == (beyond <= 0));
+      }
+  }
+
   TEST_CASE("I17: a read of the past") {
     const auto verdict = [](std::uint64_t saw, operation::kind what) {
       auto c = check_reads();

@@ -1,4 +1,5 @@
 // cohort-sim: runs seeds of the simulated world and says which properties held.
+#include "tests/sim/detection_figures.hpp"
 #include "tests/sim/mutation_table.hpp"
 #include "tests/sim/runner.hpp"
 
@@ -30,7 +31,8 @@ bool parse_seeds(const std::string& text, std::uint64_t& first, std::uint64_t& l
 int main(int argc, char** argv) {
   CLI::App app{"Runs the production protocol in a simulated world, one world per seed"};
   std::string seeds = "1..100", profile, mutation_name, part, table_file;
-  bool trace = false, table = false, list = false;
+  bool trace = false, table = false, list = false, detection = false;
+  unsigned measured_hours = 24, trials = 300;
   unsigned jobs = std::max(1u, std::thread::hardware_concurrency());
   std::uint64_t table_seeds = 2000;
   app.add_option("--seeds", seeds, "FIRST..LAST, or one seed");
@@ -43,6 +45,9 @@ int main(int argc, char** argv) {
   app.add_option("--table-seeds", table_seeds, "with --mutations-table: seeds per mutation");
   app.add_option("--part", part, "with --mutations-table: K/N, every Nth mutation from the Kth on");
   app.add_option("--write", table_file, "with --mutations-table: where the table goes, else standard output");
+  app.add_flag("--detection", detection, "measure false exclusions and times to detect, as tables");
+  app.add_option("--hours", measured_hours, "with --detection: simulated hours per row; 0: not measured");
+  app.add_option("--trials", trials, "with --detection: deaths per row; 0: not measured");
   CLI11_PARSE(app, argc, argv);
 
   if (list) {
@@ -50,6 +55,7 @@ int main(int argc, char** argv) {
     for (const auto& m : all_mutations()) std::printf("mutation %s (%s, breaks %s)\n", m.slug, m.numbers, m.rule);
     return 0;
   }
+  if (detection) return print_detection_figures(measured_hours, trials);
   run_options options;
   if (!parse_seeds(seeds, options.first, options.last)) {
     std::fprintf(stderr, "--seeds %s: expected FIRST..LAST with FIRST not above LAST\n", seeds.c_str());

@@ -169,7 +169,6 @@ struct comparison {
     const auto& b = as<read_reply>();
     return a.id == b.id && a.refused == b.refused && a.index == b.index;
   }
-  bool operator()(const take_over& a) const { return a.term == as<take_over>().term; }
   bool operator()(const change_request& a) const {
     const auto& b = as<change_request>();
     return a.id == b.id && a.kind == b.kind && a.who == b.who && a.options == b.options;
@@ -177,6 +176,14 @@ struct comparison {
   bool operator()(const change_reply& a) const {
     const auto& b = as<change_reply>();
     return a.id == b.id && a.why == b.why;
+  }
+  bool operator()(const take_over& a) const {
+    return a.term == as<take_over>().term && a.for_links == as<take_over>().for_links;
+  }
+  bool operator()(const probe& a) const {
+    const auto& b = as<probe>();
+    return a.term == b.term && a.asker == b.asker && a.subject == b.subject && a.asked == b.asked &&
+           a.answered == b.answered && a.deaf == b.deaf;
   }
 };
 
@@ -242,13 +249,16 @@ message draw(std::size_t kind, generator& r) {
     case 10: return form{static_cast<form_phase>(r() % 3), number(r), coin(r) ? draw_view(r) : nullptr};
     case 11: return read_request{number(r)};
     case 12: return read_reply{number(r), coin(r), number(r)};
-    case 13: return take_over{number(r)};
+    case 13: return take_over{number(r), coin(r)};
     case 14: {
       change_request c{number(r), static_cast<change_kind>(r() % change_kinds), member_id{slot_number}, {}};
       if (c.kind == change_kind::options) c.options = draw_options(r);
       return c;
     }
-    default: return change_reply{number(r), static_cast<change_refusal>(r() % change_refusals)};
+    case 15: return change_reply{number(r), static_cast<change_refusal>(r() % change_refusals)};
+    default:
+      return probe{number(r), member_id{slot_number}, member_id{static_cast<std::uint16_t>(r())}, instant(static_cast<std::int64_t>(number(r))),
+                   coin(r), static_cast<std::uint32_t>(r())};
   }
 }
 

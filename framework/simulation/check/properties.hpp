@@ -20,6 +20,7 @@ std::unique_ptr<checker> check_view_agreement();        // I14
 std::unique_ptr<checker> check_reads();                 // I17
 std::unique_ptr<checker> check_trim();                  // I18
 std::unique_ptr<checker> check_wedge();                 // I19
+std::unique_ptr<checker> check_stable_views();          // I21
 std::unique_ptr<checker> check_outcomes();              // O10 and durability
 std::unique_ptr<checker> check_agreed_time();
 std::unique_ptr<checker> check_state_digests();
