@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cohort/contract.hpp>
 #include <cohort/group_port.hpp>
 #include <cohort/listener.hpp>
 #include <cohort/state_machine.hpp>
@@ -14,28 +15,6 @@
 #include <vector>
 
 namespace cohort {
-
-/// Where a group's promises live.
-enum class durability : std::uint8_t {
-  journaled,  ///< on a quorum of disks before anything is acknowledged; survives a restart of all
-  in_memory,  ///< "volatile": in the memory of a quorum; a restart of all ends the group (see `node_config::epoch`)
-};
-
-/// What a group promises and within which limits. The same at all members.
-struct contract {
-  cohort::durability durability = durability::journaled;
-  cohort::reads reads = cohort::reads::linearizable;       ///< `lease`: reads confirmed by the leader's lease
-  std::chrono::milliseconds heartbeat{50};                 ///< 1 ms up; at most a quarter of `election_min`
-  std::chrono::milliseconds election_min{300};             ///< a silent leader is replaced after 1 to 2 times this
-  std::chrono::milliseconds fail_after{2000};              ///< silence that excludes a member; at least 2 election_min
-  std::chrono::milliseconds outcome_bound{2000};           ///< after this a submission completes as `unknown`
-  std::size_t message_bytes_max = 16u << 20;
-  std::size_t queue_bytes = 32u << 20;                     ///< per port: submitted, not yet taken by the protocol
-  std::size_t backlog_bytes = 64u << 20;                   ///< delivered, not yet applied: above it own submissions wait
-  std::uint64_t checkpoint_bytes = 256u << 20;             ///< payload applied between checkpoints (or the state's size,
-                                                           ///< if larger); volatile groups: at most 8 MiB
-  std::size_t lane_window = 8u << 20;                      ///< bytes in flight beyond the slowest active member
-};
 
 /// One founder.
 struct member_config {
