@@ -4,10 +4,12 @@
 #include <cohort/group_port.hpp>
 #include <cohort/listener.hpp>
 #include <cohort/state_machine.hpp>
+#include <cohort/typed_port.hpp>
 
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -33,6 +35,7 @@ struct node_config {
   bool one_flush = false;              ///< one disk flush per commit under load (docs/journal.md)
   std::string log_level = "info";      ///< trace, debug, info, warn, error, off
   std::string log_file;                ///< empty: stderr
+  std::map<std::string, contract, std::less<>> groups;  ///< contracts by group, for those hosted without one
 };
 
 /// The configuration or the start failed; `what()` says what, where and what to do.
@@ -59,14 +62,27 @@ public:
   using machine_factory = std::function<std::unique_ptr<state_machine>()>;
   using listener_factory = std::function<std::unique_ptr<listener>()>;
 
-  /// Hosts a replica of `group` here. `make` is called on an application thread, again for each restart.
-  void replicate(std::string_view group, machine_factory make, contract how = {});
+  /// Hosts a replica of `group` here. `make` is called on an application thread, again for each restart. Without a contract
+  /// it is that of the configuration (`node_config::groups`), else the default one. Throws `node_error` if the contract
+  /// contradicts itself, the number of members or this node, or asks for what is not built yet: with the rules, the
+  /// reasons and the nearest legal contract (`check`). What is only doubtful is logged.
+  void replicate(std::string_view group, machine_factory make);
+  void replicate(std::string_view group, machine_factory make, contract how);
   template <class Machine>
-  void replicate(std::string_view group, contract how = {}) {
-    replicate(group, [] { return std::unique_ptr<state_machine>(std::make_unique<Machine>()); }, how);
+  void replicate(std::string_view group) {
+    replicate(group, maker<Machine>());
+  }
+  template <class Machine>
+  void replicate(std::string_view group, contract how) {
+    replicate(group, maker<Machine>(), how);
+  }
+  template <class Machine, order Default, order... Others>
+  void replicate(std::string_view group, const static_contract<Default, Others...>& how) {
+    replicate(group, maker<Machine>(), how.replicating());
   }
   /// Hosts a process that is given whole batches instead of single messages; its checkpoints are empty.
-  void listen(std::string_view group, listener_factory make, contract how = {});
+  void listen(std::string_view group, listener_factory make);
+  void listen(std::string_view group, listener_factory make, contract how);
 
   /// Opens the journal, recovers, listens, dials. Returns once the node runs (it need not have a quorum yet).
   /// Throws `node_error`: port in use, data directory of another node, damaged, already open, ...
@@ -85,6 +101,13 @@ public:
 
   /// Opens a port into `group`. `wake` may be empty for callers that poll `take`.
   group_port port(std::string_view group, port_wake wake = {});
+  /// The same for a group hosted with `how`, whose orders the compiler knows. Throws `node_error` if others are enabled there.
+  template <order Default, order... Others>
+  typed_port<static_contract<Default, Others...>> port(std::string_view group, const static_contract<Default, Others...>& how,
+                                                       port_wake wake = {}) {
+    expect_orders(group, how);
+    return typed_port<static_contract<Default, Others...>>(port(group, std::move(wake)));
+  }
   group_status status(std::string_view group) const;
   /// Non-empty once a fatal failure ended the node: what, where, what to do.
   std::string failure() const;
@@ -95,6 +118,12 @@ public:
   impl& internals() { return *impl_; }
 
 private:
+  template <class Machine>
+  static machine_factory maker() {
+    return [] { return std::unique_ptr<state_machine>(std::make_unique<Machine>()); };
+  }
+  void expect_orders(std::string_view group, const contract& how) const;
+
   std::unique_ptr<impl> impl_;
 };
 

@@ -83,7 +83,7 @@ void recorder::restore(source& in) {
   }
 }
 
-cluster::cluster(int size, contract how) : size_(size), how_(how) {
+cluster::cluster(int size, contract how) : size_(size), how_(how.with(&contract::single, size < 3)) {
   char name[] = "/tmp/cohort-actor-XXXXXX";
   if (!::mkdtemp(name)) throw std::runtime_error("no temporary directory");
   folder_ = name;
