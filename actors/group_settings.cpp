@@ -3,7 +3,6 @@
 #include "framework/contract/fields.hpp"
 
 #include <algorithm>
-#include <set>
 
 namespace cohort::detail {
 namespace {
@@ -64,6 +63,12 @@ void follow(const group_table& groups, const std::string& name, std::vector<std:
   for (const auto& next : groups.at(name).depends_on) follow(groups, next, chain);
 }
 
+/// As a reader of the file goes through it.
+std::vector<located_finding> by_line(std::vector<located_finding> all) {
+  std::stable_sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.line < b.line; });
+  return all;
+}
+
 }  // namespace
 
 std::size_t group_settings::line_of(const std::vector<std::string>& fields) const {
@@ -103,7 +108,7 @@ std::vector<located_finding> judge(const std::string& name, const group_settings
     all.push_back({name, group.line_of(f.fields), f.severity, sentence(f, group.how)});
   for (const auto& m : not_built(group.how))
     all.push_back({name, group.line_of({m.field}), severity::reject, m.field + ": " + m.what + ", so no node starts the group"});
-  return all;
+  return by_line(std::move(all));
 }
 
 std::vector<located_finding> judge(const group_table& groups, const roster_facts& members) {
@@ -118,7 +123,7 @@ std::vector<located_finding> judge(const group_table& groups, const roster_facts
     for (const auto& each : names) chain.push_back({each, groups.at(each).how, members});
     for (const auto& f : compose(chain).findings) all.push_back({name, group.line_of({"depends_on"}), f.severity, sentence(f, group.how)});
   }
-  return all;
+  return by_line(std::move(all));
 }
 
 void refuse(const config_file& file, const std::vector<located_finding>& found) {

@@ -85,7 +85,7 @@ struct contract {
 
   // ---- order (D6) ----
   order_set orders{order::total};        ///< the orders in which messages may be sent; at least one
-  order default_order = order::total;    ///< of what is sent without naming one; one of `orders`
+  order default_order = order::total;    ///< of what is sent without naming one; enabled in `orders`
   bool causal_dependencies = true;       ///< batches name what they depend on, where the orders need it (L5)
   bool causal_total = true;              ///< `total` follows also what its sender got as `fifo` or `safe_fifo`
 

@@ -103,7 +103,7 @@ void reading(page& p, const situation& s) {
 
 void times(page& p, const situation& s) {
   const auto b = bounds_of(s.c);
-  p.title("time, from the last sign of life of whoever fails, with default network and no split vote");
+  p.title("time, from the last sign of life of whoever fails, while the network delivers and no two candidates split the votes");
   const std::string flushes = s.is_volatile() ? "" : " + 2 flushes";
   if (s.is(failure_model::byzantine)) {
     p.line("leader", "noticed within " + time_text(b.leader_detected) + ", doubled with each attempt that fails (B11)");
@@ -137,7 +137,7 @@ void memory(page& p, const situation& s) {
   const std::uint64_t applied = 2 * std::uint64_t{c.backlog_bytes};
   p.title("memory of a member, at most, beside the application's own state");
   p.line("in flight", bytes_text(lanes) + ": " + std::to_string(s.q.data) + " lanes of two windows and a message (FC1, FC2)");
-  p.line("since checkpoint", bytes_text(kept) + ", or the state's size if that is larger: payload up to the next one (S2, S3)");
+  p.line("since checkpoint", bytes_text(kept) + ", or the state's size if that is larger: payload until the next one is made (S2, S3)");
   p.line("to be applied", bytes_text(applied) + ": two backlogs");
   if (away > 0) p.line("for others", bytes_text(away) + ": retained (S4)");
   p.line("submitted", bytes_text(c.queue_bytes) + " a port");

@@ -27,8 +27,7 @@ void fail_stop_needs_leases(const situation& s, ruling& r) {
              "two nodes agree on a lease's end only if their clocks run at known rates (FS-A)", {"clock_rate_ppm", "model"},
              {s.c.with(&contract::clock_rate_ppm, 200u), for_crashes(s.c)});
   const auto least = fail_stop_lease_min(s.c, s.node);
-  const auto longest = std::max(s.c.lease, std::chrono::milliseconds(0));
-  if (s.c.lease.count() != 0 && longest < least)
+  if (s.c.lease.count() > 0 && s.c.lease < least)
     r.reject("a lease of " + time_text(s.c.lease) + " is not longer than a heartbeat of " + time_text(s.c.heartbeat) +
                " and the reaction of " + time_text(s.node.reaction_bound),
              "it would end before it can be renewed, or before its holder has noticed the end (FS2)", {"lease", "model"},
