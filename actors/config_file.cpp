@@ -5,13 +5,14 @@
 #include <fstream>
 #include <sstream>
 #include <toml++/toml.h>
+#include <utility>
 
 namespace cohort::detail {
 
 struct config_file::table {
   struct entry {
     std::string key;
-    std::size_t key_line = 0;
+    std::size_t key_line = 0, key_column = 0;
     config_value value;                  ///< of no kind if it is a table
     std::shared_ptr<const table> inner;  ///< set if it is one
   };
@@ -47,10 +48,13 @@ std::shared_ptr<const config_file::table> converted(const toml::table& from) {
     auto& entry = to->entries.emplace_back();
     entry.key = std::string(key.str());
     entry.key_line = key.source().begin.line;
+    entry.key_column = key.source().begin.column;
     if (const auto* inner = value.as_table()) entry.inner = converted(*inner);
     else entry.value = converted(value);
   }
-  std::stable_sort(to->entries.begin(), to->entries.end(), [](auto& a, auto& b) { return a.key_line < b.key_line; });
+  std::sort(to->entries.begin(), to->entries.end(), [](auto& a, auto& b) {
+    return std::pair(a.key_line, a.key_column) < std::pair(b.key_line, b.key_column);
+  });
   return to;
 }
 

@@ -65,8 +65,12 @@ void follow(const group_table& groups, const std::string& name, std::vector<std:
 
 /// As a reader of the file goes through it.
 std::vector<located_finding> by_line(std::vector<located_finding> all) {
-  std::stable_sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.line < b.line; });
-  return all;
+  std::vector<located_finding> sorted;
+  for (auto& f : all) {
+    const auto behind = std::upper_bound(sorted.begin(), sorted.end(), f.line, [](auto line, auto& other) { return line < other.line; });
+    sorted.insert(behind, std::move(f));
+  }
+  return sorted;
 }
 
 }  // namespace

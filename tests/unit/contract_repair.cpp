@@ -99,9 +99,13 @@ TEST_CASE("repair: of any contract it is legal, and none of its changes could be
     }
     ++repaired;
     contracts::for_each_field([&](const auto& f) {
-      if ((*near).*f.member == asked.*f.member) return;
-      INFO(f.name);
-      CHECK(!fine(near->with(f.member, asked.*f.member), s));
+      if ((*near).*f.member != asked.*f.member) {
+        INFO(f.name);
+        CHECK(!fine(near->with(f.member, asked.*f.member), s));
+      }
+      // Nor would the default of one field have been enough, and less.
+      const auto simple = asked.with(f.member, contract{}.*f.member);
+      if (fine(simple, s)) CHECK(contracts::distance(asked, *near) <= contracts::distance(asked, simple));
     });
   }
   CHECK(repaired > 500);
@@ -131,6 +135,34 @@ TEST_CASE("repair: of a legal contract in which one thing was changed it changes
     CHECK(contracts::distance(bad, *near) <= contracts::distance(bad, good));
   }
   CHECK(broken > 300);
+}
+
+TEST_CASE("repair: what is offered instead of a change would be taken, whatever was asked for") {
+  generator g(3);
+  unsigned refused = 0, offered = 0;
+  for (int i = 0; i < 600; ++i) {
+    auto s = random_surroundings(g);
+    if (hopeless(s)) continue;
+    s.roster.inactive = draw(g, 2);
+    s.roster.primary_component = flip(g);
+    s.roster.operator_key = flip(g);
+    const auto from = nearest_legal(random_contract(g, 25), s.roster, s.node).value();
+    const auto to = random_contract(g, i % 2 == 0 ? 8 : 50);
+    const bool accepted = flip(g);
+    CAPTURE(i);
+    for (const auto& f : check_change(from, to, s.roster, s.node, accepted)) {
+      if (f.severity != severity::reject) continue;
+      ++refused;
+      REQUIRE(f.nearest);  // at least to stay as it is
+      ++offered;
+      INFO("from " << difference(contract{}, from) << "\nto " << shown(to, s) << "\noffered " << difference(to, *f.nearest));
+      CHECK(legal(check_change(from, *f.nearest, s.roster, s.node, accepted)));
+      break;
+    }
+    CHECK(legal(check_change(from, from, s.roster, s.node)));
+  }
+  CHECK(refused > 200);
+  CHECK(offered == refused);
 }
 
 TEST_CASE("repair: what a person would have said") {
