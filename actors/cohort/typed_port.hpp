@@ -7,8 +7,8 @@
 
 namespace cohort {
 
-/// A `group_port` of a group whose orders the compiler knows (`static_contract`): questions which the group cannot answer
-/// do not compile. Otherwise a `group_port`; one thread at a time.
+/// A `group_port` of a group whose orders the compiler knows (`static_contract`): messages which the group does not take
+/// and questions which it cannot answer do not compile. Otherwise a `group_port`; one thread at a time.
 template <class Contract>
 class typed_port {
 public:
@@ -16,9 +16,16 @@ public:
   explicit typed_port(group_port port) : port_(std::move(port)) {}
   explicit operator bool() const { return static_cast<bool>(port_); }
 
-  /// As `group_port::submit`, in the group's default order.
-  void submit(std::span<const std::span<const std::byte>> messages, std::uint64_t first_tag) { port_.submit(messages, first_tag); }
-  void submit(std::span<const std::byte> message, std::uint64_t tag) { port_.submit(message, tag); }
+  /// As `group_port::submit`, in an order which the group takes; its default one if none is named.
+  template <order How = Contract::default_order>
+  void submit(std::span<const std::span<const std::byte>> messages, std::uint64_t first_tag) {
+    static_assert(Contract::has(How), "the group takes no message in this order (D6): enable it in its static_contract");
+    port_.submit(messages, first_tag, How);
+  }
+  template <order How = Contract::default_order>
+  void submit(std::span<const std::byte> message, std::uint64_t tag) {
+    submit<How>({&message, 1}, tag);
+  }
 
   /// As `group_port::query`.
   template <reads How>

@@ -27,6 +27,7 @@ struct machine final : state_machine {
 
 void good(node& here, typed_port<mixed>& port, typed_port<causal>& rumours, std::span<const std::byte> bytes) {
   port.submit(bytes, 1);
+  port.submit<order::total>(bytes, 1);
   port.query<reads::linearizable>(bytes, 2);
   rumours.query<reads::local>(bytes, 3);
   here.replicate<machine>("ledger", total().with(&contract::witnesses, 1u));
@@ -53,4 +54,6 @@ constexpr auto wrong = causal().with(&contract::orders, order_set{order::total})
 constexpr auto wrong = causal().with(&contract::reads, reads::linearizable);
 #elif REFUSED == 9  // static_contract
 static_contract<> wrong;
+#elif REFUSED == 10  // the group takes no message in this order
+void wrong(typed_port<mixed>& port, std::span<const std::byte> bytes) { port.submit<order::fifo>(bytes, 1); }
 #endif
