@@ -1,10 +1,10 @@
 #include "actors/config_file.hpp"
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <sstream>
-#include <toml++/toml.h>
 #include <utility>
 
 namespace cohort::detail {
@@ -30,9 +30,12 @@ namespace {
 config_value converted(const toml::node& from) {
   config_value to;
   to.line = from.source().begin.line;
-  if (const auto* text = from.as_string()) to.what = text->get();
-  else if (const auto* flag = from.as_boolean()) to.what = flag->get();
-  else if (const auto* number = from.as_integer()) to.what = number->get();
+  if (const auto* text = from.as_string())
+    to.what = text->get();
+  else if (const auto* flag = from.as_boolean())
+    to.what = flag->get();
+  else if (const auto* number = from.as_integer())
+    to.what = number->get();
   else if (const auto* array = from.as_array()) {
     config_value::list list;
     for (const auto& each : *array) list.push_back(converted(each));
@@ -49,12 +52,13 @@ std::shared_ptr<const config_file::table> converted(const toml::table& from) {
     entry.key = std::string(key.str());
     entry.key_line = key.source().begin.line;
     entry.key_column = key.source().begin.column;
-    if (const auto* inner = value.as_table()) entry.inner = converted(*inner);
-    else entry.value = converted(value);
+    if (const auto* inner = value.as_table())
+      entry.inner = converted(*inner);
+    else
+      entry.value = converted(value);
   }
-  std::sort(to->entries.begin(), to->entries.end(), [](auto& a, auto& b) {
-    return std::pair(a.key_line, a.key_column) < std::pair(b.key_line, b.key_column);
-  });
+  std::sort(to->entries.begin(), to->entries.end(),
+            [](auto& a, auto& b) { return std::pair(a.key_line, a.key_column) < std::pair(b.key_line, b.key_column); });
   return to;
 }
 
@@ -103,9 +107,8 @@ std::size_t word_distance(std::string_view a, std::string_view b) {
 }
 
 std::string suggestion(std::string_view word, const known_words& known) {
-  const auto nearest = std::min_element(known.begin(), known.end(), [&](auto a, auto b) {
-    return word_distance(word, a) < word_distance(word, b);
-  });
+  const auto nearest = std::min_element(
+      known.begin(), known.end(), [&](auto a, auto b) { return word_distance(word, a) < word_distance(word, b); });
   if (nearest == known.end()) return "";
   return "; did you mean \"" + std::string(*nearest) + "\"? (known: " + listed(known) + ")";
 }
@@ -169,7 +172,7 @@ void config_section::only(const known_words& known, bool sections) const {
   for (const auto& e : table_->entries) {
     if (std::find(known.begin(), known.end(), e.key) == known.end())
       file_->fail(e.key_line, std::string(sections ? "unknown section [" : "unknown key \"") + e.key +
-                                (sections ? "] in " : "\" in ") + label_ + suggestion(e.key, known));
+                                  (sections ? "] in " : "\" in ") + label_ + suggestion(e.key, known));
     if (sections && !e.inner) file_->fail(e.key_line, e.key + " must be a section, written as [" + e.key + "]");
   }
 }
@@ -213,9 +216,11 @@ unsigned config_section::count(std::string_view key) const {
 std::uint64_t config_section::bytes(std::string_view key) const {
   const auto& given = value(key).what;
   std::uint64_t bytes = 0;
-  if (const auto* number = std::get_if<std::int64_t>(&given); number && *number >= 0) return static_cast<std::uint64_t>(*number);
+  if (const auto* number = std::get_if<std::int64_t>(&given); number && *number >= 0)
+    return static_cast<std::uint64_t>(*number);
   if (const auto* text = std::get_if<std::string>(&given); text && parse_bytes(*text, bytes)) return bytes;
-  fail(key, named(key) + " must be a number of bytes, or text with one of B, KiB, MiB and GiB, like " + std::string(key) + " = \"8 MiB\"");
+  fail(key, named(key) + " must be a number of bytes, or text with one of B, KiB, MiB and GiB, like " +
+                std::string(key) + " = \"8 MiB\"");
 }
 
 std::chrono::milliseconds config_section::time(std::string_view key) const {
@@ -236,8 +241,10 @@ std::vector<std::string> config_section::texts(std::string_view key) const {
   const auto* list = std::get_if<config_value::list>(&value(key).what);
   for (std::size_t i = 0; list && i < list->size(); ++i) {
     const auto* text = std::get_if<std::string>(&(*list)[i].what);
-    if (!text) list = nullptr;
-    else all.push_back(*text);
+    if (!text)
+      list = nullptr;
+    else
+      all.push_back(*text);
   }
   if (!list) fail(key, named(key) + " must be a list of texts, like " + std::string(key) + " = [\"...\", \"...\"]");
   return all;

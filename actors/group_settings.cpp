@@ -15,8 +15,7 @@ void read(const config_section& s, const char* key, std::uint64_t& out) { out = 
 void read(const config_section& s, const char* key, std::chrono::milliseconds& out) { out = s.time(key); }
 
 template <class E>
-  requires(std::is_enum_v<E>)
-E parsed(const std::string& word) {
+requires(std::is_enum_v<E>) E parsed(const std::string& word) {
   const auto all = contracts::words<E>();
   return static_cast<E>(std::find(all.begin(), all.end(), word) - all.begin());
 }
@@ -27,8 +26,7 @@ void read(const config_section& s, const char* key, order_set& out) {
 }
 
 template <class E>
-  requires(std::is_enum_v<E>)
-void read(const config_section& s, const char* key, E& out) {
+requires(std::is_enum_v<E>) void read(const config_section& s, const char* key, E& out) {
   out = parsed<E>(s.choice(key, contracts::words<E>()));
 }
 
@@ -67,7 +65,8 @@ void follow(const group_table& groups, const std::string& name, std::vector<std:
 std::vector<located_finding> by_line(std::vector<located_finding> all) {
   std::vector<located_finding> sorted;
   for (auto& f : all) {
-    const auto behind = std::upper_bound(sorted.begin(), sorted.end(), f.line, [](auto line, auto& other) { return line < other.line; });
+    const auto behind = std::upper_bound(sorted.begin(), sorted.end(), f.line,
+                                         [](auto line, auto& other) { return line < other.line; });
     sorted.insert(behind, std::move(f));
   }
   return sorted;
@@ -94,8 +93,9 @@ group_table read_groups(const config_section& root) {
   for (const auto& [name, group] : groups)
     for (const auto& other : group.depends_on)
       if (!groups.contains(other))
-        root.file().fail(group.line_of({"depends_on"}), "[groups." + name + "] depends_on \"" + other + "\", which is no group of this file" +
-                                                          suggestion(other, known));
+        root.file().fail(group.line_of({"depends_on"}), "[groups." + name + "] depends_on \"" + other +
+                                                            "\", which is no group of this file" +
+                                                            suggestion(other, known));
   return groups;
 }
 
@@ -111,7 +111,8 @@ std::vector<located_finding> judge(const std::string& name, const group_settings
   for (const auto& f : check(group.how, members, nodes))
     all.push_back({name, group.line_of(f.fields), f.severity, sentence(f, group.how)});
   for (const auto& m : not_built(group.how))
-    all.push_back({name, group.line_of({m.field}), severity::reject, m.field + ": " + m.what + ", so no node starts the group"});
+    all.push_back(
+        {name, group.line_of({m.field}), severity::reject, m.field + ": " + m.what + ", so no node starts the group"});
   return by_line(std::move(all));
 }
 
@@ -125,7 +126,8 @@ std::vector<located_finding> judge(const group_table& groups, const roster_facts
     follow(groups, name, names);
     std::vector<composed_group> chain;
     for (const auto& each : names) chain.push_back({each, groups.at(each).how, members});
-    for (const auto& f : compose(chain).findings) all.push_back({name, group.line_of({"depends_on"}), f.severity, sentence(f, group.how)});
+    for (const auto& f : compose(chain).findings)
+      all.push_back({name, group.line_of({"depends_on"}), f.severity, sentence(f, group.how)});
   }
   return by_line(std::move(all));
 }

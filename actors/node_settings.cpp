@@ -24,7 +24,7 @@ void read_listen(const config_section& s, const config_section& members, const m
   const auto named = address_in(members, own.name, own.address);
   if (listen != named && listen.host != "0.0.0.0" && listen.host != "::")
     s.fail("listen", "[node] listen = \"" + text + "\" contradicts [members] " + own.name + " = \"" + own.address +
-                       "\"; make them equal, or listen on 0.0.0.0 or :: behind a port forwarder");
+                         "\"; make them equal, or listen on 0.0.0.0 or :: behind a port forwarder");
   node.listen = text;
 }
 
@@ -42,7 +42,8 @@ std::vector<member_config> read_members(const config_section& root) {
     if (!good) s.fail(name, "member name \"" + name + "\" is not 1 to 64 characters of A-Z a-z 0-9 _ . -");
     address_in(s, name, where);
     for (const auto& other : members)
-      if (other.address == where) s.fail(name, "members " + other.name + " and " + name + " have the same address " + where);
+      if (other.address == where)
+        s.fail(name, "members " + other.name + " and " + name + " have the same address " + where);
     members.push_back({name, where});
   }
   if (members.size() > 64) root.fail("members", "[members] names more than 64 founders");
@@ -70,7 +71,8 @@ node_config read_node(const config_section& root) {
 
 }  // namespace detail
 
-node_config read_node_file(const std::filesystem::path& name, const std::vector<std::string_view>& application_sections) {
+node_config read_node_file(const std::filesystem::path& name,
+                           const std::vector<std::string_view>& application_sections) {
   using namespace detail;
   const auto file = config_file::load(name, "name the node's configuration file");
   const auto root = file.root();

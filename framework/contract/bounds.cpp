@@ -17,20 +17,22 @@ time_bounds bounds_of(const contract& c) {
     b.failover = b.member_excluded = b.member_detected + 2 * (lease + drift) + c.election_min;
     return b;
   }
-  // A follower stands E_min to 2 E_min after it last heard the leader (E7). The leader judges a member by the age of the
-  // newest heartbeat that it echoed (PA7), and looks once a heartbeat.
+  // A follower stands E_min to 2 E_min after it last heard the leader (E7). The leader judges a member by the age of
+  // the newest heartbeat that it echoed (PA7), and looks once a heartbeat.
   b.leader_detected = 2 * c.election_min;
   b.failover = b.leader_detected;
   b.member_detected = c.fail_after + c.heartbeat;
-  b.member_excluded = b.member_detected + c.election_min;  // T_wedge: how long the leader waits for a silent one's report (V6)
+  b.member_excluded =
+      b.member_detected + c.election_min;  // T_wedge: how long the leader waits for a silent one's report (V6)
   return b;
 }
 
 std::string describe(const time_bounds& b) {
   using contracts::time_text;
-  return "a silent leader is noticed within " + time_text(b.leader_detected) + " and replaced within " + time_text(b.failover) +
-         " + 3 round trips + 2 flushes, a silent member is noticed within " + time_text(b.member_detected) +
-         " and excluded within " + time_text(b.member_excluded) + " + 2 round trips + 1 flush";
+  return "a silent leader is noticed within " + time_text(b.leader_detected) + " and replaced within " +
+         time_text(b.failover) + " + 3 round trips + 2 flushes, a silent member is noticed within " +
+         time_text(b.member_detected) + " and excluded within " + time_text(b.member_excluded) +
+         " + 2 round trips + 1 flush";
 }
 
 }  // namespace cohort

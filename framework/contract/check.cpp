@@ -7,7 +7,8 @@ namespace cohort {
 std::vector<finding> check(const contract& what, const roster_facts& members, const node_facts& nodes) {
   std::vector<finding> all;
   for (auto& o : contracts::objections(what, members, nodes))
-    all.push_back({o.rule, o.severity, std::move(o.message), std::move(o.reason), {o.fields.begin(), o.fields.end()}, {}});
+    all.push_back(
+        {o.rule, o.severity, std::move(o.message), std::move(o.reason), {o.fields.begin(), o.fields.end()}, {}});
   if (legal(all)) return all;
   const auto nearest = nearest_legal(what, members, nodes);
   for (auto& f : all)

@@ -12,7 +12,8 @@ unsigned tolerated(const composed_group& g) {
 }
 
 std::string named(const composed_group& g) {
-  return g.name + " (" + to_string(g.how.model) + ", f=" + std::to_string(tolerated(g)) + ", " + to_string(g.how.durability) + ')';
+  return g.name + " (" + to_string(g.how.model) + ", f=" + std::to_string(tolerated(g)) + ", " +
+         to_string(g.how.durability) + ')';
 }
 
 }  // namespace
@@ -35,19 +36,29 @@ composition compose(std::span<const composed_group> groups) {
   for (const auto& g : groups.subspan(1)) {
     if (g.how.model < head.how.model) {
       const auto honest = nearest_legal(head.how.with(&contract::model, all.model), head.members);
-      all.findings.push_back({"G20", severity::reject,
-                              head.name + " promises the " + to_string(head.how.model) + " model and depends on " + g.name +
-                                ", which is a " + to_string(g.how.model) + " group",
-                              "together they tolerate what the weakest does: " + all.chain, {"model"}, honest});
+      all.findings.push_back({"G20",
+                              severity::reject,
+                              head.name + " promises the " + to_string(head.how.model) + " model and depends on " +
+                                  g.name + ", which is a " + to_string(g.how.model) + " group",
+                              "together they tolerate what the weakest does: " + all.chain,
+                              {"model"},
+                              honest});
     }
     if (g.how.durability > head.how.durability)
-      all.findings.push_back({"G20", severity::warn,
+      all.findings.push_back({"G20",
+                              severity::warn,
                               head.name + " is journaled and depends on " + g.name + ", which is volatile",
-                              "what was done there is gone after a restart of all: " + all.chain, {"durability"}, {}});
+                              "what was done there is gone after a restart of all: " + all.chain,
+                              {"durability"},
+                              {}});
     if (g.how.reads == reads::local && head.how.reads != reads::local)
-      all.findings.push_back({"G20", severity::warn,
-                              head.name + " promises " + to_string(head.how.reads) + " reads and depends on " + g.name + ", whose reads are local",
-                              "an answer made of both may be stale", {"reads"}, {}});
+      all.findings.push_back({"G20",
+                              severity::warn,
+                              head.name + " promises " + to_string(head.how.reads) + " reads and depends on " + g.name +
+                                  ", whose reads are local",
+                              "an answer made of both may be stale",
+                              {"reads"},
+                              {}});
   }
   return all;
 }

@@ -14,8 +14,8 @@ struct candidate {
   bool open = true;
 };
 
-/// Contracts that are looked at. Real ones need a handful; what a generator of nonsense makes, a few hundred. When it is used
-/// up the first remedy of each rule is taken, whatever it changes.
+/// Contracts that are looked at. Real ones need a handful; what a generator of nonsense makes, a few hundred. When it
+/// is used up the first remedy of each rule is taken, whatever it changes.
 constexpr std::size_t candidates_max = 1024;
 constexpr unsigned steps_max = 64;
 
@@ -26,7 +26,8 @@ const objection* first_reject(const std::vector<objection>& said) {
 
 class search {
 public:
-  search(const contract& what, const roster_facts& roster, const node_facts& node) : asked_(what), roster_(roster), node_(node) {
+  search(const contract& what, const roster_facts& roster, const node_facts& node)
+      : asked_(what), roster_(roster), node_(node) {
     seen_.push_back({what});
   }
 

@@ -27,8 +27,9 @@ void orders_are_named(const situation& s, ruling& r) {
   std::vector<contract> remedies;
   if (!s.c.orders.empty()) remedies.push_back(s.c.with(&contract::default_order, stronger()));
   remedies.push_back(enabling(s.c, s.c.default_order));
-  r.reject(s.c.orders.empty() ? "no order is enabled"
-                              : "default_order " + written(s.c.default_order) + " is not among orders " + written(s.c.orders),
+  r.reject(s.c.orders.empty()
+               ? "no order is enabled"
+               : "default_order " + written(s.c.default_order) + " is not among orders " + written(s.c.orders),
            "messages that name no order are sent in the default one, which the members must have set up for",
            {"default_order", "orders"}, std::move(remedies));
 }
@@ -36,7 +37,8 @@ void orders_are_named(const situation& s, ruling& r) {
 void reads_need_an_order(const situation& s, ruling& r) {
   if (s.c.reads == reads::local || s.has(order::total)) return;
   r.reject(std::string(to_string(s.c.reads)) + " reads in a group without total order",
-           "replicas that apply messages in different orders pass through different states: there is none which a read could "
+           "replicas that apply messages in different orders pass through different states: there is none which a read "
+           "could "
            "be said to have seen",
            {"reads", "orders"}, {s.c.with(reads::local), enabling(s.c, order::total)});
 }
@@ -51,7 +53,8 @@ void minority_multicast_is_unsafe(const situation& s, ruling& r) {
     remedies.push_back(s.c.with(&contract::default_order, o));
   }
   if (any_unsafe && !is_safe(s.c.default_order)) return;
-  r.reject("minority_multicast cannot cover " + written(s.c.default_order) + (any_unsafe ? ", the default order" : ", and nothing else is enabled"),
+  r.reject("minority_multicast cannot cover " + written(s.c.default_order) +
+               (any_unsafe ? ", the default order" : ", and nothing else is enabled"),
            "safe and total messages wait for a quorum, so they stop in a minority whatever is set",
            {"minority_multicast", "default_order"}, std::move(remedies));
 }
@@ -76,16 +79,15 @@ void replication_needs_total(const situation& s, ruling& r) {
   if (c.replication != replication::none && (!s.has(order::total) || c.default_order != order::total)) {
     const auto ordered = enabling(c, order::total).with(&contract::default_order, order::total);
     r.reject(std::string(c.replication == replication::active ? "a state machine" : "a primary with backups") +
-               (s.has(order::total) ? " whose messages go in " + written(c.default_order) + " order by default"
-                                    : " in a group without total order"),
+                 (s.has(order::total) ? " whose messages go in " + written(c.default_order) + " order by default"
+                                      : " in a group without total order"),
              "replicas stay equal only if all apply the same messages in the same order",
-             {s.has(order::total) ? "default_order" : "orders", "replication"},
-             {ordered, c.with(replication::none)});
+             {s.has(order::total) ? "default_order" : "orders", "replication"}, {ordered, c.with(replication::none)});
   }
   if (c.replication == replication::none && s.has(order::total) && c.default_order != order::total &&
       c.reads == reads::local && !c.action_participant)
-    r.warn("total order is enabled and nothing shows its use", "it costs a log and elections; leave it out if no message is sent as total",
-           {"orders"});
+    r.warn("total order is enabled and nothing shows its use",
+           "it costs a log and elections; leave it out if no message is sent as total", {"orders"});
 }
 
 void causality_needs_dependencies(const situation& s, ruling& r) {
@@ -93,7 +95,8 @@ void causality_needs_dependencies(const situation& s, ruling& r) {
   const auto on = s.c.with(&contract::causal_dependencies, true);
   if (s.has(order::causal) || s.has(order::safe_causal)) {
     std::vector<contract> remedies{on};
-    if (auto less = disabling(disabling(s.c, order::causal), order::safe_causal); !less.orders.empty()) remedies.push_back(less);
+    if (auto less = disabling(disabling(s.c, order::causal), order::safe_causal); !less.orders.empty())
+      remedies.push_back(less);
     r.reject("causal orders with causal_dependencies = false",
              "a receiver cannot wait for what a message depends on if the message does not name it (L5)",
              {"causal_dependencies", "orders"}, std::move(remedies));

@@ -27,7 +27,8 @@ public:
     result.node = read_node(root);
     auto groups = read_groups(root);
     for (const auto& [name, group] : groups)
-      if (name != "kv") file_.fail(group.line, "this service has one group, [groups.kv], and not [groups." + name + "]");
+      if (name != "kv")
+        file_.fail(group.line, "this service has one group, [groups.kv], and not [groups." + name + "]");
     auto& group = groups["kv"];
     if (root.has("kv")) read_kv(root.section("kv"), result, group);
     complete(result, group);
@@ -54,7 +55,8 @@ private:
     read_listen(s, result);
     if (s.has("durability")) {
       const bool in_memory = s.choice("durability", {"journaled", "volatile"}) == "volatile";
-      choose(s, "durability", group, group.how.durability, in_memory ? cohort::durability::in_memory : cohort::durability::journaled);
+      choose(s, "durability", group, group.how.durability,
+             in_memory ? cohort::durability::in_memory : cohort::durability::journaled);
     }
     if (s.has("reads")) {
       const auto chosen = s.choice("reads", {"linearizable", "lease", "local"});
@@ -68,8 +70,8 @@ private:
   template <class Choice>
   void choose(const config_section& s, const std::string& key, group_settings& group, Choice& field, Choice chosen) {
     if (const auto other = group.field_lines.find(key); other != group.field_lines.end() && field != chosen)
-      s.fail(key, "[kv] " + key + " = \"" + to_string(chosen) + "\" contradicts [groups.kv] " + key + " = \"" + to_string(field) +
-                    "\" in line " + std::to_string(other->second) + "; leave one of them out");
+      s.fail(key, "[kv] " + key + " = \"" + to_string(chosen) + "\" contradicts [groups.kv] " + key + " = \"" +
+                      to_string(field) + "\" in line " + std::to_string(other->second) + "; leave one of them out");
     field = chosen;
     group.field_lines.try_emplace(key, s.line_of(key));
   }

@@ -1,4 +1,5 @@
-// A node and the contracts of its groups: what it refuses to host, what it says at its start, and whom it does not know.
+// A node and the contracts of its groups: what it refuses to host, what it says at its start, and whom it does not
+// know.
 #include "tests/actor/cluster.hpp"
 
 #include <cohort/node_file.hpp>
@@ -52,7 +53,8 @@ std::vector<member_config> three_members() {
 }
 
 void host(node& where, const contract& how, const std::string& group = "room") {
-  where.replicate(group, [] { return std::make_unique<recorder>(std::make_shared<journal_of_messages>()); }, how);
+  where.replicate(
+      group, [] { return std::make_unique<recorder>(std::make_shared<journal_of_messages>()); }, how);
 }
 
 std::string refusal(node& where, const contract& how) {
@@ -69,7 +71,8 @@ bool holds(const std::string& text, const std::string& part) { return text.find(
 }  // namespace
 
 TEST_SUITE("contracts") {
-  TEST_CASE("a contract that cannot be kept is refused before anything starts, with the rule and the nearest legal one") {
+  TEST_CASE(
+      "a contract that cannot be kept is refused before anything starts, with the rule and the nearest legal one") {
     folder f;
     node here(config(f, "n1", three_members()));
     auto said = refusal(here, contract{}.with(reads::lease).with(&contract::clock_rate_ppm, 0u));
@@ -84,8 +87,10 @@ TEST_SUITE("contracts") {
     // A state machine needs total order, also if the contract does not say that there is one.
     said = refusal(here, contract::multicast(order::causal));
     CHECK_MESSAGE(holds(said, "G11: a state machine in a group without total order"), said);
-    CHECK_THROWS_WITH_AS(here.listen("tap", [] { return std::unique_ptr<listener>(); }, contract::replicated()),
-                         "group tap: its contract says replication = \"active\", and a listener replicates nothing; leave it out, or give a "
+    CHECK_THROWS_WITH_AS(here.listen(
+                             "tap", [] { return std::unique_ptr<listener>(); }, contract::replicated()),
+                         "group tap: its contract says replication = \"active\", and a listener replicates nothing; "
+                         "leave it out, or give a "
                          "state machine to replicate",
                          node_error);
     CHECK(refusal(here, {}) == "hosted");
@@ -118,10 +123,11 @@ TEST_SUITE("contracts") {
     CHECK(here.status("room").durability == "volatile");
     CHECK(holds(f.text("n1.log"), "group room: a silent leader is noticed within 900 ms and replaced within 900 ms"));
     CHECK(here.port("room", static_contract<order::total>()).queued_bytes() == 0);
-    CHECK_THROWS_WITH_AS(here.port("room", static_contract<order::causal>()),
-                         "group room: the port is for other orders than the group is hosted with; they differ in orders = [\"total\"], "
-                         "default_order = \"total\"",
-                         node_error);
+    CHECK_THROWS_WITH_AS(
+        here.port("room", static_contract<order::causal>()),
+        "group room: the port is for other orders than the group is hosted with; they differ in orders = [\"total\"], "
+        "default_order = \"total\"",
+        node_error);
     here.stop();
   }
 
@@ -131,7 +137,9 @@ TEST_SUITE("contracts") {
     std::vector<std::unique_ptr<node>> nodes;
     for (int i = 0; i < 3; ++i) {
       nodes.push_back(std::make_unique<node>(config(f, members[i].name, members)));
-      host(*nodes.back(), contract{}.with(&contract::clock_margin, i == 2 ? 20ms : 10ms).with(&contract::outcome_bound, (2 + i) * 1000ms));
+      host(*nodes.back(), contract{}
+                              .with(&contract::clock_margin, i == 2 ? 20ms : 10ms)
+                              .with(&contract::outcome_bound, (2 + i) * 1000ms));
       nodes.back()->start();
     }
     CHECK(eventually([&] { return holds(f.text("n1.log") + f.text("n3.log"), "group room is set up differently"); }));

@@ -58,7 +58,8 @@ TEST_CASE("changes: a weaker promise is refused unless it is asked for as such")
     CHECK(legal(accepted));
     CHECK(holds(told(accepted), std::string("!G16 the change weakens a promise: ")));
   }
-  const auto fewer = check_change(contract::multicast(order::causal, {order::fifo}), contract::multicast(order::causal));
+  const auto fewer =
+      check_change(contract::multicast(order::causal, {order::fifo}), contract::multicast(order::causal));
   CHECK(holds(told(fewer), "([\"fifo\", \"causal\"] -> [\"causal\"])"));
 }
 
@@ -75,7 +76,9 @@ TEST_CASE("changes: models change by the transitions there are") {
   node_facts node{.watchdog = true, .reaction_bound = 10ms};
   const auto fail_stop = now.with(failure_model::fail_stop);
   const auto byzantine = now.with(failure_model::byzantine).with(link_security::authenticated);
-  const auto refusal = [&](const contract& a, const contract& b) { return told(check_change(a, b, roster, node, true)); };
+  const auto refusal = [&](const contract& a, const contract& b) {
+    return told(check_change(a, b, roster, node, true));
+  };
 
   CHECK(!holds(refusal(now, fail_stop), "-G16"));
   CHECK(!holds(refusal(now, byzantine), "-G16"));
@@ -100,13 +103,16 @@ TEST_CASE("composition: as strong as its weakest group, and the chain is told") 
   const auto crash = contract::replicated();
   const auto byzantine = crash.with(failure_model::byzantine).with(link_security::authenticated);
   const roster_facts four{.members = 4, .member_keys = true};
-  const composed_group chain[] = {{"orders", byzantine, four}, {"stock", crash, {.members = 5}}, {"cache", crash.with(durability::in_memory).with(reads::local), {}}};
+  const composed_group chain[] = {{"orders", byzantine, four},
+                                  {"stock", crash, {.members = 5}},
+                                  {"cache", crash.with(durability::in_memory).with(reads::local), {}}};
   const auto all = compose(chain);
   CHECK(all.model == failure_model::crash);
   CHECK(all.failures_tolerated == 1);
   CHECK(all.durability == durability::in_memory);
   CHECK(all.reads == reads::local);
-  CHECK(all.chain == "orders (byzantine, f=1, journaled) -> stock (crash, f=2, journaled) -> cache (crash, f=1, volatile)");
+  CHECK(all.chain ==
+        "orders (byzantine, f=1, journaled) -> stock (crash, f=2, journaled) -> cache (crash, f=1, volatile)");
   const auto text = told(all.findings);
   CHECK(holds(text, "-G20 orders promises the byzantine model and depends on stock, which is a crash group"));
   CHECK(holds(text, "!G20 orders is journaled and depends on cache"));
@@ -126,12 +132,18 @@ TEST_CASE("members compare every field but those that are local") {
     auto b = a;
     auto& value = b.*f.member;
     using type = std::decay_t<decltype(value)>;
-    if constexpr (std::is_same_v<type, bool>) value = !value;
-    else if constexpr (std::is_same_v<type, order_set>) value.add(order::fifo);
-    else if constexpr (std::is_same_v<type, reads>) value = reads::lease;
-    else if constexpr (std::is_same_v<type, order>) value = order::fifo;
-    else if constexpr (std::is_enum_v<type>) value = static_cast<type>(static_cast<int>(value) == 0 ? 1 : 0);
-    else ++value;
+    if constexpr (std::is_same_v<type, bool>)
+      value = !value;
+    else if constexpr (std::is_same_v<type, order_set>)
+      value.add(order::fifo);
+    else if constexpr (std::is_same_v<type, reads>)
+      value = reads::lease;
+    else if constexpr (std::is_same_v<type, order>)
+      value = order::fifo;
+    else if constexpr (std::is_enum_v<type>)
+      value = static_cast<type>(static_cast<int>(value) == 0 ? 1 : 0);
+    else
+      ++value;
     INFO(f.name);
     CHECK((agreed_text(a) != agreed_text(b)) == (f.shared == contracts::scope::agreed));
     CHECK(difference(a, b).starts_with(std::string(f.name) + " = "));

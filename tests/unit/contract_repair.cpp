@@ -27,8 +27,7 @@ void randomise(std::chrono::milliseconds& v, generator& g) {
   v = std::chrono::milliseconds(choices[draw(g, std::size(choices))]);
 }
 template <class E>
-  requires(std::is_enum_v<E>)
-void randomise(E& v, generator& g) {
+requires(std::is_enum_v<E>) void randomise(E& v, generator& g) {
   v = static_cast<E>(draw(g, contracts::words_count<E>));
 }
 
@@ -155,7 +154,8 @@ TEST_CASE("repair: what is offered instead of a change would be taken, whatever 
       ++refused;
       REQUIRE(f.nearest);  // at least to stay as it is
       ++offered;
-      INFO("from " << difference(contract{}, from) << "\nto " << shown(to, s) << "\noffered " << difference(to, *f.nearest));
+      INFO("from " << difference(contract{}, from) << "\nto " << shown(to, s) << "\noffered "
+                   << difference(to, *f.nearest));
       CHECK(legal(check_change(from, *f.nearest, s.roster, s.node, accepted)));
       break;
     }
