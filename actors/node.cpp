@@ -1,7 +1,10 @@
 #include "actors/node_impl.hpp"
 
 #include "actors/group_actor.hpp"
+#include "actors/node_config.hpp"
 #include "actors/port_state.hpp"
+
+#include <cohort/contract_check.hpp>
 
 #include <malloc.h>
 
@@ -66,7 +69,8 @@ void node::impl::host(std::string_view group, machine_factory machine, listener_
   if (started_) throw node_error("group " + std::string(group) + ": groups are named before the node starts");
   if (group.empty() || group.size() > 255) throw node_error("a group's name has 1 to 255 bytes");
   if (groups_.size() == 64) throw node_error("a node hosts at most 64 groups");
-  detail::check(how, group);
+  for (const auto& doubt : detail::admit(how, group, config.members.size()))
+    log.write(detail::log_level::warn, "group " + std::string(group) + ": " + doubt);
   auto entry = std::make_shared<detail::group_entry>();
   entry->name = group;
   entry->how = how;
@@ -76,11 +80,19 @@ void node::impl::host(std::string_view group, machine_factory machine, listener_
     throw node_error("group " + entry->name + " is named twice");
 }
 
+contract node::impl::configured(std::string_view group) const {
+  const auto known = config.groups.find(group);
+  return known == config.groups.end() ? contract{} : known->second;
+}
+
 void node::impl::start() {
   if (started_) return;
   if (groups_.empty()) throw node_error("the node hosts no group; call replicate before start");
   std::uint32_t index = 0;
-  for (auto& [name, entry] : groups_) entry->index = index++;
+  for (auto& [name, entry] : groups_) {
+    entry->index = index++;
+    log.write(detail::log_level::info, "group " + name + ": " + describe(bounds_of(entry->how)));
+  }
   system_config_.emplace();
   cc::configure(*system_config_, config.workers);
   system_.emplace(*system_config_);
@@ -308,13 +320,27 @@ void node::impl::supervise(const std::string& name, std::function<caf::actor(caf
 node::node(node_config config) : impl_(std::make_unique<impl>(std::move(config))) {}
 node::~node() = default;
 
+void node::replicate(std::string_view group, machine_factory make) {
+  replicate(group, std::move(make), impl_->configured(group));
+}
 void node::replicate(std::string_view group, machine_factory make, contract how) {
   if (!make) throw node_error("group " + std::string(group) + ": no state machine is given");
+  if (how.replication == replication::none) how.replication = replication::active;
   impl_->host(group, std::move(make), {}, how);
 }
+void node::listen(std::string_view group, listener_factory make) { listen(group, std::move(make), impl_->configured(group)); }
 void node::listen(std::string_view group, listener_factory make, contract how) {
   if (!make) throw node_error("group " + std::string(group) + ": no listener is given");
+  if (how.replication != replication::none)
+    throw node_error("group " + std::string(group) + ": its contract says replication = \"" + to_string(how.replication) +
+                     "\", and a listener replicates nothing; leave it out, or give a state machine to replicate");
   impl_->host(group, {}, std::move(make), how);
+}
+void node::expect_orders(std::string_view group, const contract& how) const {
+  const auto& hosted = impl_->entry(group)->how;
+  if (hosted.orders != how.orders || hosted.default_order != how.default_order)
+    throw node_error("group " + std::string(group) + ": the port is for other orders than the group is hosted with; they differ in " +
+                     difference(how, contract(how).with(&contract::orders, hosted.orders).with(&contract::default_order, hosted.default_order)));
 }
 void node::start() { impl_->start(); }
 void node::stop() { impl_->stop(true); }

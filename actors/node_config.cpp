@@ -1,5 +1,6 @@
 #include "actors/node_config.hpp"
 
+#include "actors/group_settings.hpp"
 #include "actors/log.hpp"
 
 #include <algorithm>
@@ -86,22 +87,17 @@ node_config checked(node_config config) {
   return config;
 }
 
-void check(const contract& how, std::string_view group) {
-  auto refuse = [&](const std::string& why) { throw node_error("group " + std::string(group) + ": " + why); };
-  using std::chrono::milliseconds;
-  if (how.heartbeat < milliseconds(1)) refuse("heartbeat must be at least 1 ms");
-  if (how.election_min < 4 * how.heartbeat)
-    refuse("election_min of " + std::to_string(how.election_min.count()) + " ms is below 4 heartbeats of " +
-           std::to_string(how.heartbeat.count()) + " ms: one late packet would unseat a leader; raise it to " +
-           std::to_string(4 * how.heartbeat.count()) + " ms");
-  if (how.fail_after < 2 * how.election_min)
-    refuse("fail_after must be at least 2 election_min (" + std::to_string(2 * how.election_min.count()) +
-           " ms): a member must not be excluded before a leader could be replaced");
-  if (how.outcome_bound < milliseconds(10)) refuse("outcome_bound must be at least 10 ms");
-  if (how.message_bytes_max == 0 || how.message_bytes_max > (256u << 20))
-    refuse("message_bytes_max must be between 1 byte and 256 MiB");
-  if (how.lane_window < 64u << 10) refuse("lane_window must be at least 64 KiB, one batch");
-  if (how.queue_bytes == 0 || how.backlog_bytes == 0) refuse("queue_bytes and backlog_bytes must not be 0");
+std::vector<std::string> admit(const contract& how, std::string_view group, std::size_t members) {
+  group_settings settings;
+  settings.how = how;
+  std::vector<std::string> doubts;
+  std::string refusals;
+  for (auto& f : judge(std::string(group), settings, {.members = static_cast<unsigned>(members)})) {
+    if (f.severity == severity::warn) doubts.push_back(std::move(f.text));
+    else refusals += (refusals.empty() ? "" : "\n") + ("group " + f.group + ": " + f.text);
+  }
+  if (!refusals.empty()) throw node_error(refusals);
+  return doubts;
 }
 
 }  // namespace detail

@@ -21,6 +21,8 @@ struct node::impl {
   ~impl();
 
   void host(std::string_view group, machine_factory machine, listener_factory listener, const contract& how);
+  /// The contract which the configuration has for a group, or the default one.
+  contract configured(std::string_view group) const;
   void start();
   void stop(bool gently);
   int run();

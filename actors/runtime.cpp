@@ -2,6 +2,8 @@
 
 #include "transport/checksum.hpp"
 
+#include <cohort/contract_check.hpp>
+
 #include <algorithm>
 #include <random>
 
@@ -37,6 +39,11 @@ protocol::core_options core_options_of(const contract& how) {
   o.pull_wait = 2 * how.election_min;
   o.message_bytes_max = how.message_bytes_max;
   o.lane_window = how.lane_window;
+  o.clock_rate_error = how.clock_rate_ppm * 1e-6;
+  o.clock_margin = how.clock_margin;
+  // A shorter lease is the longest one with more margin (R2).
+  if (how.lease.count() > 0)
+    o.clock_margin = std::chrono::duration_cast<protocol::duration>(how.election_min * (1 - o.clock_rate_error)) - how.lease;
   o.checkpoint_bytes = o.durable ? how.checkpoint_bytes : std::min(how.checkpoint_bytes, volatile_checkpoint_bytes);
   return o;
 }
@@ -257,14 +264,7 @@ void runtime::open_endpoint() {
 
 /// Whatever all members must agree on: nodes whose hashes differ refuse each other.
 std::uint64_t runtime::contract_hash(const group& g) const {
-  auto& how = g.entry->how;
-  std::string text = g.entry->name;
-  for (auto part : {static_cast<std::uint64_t>(how.durability), static_cast<std::uint64_t>(how.reads == reads::lease),
-                    static_cast<std::uint64_t>(how.heartbeat.count()),
-                    static_cast<std::uint64_t>(how.election_min.count()),
-                    static_cast<std::uint64_t>(how.fail_after.count()),
-                    static_cast<std::uint64_t>(how.message_bytes_max), static_cast<std::uint64_t>(how.lane_window)})
-    text += '/' + std::to_string(part);
+  const auto text = g.entry->name + '\n' + agreed_text(g.entry->how);
   return transport::checksum(std::as_bytes(std::span(text)));
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cohort/contract.hpp>
 #include <cohort/delivery.hpp>
 #include <cohort/order.hpp>
 
@@ -32,13 +33,6 @@ const char* to_string(outcome o);
 
 /// True if the message (or query) certainly had and will have no effect.
 constexpr bool refused(outcome o) { return o != outcome::replied && o != outcome::unknown; }
-
-/// How fresh the state is that answers a query.
-enum class reads : std::uint8_t {
-  linearizable,  ///< sees every write completed before the query was asked, anywhere
-  lease,         ///< the same guarantee, under the bound on clock rates; takes effect through `contract::reads`
-  local,         ///< the state of this replica as it is: may be stale, answered also without a quorum
-};
 
 /// One answer. `reply` points into the batch that holds it.
 struct completion {

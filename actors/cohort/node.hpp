@@ -1,12 +1,15 @@
 #pragma once
 
+#include <cohort/contract.hpp>
 #include <cohort/group_port.hpp>
 #include <cohort/listener.hpp>
 #include <cohort/state_machine.hpp>
+#include <cohort/typed_port.hpp>
 
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -14,28 +17,6 @@
 #include <vector>
 
 namespace cohort {
-
-/// Where a group's promises live.
-enum class durability : std::uint8_t {
-  journaled,  ///< on a quorum of disks before anything is acknowledged; survives a restart of all
-  in_memory,  ///< "volatile": in the memory of a quorum; a restart of all ends the group (see `node_config::epoch`)
-};
-
-/// What a group promises and within which limits. The same at all members.
-struct contract {
-  cohort::durability durability = durability::journaled;
-  cohort::reads reads = cohort::reads::linearizable;       ///< `lease`: reads confirmed by the leader's lease
-  std::chrono::milliseconds heartbeat{50};                 ///< 1 ms up; at most a quarter of `election_min`
-  std::chrono::milliseconds election_min{300};             ///< a silent leader is replaced after 1 to 2 times this
-  std::chrono::milliseconds fail_after{2000};              ///< silence that excludes a member; at least 2 election_min
-  std::chrono::milliseconds outcome_bound{2000};           ///< after this a submission completes as `unknown`
-  std::size_t message_bytes_max = 16u << 20;
-  std::size_t queue_bytes = 32u << 20;                     ///< per port: submitted, not yet taken by the protocol
-  std::size_t backlog_bytes = 64u << 20;                   ///< delivered, not yet applied: above it own submissions wait
-  std::uint64_t checkpoint_bytes = 256u << 20;             ///< payload applied between checkpoints (or the state's size,
-                                                           ///< if larger); volatile groups: at most 8 MiB
-  std::size_t lane_window = 8u << 20;                      ///< bytes in flight beyond the slowest active member
-};
 
 /// One founder.
 struct member_config {
@@ -54,6 +35,7 @@ struct node_config {
   bool one_flush = false;              ///< one disk flush per commit under load (docs/journal.md)
   std::string log_level = "info";      ///< trace, debug, info, warn, error, off
   std::string log_file;                ///< empty: stderr
+  std::map<std::string, contract, std::less<>> groups;  ///< contracts by group, for those hosted without one
 };
 
 /// The configuration or the start failed; `what()` says what, where and what to do.
@@ -80,14 +62,27 @@ public:
   using machine_factory = std::function<std::unique_ptr<state_machine>()>;
   using listener_factory = std::function<std::unique_ptr<listener>()>;
 
-  /// Hosts a replica of `group` here. `make` is called on an application thread, again for each restart.
-  void replicate(std::string_view group, machine_factory make, contract how = {});
+  /// Hosts a replica of `group` here. `make` is called on an application thread, again for each restart. Without a contract
+  /// it is that of the configuration (`node_config::groups`), else the default one. Throws `node_error` if the contract
+  /// contradicts itself, the number of members or this node, or asks for what is not built yet: with the rules, the
+  /// reasons and the nearest legal contract (`check`). What is only doubtful is logged.
+  void replicate(std::string_view group, machine_factory make);
+  void replicate(std::string_view group, machine_factory make, contract how);
   template <class Machine>
-  void replicate(std::string_view group, contract how = {}) {
-    replicate(group, [] { return std::unique_ptr<state_machine>(std::make_unique<Machine>()); }, how);
+  void replicate(std::string_view group) {
+    replicate(group, maker<Machine>());
+  }
+  template <class Machine>
+  void replicate(std::string_view group, contract how) {
+    replicate(group, maker<Machine>(), how);
+  }
+  template <class Machine, order Default, order... Others>
+  void replicate(std::string_view group, const static_contract<Default, Others...>& how) {
+    replicate(group, maker<Machine>(), how.replicating());
   }
   /// Hosts a process that is given whole batches instead of single messages; its checkpoints are empty.
-  void listen(std::string_view group, listener_factory make, contract how = {});
+  void listen(std::string_view group, listener_factory make);
+  void listen(std::string_view group, listener_factory make, contract how);
 
   /// Opens the journal, recovers, listens, dials. Returns once the node runs (it need not have a quorum yet).
   /// Throws `node_error`: port in use, data directory of another node, damaged, already open, ...
@@ -106,6 +101,13 @@ public:
 
   /// Opens a port into `group`. `wake` may be empty for callers that poll `take`.
   group_port port(std::string_view group, port_wake wake = {});
+  /// The same for a group hosted with `how`, whose orders the compiler knows. Throws `node_error` if others are enabled there.
+  template <order Default, order... Others>
+  typed_port<static_contract<Default, Others...>> port(std::string_view group, const static_contract<Default, Others...>& how,
+                                                       port_wake wake = {}) {
+    expect_orders(group, how);
+    return typed_port<static_contract<Default, Others...>>(port(group, std::move(wake)));
+  }
   group_status status(std::string_view group) const;
   /// Non-empty once a fatal failure ended the node: what, where, what to do.
   std::string failure() const;
@@ -116,6 +118,12 @@ public:
   impl& internals() { return *impl_; }
 
 private:
+  template <class Machine>
+  static machine_factory maker() {
+    return [] { return std::unique_ptr<state_machine>(std::make_unique<Machine>()); };
+  }
+  void expect_orders(std::string_view group, const contract& how) const;
+
   std::unique_ptr<impl> impl_;
 };
 

@@ -2,17 +2,14 @@
 
 #include "samples/kv/server_options.hpp"
 
-#include <cohort/node.hpp>
+#include <cohort/node_file.hpp>
 
 #include <filesystem>
-#include <stdexcept>
+#include <string_view>
 
 namespace kv {
 
-/// A configuration file cannot be used; `what()` says where (file:line), what is wrong and what would be right.
-struct settings_error : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
+using settings_error = cohort::config_error;
 
 /// What a node of `cohort-kv` runs with.
 struct settings {
@@ -33,8 +30,10 @@ struct settings {
 ///   redis = "127.0.0.1:6379"      # where Redis clients connect
 ///   durability = "journaled"      # or "volatile"
 ///   reads = "linearizable"        # or "lease", or "local"
+///   [groups.kv]                   # everything else of the group's contract; may be left out
+///   election_min = "500 ms"
 ///
-/// Nothing else is accepted. All that can be checked without running is; throws `settings_error`.
+/// The first two sections and [groups.kv] are those of every node (<cohort/node_file.hpp>). Nothing else is accepted. All that can be checked without running is; throws `settings_error`.
 settings read_settings(const std::filesystem::path& file);
 settings parse_settings(std::string_view text, const std::filesystem::path& file);
 

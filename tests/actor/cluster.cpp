@@ -11,7 +11,22 @@
 namespace cohort::test {
 namespace {
 
-/// A port that is free now. All are held open together, so that no number comes twice.
+std::string text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+completion_batch one(node& n, const std::function<void(group_port&)>& ask) {
+  auto port = n.port("room");
+  ask(port);
+  port.flush();
+  completion_batch done;
+  if (!eventually([&] { return port.take(done); })) throw std::runtime_error("no completion came");
+  return done;
+}
+
+}  // namespace
+
+/// All are held open together, so that no number comes twice.
 std::vector<int> free_ports(int count) {
   std::vector<int> ports, sockets;
   for (int i = 0; i < count; ++i) {
@@ -29,21 +44,6 @@ std::vector<int> free_ports(int count) {
   for (int s : sockets) ::close(s);
   return ports;
 }
-
-std::string text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-completion_batch one(node& n, const std::function<void(group_port&)>& ask) {
-  auto port = n.port("room");
-  ask(port);
-  port.flush();
-  completion_batch done;
-  if (!eventually([&] { return port.take(done); })) throw std::runtime_error("no completion came");
-  return done;
-}
-
-}  // namespace
 
 void recorder::apply(const delivery& d, reply& answer) {
   std::lock_guard guard(out_->mutex);
@@ -83,7 +83,7 @@ void recorder::restore(source& in) {
   }
 }
 
-cluster::cluster(int size, contract how) : size_(size), how_(how) {
+cluster::cluster(int size, contract how) : size_(size), how_(how.with(&contract::single, size < 3)) {
   char name[] = "/tmp/cohort-actor-XXXXXX";
   if (!::mkdtemp(name)) throw std::runtime_error("no temporary directory");
   folder_ = name;

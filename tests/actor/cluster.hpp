@@ -26,6 +26,9 @@ bool eventually(Predicate true_now, std::chrono::milliseconds bound = std::chron
   return true;
 }
 
+/// So many ports of loopback on which nobody listens.
+std::vector<int> free_ports(int count);
+
 /// A list of all messages, in order; what a replica of it holds can be compared. "boom", applied or found in a
 /// checkpoint, makes it throw as often as `explosions` says; "where?" as a query answers the number of messages.
 struct journal_of_messages {

@@ -69,11 +69,31 @@ TEST_CASE("settings: a complete file, and what may be left out") {
         listen);
 }
 
+TEST_CASE("settings: [groups.kv] has the rest of the contract, and may repeat [kv] but not contradict it") {
+  const auto more = parse(good + "[groups.kv]\nelection_min = \"450 ms\"\nmessage_bytes_max = \"1 MiB\"\nreads = \"lease\"\n");
+  CHECK(more.contract.election_min == std::chrono::milliseconds(450));
+  CHECK(more.contract.durability == cohort::durability::in_memory);
+  CHECK(more.contract.replication == cohort::replication::active);
+  CHECK(more.server.gateway.message_bytes_max == 1u << 20);
+  const auto brief = parse(good.substr(0, good.find("[kv]")) + "[groups.kv]\nreads = \"local\"\n");
+  CHECK(brief.server.gateway.reads == cohort::reads::local);
+
+  CHECK(refusal(good + "[groups.kv]\nreads = \"local\"\n") ==
+        "13: [kv] reads = \"lease\" contradicts [groups.kv] reads = \"local\" in line 15; leave one of them out");
+  CHECK(refusal(good + "[groups.vk]\n").starts_with("14: this service has one group, [groups.kv], and not [groups.vk]"));
+  // What the rules refuse is told where it was written, also if that was in [kv].
+  CHECK(refusal(good + "[groups.kv]\nlease = \"1 s\"\n").starts_with("15: [groups.kv] G8: a lease of 1000 ms"));
+  CHECK(refusal(good + "[groups.kv]\nclock_margin = \"0 ms\"\n").starts_with("15: [groups.kv] G8: lease reads with clock_margin = 0"));
+  const auto two = replaced(good, "n3 = \"127.0.0.1:7103\"\n", "");
+  CHECK(refusal(two).find("[groups.kv] G2: safe or total order in a group of 2 members") != std::string::npos);
+  CHECK(refusal(two + "[groups.kv]\nsingle = true\n") == "accepted");
+}
+
 TEST_CASE("settings: each mistake is named with its line and what would be right") {
   const std::tuple<const char*, const char*, const char*> cases[] = {
       {"redis =", "rediss =",
        "11: unknown key \"rediss\" in [kv]; did you mean \"redis\"? (known: redis, durability, reads)"},
-      {"[kv]", "[vk]", "10: unknown section [vk] in the file; did you mean \"kv\"? (known: node, members, kv)"},
+      {"[kv]", "[vk]", "10: unknown section [vk] in the file; did you mean \"kv\"? (known: node, members, groups, kv)"},
       {"name =", "nam =", "2: unknown key \"nam\" in [node]; did you mean \"name\"? (known: name, data, listen)"},
       {"name = \"n1\"\n", "", "1: key \"name\" is missing in [node]"},
       {"data = \"data/n1\"\n", "", "1: key \"data\" is missing in [node]"},
