@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   program.set_version_flag("--version", std::string("cohort ") + COHORT_VERSION);
   program.require_subcommand(1);
   add_verify(program, code);
+  add_supervise(program, code);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
