@@ -3,6 +3,7 @@
 #include "actors/node_impl.hpp"
 
 #include <cohort/group.hpp>
+#include <cohort/supervisor.hpp>
 
 #include <unordered_map>
 
@@ -89,8 +90,13 @@ void subscribe(node& where, std::string_view group, const caf::actor& process) {
   where.internals().subscribe(group, process);
 }
 
+supervisors supervisors_of(node& where) { return supervisors(where.internals().supervision()); }
+
+caf::actor_system& actor_system_of(node& where) { return where.internals().system(); }
+
 void supervise(node& where, const std::string& name, std::function<caf::actor(caf::actor_system&)> spawn) {
-  where.internals().supervise(name, std::move(spawn));
+  supervisors_of(where).start("", name, [spawn = std::move(spawn)](child_start& at) { return spawn(at.system()); },
+                              {.restart = restart_type::transient});
 }
 
 }  // namespace cohort

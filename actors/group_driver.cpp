@@ -383,6 +383,13 @@ void group_driver::hand_over() {
   core_.hand_over();
 }
 
+log_index group_driver::want_checkpoint() {
+  begin_turn();
+  core_.want_checkpoint();
+  const auto s = core_.status();
+  return s.active && s.applied > s.checkpoint ? s.applied : 0;
+}
+
 void group_driver::abandon() {
   stop_accepting(refusal_, true);
   std::vector<own_run> open;

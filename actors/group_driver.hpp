@@ -78,6 +78,8 @@ public:
   void stop_accepting(outcome why, bool refuse_waiting);
   /// If this member leads: asks the one that is furthest to lead instead (E8).
   void hand_over();
+  /// Asks for a checkpoint of what is applied; the log index it will cover, 0 if there is nothing new.
+  log_index want_checkpoint();
   /// Nothing is accepted any more, and nothing of our own is in flight.
   bool idle() const { return !accepting_ && own_messages() == 0 && ports_.empty() && reads_.empty(); }
   /// The end: answers everything that is open.

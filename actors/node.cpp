@@ -3,11 +3,13 @@
 #include "actors/group_actor.hpp"
 #include "actors/node_config.hpp"
 #include "actors/port_state.hpp"
+#include "actors/service_notice.hpp"
 
 #include <cohort/contract_check.hpp>
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <csignal>
 #include <ctime>
 #include <random>
@@ -47,6 +49,33 @@ bool signalled(std::chrono::nanoseconds wait) {
   t.tv_nsec = wait.count();
   return sigtimedwait(&set, nullptr, &t) > 0;
 }
+
+/// Ends the process if the stop takes too long.
+class stop_guard {
+public:
+  stop_guard(std::chrono::milliseconds limit, detail::logger& log)
+      : thread_([this, limit, &log] {
+          std::unique_lock guard(mutex_);
+          if (ended_.wait_for(guard, limit, [this] { return stopped_; })) return;
+          log.write(detail::log_level::error, "not stopped within " + std::to_string(limit.count()) +
+                                                " ms: the process ends as it is; what was acknowledged is kept");
+          std::quick_exit(1);
+        }) {}
+  ~stop_guard() {
+    {
+      std::lock_guard guard(mutex_);
+      stopped_ = true;
+    }
+    ended_.notify_all();
+    thread_.join();
+  }
+
+private:
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  bool stopped_ = false;
+  std::thread thread_;
+};
 
 }  // namespace
 
@@ -97,14 +126,8 @@ void node::impl::start() {
   cc::configure(*system_config_, config.workers);
   system_.emplace(*system_config_);
   started_ = true;
-  // Before the runtime: a replica may throw as soon as it is there. What `new_runtime` throws goes to the caller.
-  supervisor_ = detail::spawn_supervisor(
-    *system_, limits, std::random_device{}(),
-    {.log = [this](const std::string& line) { log.write(detail::log_level::error, line); },
-     .gave_up = [this](const std::string& why) { fail(why); }});
-  cc::hand_over(supervisor_, detail::child_added{"node " + config.name, [this, first = true]() mutable {
-                                                   if (!std::exchange(first, false)) restart();
-                                                 }});
+  letters_ = std::make_shared<detail::dead_letters>(*system_);
+  start_supervisors();  // before the runtime: a replica may throw as soon as it is there
   try {
     new_runtime();
   } catch (...) {
@@ -112,7 +135,46 @@ void node::impl::start() {
     started_ = false;
     throw;
   }
+  letters_->keep_in(config.data / "dead_letters");
+  if (auto trouble = letters_->trouble(); !trouble.empty()) log.write(detail::log_level::warn, trouble);
   keeper_ = std::thread([this] { keep(); });
+}
+
+/// The root gives up as soon as one of its two does; the application's processes stop before the replicas they may use.
+void node::impl::start_supervisors() {
+  auto replicas = std::make_shared<detail::tree_spec>();
+  replicas->name = "replicas";
+  replicas->how.limits = limits;
+  replicas->children.push_back({"node " + config.name, {}, {}, nullptr, [this, first = true]() mutable {
+                                  if (!std::exchange(first, false)) restart();
+                                }});
+  auto processes = std::make_shared<detail::tree_spec>();
+  processes->name = "processes";
+  processes->how.limits = limits;
+  auto root = std::make_shared<detail::tree_spec>();
+  root->how.limits.failures_max = 0;
+  root->children.push_back({"replicas", {}, {}, replicas, {}, true});
+  root->children.push_back({"processes", {}, {}, processes, {}, true});
+  auto board = std::make_shared<detail::supervision_board>();
+  supervisor_ = system_->spawn<detail::supervision_host, caf::detached>(
+    root, std::random_device{}(), board, letters_,
+    detail::supervision_calls{.log = [this](detail::log_level level, const std::string& line) { log.write(level, line); },
+                              .gave_up = [this](const std::string& why) { fail(why); }});
+  supervision_ = std::make_shared<supervisors::impl>();
+  supervision_->host = caf::actor_cast<caf::actor_addr>(supervisor_);
+  supervision_->board = std::move(board);
+  supervision_->letters = letters_;
+}
+
+/// Waits until the last child has stopped; each has its own limits.
+void node::impl::end_supervisors() {
+  if (!supervisor_) return;
+  auto ended = std::make_shared<std::promise<void>>();
+  auto future = ended->get_future();
+  // Also if it has given up and ended before: then the call is dropped, and the promise with it.
+  cc::hand_over(supervisor_, detail::host_call{[ended](detail::supervision_host& h) { h.stop([ended] { ended->set_value(); }); }});
+  ended.reset();
+  future.wait();
 }
 
 void node::impl::new_runtime() {
@@ -131,7 +193,10 @@ void node::impl::new_runtime() {
 }
 
 void node::impl::runtime_failed(const std::string& why) {
-  if (supervisor_) cc::hand_over(supervisor_, detail::child_failed{"node " + config.name, why});
+  if (supervisor_)
+    cc::hand_over(supervisor_, detail::host_call{[name = "node " + config.name, why](detail::supervision_host& h) {
+                    h.outside_failed(name, why);
+                  }});
 }
 
 void node::impl::restart() {
@@ -182,8 +247,9 @@ void node::impl::stop(bool gently) {
   }
   changed_.notify_all();
   if (keeper_.joinable()) keeper_.join();
+  end_supervisors();
   if (runtime_) {
-    if (gently && failure_text().empty()) runtime_->drain();
+    if (gently && failure_text().empty()) runtime_->drain(config.stop_limit / 2);
     runtime_.reset();
   }
   end_actors();
@@ -197,13 +263,9 @@ void node::impl::end_actors() {
   if (!system_) return;
   for (auto& [name, handle] : handles_) caf::anon_send_exit(handle, caf::exit_reason::user_shutdown);
   handles_.clear();
-  if (supervisor_) cc::hand_over(supervisor_, detail::process_stop{});
-  supervisor_ = nullptr;
-  {
-    std::lock_guard guard(processes_mutex_);
-    for (auto& [name, process] : supervised_) caf::anon_send_exit(process, caf::exit_reason::user_shutdown);
-    supervised_.clear();
-  }
+  supervisor_ = nullptr;  // now that no runtime reports to it any more
+  supervision_ = nullptr;
+  letters_ = nullptr;
   auto deadline = std::chrono::steady_clock::now() + actors_patience;
   while (system_->registry().running() > 0 && std::chrono::steady_clock::now() < deadline)
     std::this_thread::sleep_for(1ms);
@@ -226,20 +288,60 @@ int node::impl::run() {
       return 1;
     }
   }
+  detail::service_notice manager;
+  manager.tell("READY=1\n" + status_line());
+  heartbeat beat;
   for (;;) {
     {
       std::lock_guard guard(mutex_);
       if (stop_wanted_) break;
     }
+    if (manager.wanted()) keep_informed(manager, beat);
     // Signals are taken by waiting for them; the short wait also looks for `request_stop` and failures.
     if (signalled(50ms)) {
       log.write(detail::log_level::info, "asked to stop: drains");
       break;
     }
   }
-  stop(true);
+  manager.tell("STOPPING=1\nSTATUS=stops\nEXTEND_TIMEOUT_USEC=" +
+               std::to_string(std::chrono::microseconds(config.stop_limit).count()));
+  {
+    stop_guard limit(config.stop_limit, log);
+    stop(true);
+  }
   log.write(detail::log_level::info, "stopped");
   return failure_text().empty() ? 0 : 1;
+}
+
+/// The watchdog is fed for a pass of the protocol thread through all its cores that was made since it was fed last, and for
+/// nothing else: a thread that only counts time would feed it for a node that hangs.
+void node::impl::keep_informed(detail::service_notice& manager, heartbeat& beat) {
+  const auto now = std::chrono::steady_clock::now();
+  if (manager.watchdog() > 0us && now >= beat.next_feed) {
+    std::lock_guard guard(mutex_);
+    if (!runtime_ || runtime_->passes() != beat.passes) {  // between two runtimes the keeper is at work, which has its own end
+      manager.tell("WATCHDOG=1");
+      beat.passes = runtime_ ? runtime_->passes() : 0;
+      beat.next_feed = now + manager.watchdog() / 4;
+    }
+    if (runtime_) runtime_->nudge();
+  }
+  if (now >= beat.next_status) {
+    beat.next_status = now + 5s;
+    if (auto line = status_line(); line != std::exchange(beat.status, line)) manager.tell(line);
+  }
+}
+
+/// For people, on one line.
+std::string node::impl::status_line() const {
+  std::string line = "STATUS=";
+  for (auto& [name, entry] : groups_) {
+    const auto s = group_port(std::make_shared<detail::port_state>(entry, port_wake{})).status();
+    const auto active = std::count_if(s.members.begin(), s.members.end(), [](auto& m) { return m.active; });
+    line += (line.size() > 7 ? "; " : "") + name + ": " + s.role + ", view " + std::to_string(s.view) + ", " +
+            std::to_string(active) + " of " + std::to_string(config.members.size()) + " members active";
+  }
+  return line;
 }
 
 void node::impl::request_stop() {
@@ -296,23 +398,14 @@ void node::impl::hand_over(std::string_view group) {
   cc::hand_over(runtime_->ordering(index), detail::lead_no_more{});
 }
 
-void node::impl::supervise(const std::string& name, std::function<caf::actor(caf::actor_system&)> spawn) {
-  if (!supervisor_) throw node_error("processes are supervised by a node that was started");
-  // The supervisor keeps the closure, so that holds no handle of the supervisor.
-  auto supervisor = caf::actor_cast<caf::actor_addr>(supervisor_);
-  cc::hand_over(supervisor_, detail::child_added{name, [this, name, spawn, supervisor] {
-    auto process = spawn(*system_);
-    {
-      std::lock_guard guard(processes_mutex_);
-      supervised_[name] = process;
-    }
-    // Asked to stop is no failure; everything else but a normal end is.
-    caf::actor_cast<caf::abstract_actor*>(process)->attach_functor([name, supervisor](const caf::error& why) {
-      if (!why || why == caf::exit_reason::user_shutdown) return;
-      if (auto alive = caf::actor_cast<caf::actor>(supervisor))
-        cc::hand_over(alive, detail::child_failed{name, cc::text(why)});
-    });
-  }});
+std::shared_ptr<supervisors::impl> node::impl::supervision() const {
+  if (!supervision_) throw node_error("processes are supervised by a node that was started");
+  return supervision_;
+}
+
+caf::actor_system& node::impl::system() {
+  if (!system_) throw node_error("a node has an actor system while it runs");
+  return *system_;
 }
 
 // ---- the public face ------------------------------------------------------------------------------------------------

@@ -80,6 +80,7 @@ node_config checked(node_config config) {
                        " in the members; make them equal, or listen on 0.0.0.0 or ::");
   }
   if (config.data.empty()) throw node_error("no data directory is configured; give one that only this node uses");
+  if (config.stop_limit < std::chrono::milliseconds(1)) throw node_error("stop_limit must be at least 1 ms");
   if (config.epoch == 0) config.epoch = 1;
   if (config.workers == 0) config.workers = std::max(1u, std::thread::hardware_concurrency() - 1);
   if (!is_log_level(config.log_level))
@@ -105,7 +106,7 @@ std::vector<std::string> admit(const contract& how, std::string_view group, std:
 node_config config_from_arguments(int argc, char** argv) {
   static constexpr const char* usage =
     "usage: --name NAME --data DIRECTORY --member NAME=HOST:PORT ... [--listen HOST:PORT] [--new-epoch N] "
-    "[--log-level LEVEL]";
+    "[--stop-limit SECONDS] [--log-level LEVEL]";
   node_config config;
   for (int i = 1; i < argc; i += 2) {
     std::string_view flag = argv[i];
@@ -125,6 +126,11 @@ node_config config_from_arguments(int argc, char** argv) {
     } else if (flag == "--new-epoch") {
       if (!detail::parse_number(value, config.epoch) || config.epoch == 0)
         throw node_error("--new-epoch " + std::string(value) + " is not a number from 1 up\n" + usage);
+    } else if (flag == "--stop-limit") {
+      unsigned seconds = 0;
+      if (!detail::parse_number(value, seconds) || seconds == 0 || seconds > 86'400)
+        throw node_error("--stop-limit " + std::string(value) + " is not a number of seconds from 1 to 86400\n" + usage);
+      config.stop_limit = std::chrono::seconds(seconds);
     } else if (flag == "--log-level") {
       config.log_level = value;
     } else {

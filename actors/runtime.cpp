@@ -319,6 +319,14 @@ void runtime::pass() {
     drained_->set_value();
     drained_.reset();
   }
+  const auto is_stored = [this](const group& g) {  // or cannot be
+    return g.driver->status().checkpoint >= g.checkpoint_goal || !journal_->stats().trouble.empty();
+  };
+  if (stored_ && std::all_of(groups_.begin(), groups_.end(), is_stored)) {
+    stored_->set_value();
+    stored_.reset();
+  }
+  passes_.fetch_add(1, std::memory_order_relaxed);
   deadline_->set(again_ ? protocol::instant(0) : next);
 }
 
@@ -349,7 +357,7 @@ void runtime::on_link_down(member_id peer, bool reset) {
 
 // ---- the end --------------------------------------------------------------------------------------------------------
 
-void runtime::drain() {
+void runtime::drain(std::chrono::nanoseconds limit) {
   auto done = std::make_shared<std::promise<void>>();
   auto future = done->get_future();
   auto bound = 0ms;
@@ -362,6 +370,20 @@ void runtime::drain() {
   loop_->post([this, done] { drained_ = done; });
   if (future.wait_for(bound + 100ms) == std::future_status::timeout)
     log_.write(log_level::warn, "stopping: some submissions are not resolved and end as unknown");
+  auto kept = std::make_shared<std::promise<void>>();
+  future = kept->get_future();
+  loop_->post([this, kept] {
+    for (auto& g : groups_)
+      if (g.entry->how.durability == durability::journaled) g.checkpoint_goal = g.driver->want_checkpoint();
+    stored_ = kept;
+  });
+  kept.reset();
+  if (future.wait_for(limit) == std::future_status::timeout)
+    log_.write(log_level::warn, "stopping: the last checkpoint is not stored in time; the next start has more to redo");
+}
+
+void runtime::nudge() {
+  loop_->post([] {});
 }
 
 runtime::~runtime() { end(); }
@@ -378,6 +400,7 @@ void runtime::end() {
   if (protocol_thread_.joinable()) {
     loop_->post([this] {
       drained_.reset();
+      stored_.reset();
       endpoint_->stop();
       loop_->stop();
     });

@@ -10,6 +10,7 @@
 
 #include "transport/endpoint.hpp"
 
+#include <atomic>
 #include <future>
 #include <map>
 #include <memory>
@@ -38,8 +39,12 @@ public:
   ~runtime() override;
 
   /// Takes no more submissions, lets others lead what this node leads, and waits until that is done and submissions under
-  /// way are resolved, but not longer than their bound.
-  void drain();
+  /// way are resolved, but not longer than their bound; then stores a checkpoint of each journaled group, so that the next
+  /// start has little to redo, but not longer than `limit`.
+  void drain(std::chrono::nanoseconds limit);
+  /// Makes the protocol thread pass through its cores once more; `passes` tells when it has. Any thread.
+  void nudge();
+  std::uint64_t passes() const { return passes_.load(std::memory_order_relaxed); }
 
   caf::actor ordering(std::uint32_t group) const { return groups_[group].ordering; }
   caf::actor membership(std::uint32_t group) const { return groups_[group].membership; }
@@ -58,6 +63,7 @@ private:
     std::uint64_t voter = 0;  ///< voter_id::identity
     bool blank = true;        ///< the directory never saw the group
     std::string trouble;      ///< protocol thread
+    log_index checkpoint_goal = 0;  ///< protocol thread, while stopping
     std::map<std::uint64_t, std::pair<protocol::instant, std::uint64_t>> quieted;  ///< events that repeat
   };
 
@@ -113,6 +119,8 @@ private:
   bool again_ = false;
   bool ended_ = false;
   std::shared_ptr<std::promise<void>> drained_;  ///< set while draining
+  std::shared_ptr<std::promise<void>> stored_;   ///< set while the last checkpoints are on their way
+  std::atomic<std::uint64_t> passes_{0};
 };
 
 }  // namespace cohort::detail

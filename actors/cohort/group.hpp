@@ -28,8 +28,9 @@ caf::actor group_handle(node& where, std::string_view group);
 /// ends.
 void subscribe(node& where, std::string_view group, const caf::actor& process);
 
-/// Spawns application processes under the node's supervisor: `spawn` is called at once, and again after a back-off
-/// whenever the actor ended with an error. Past the intensity limit the node stops and says why.
+/// The short form of `supervisors_of(where).start("", name, ...)` (<cohort/supervisor.hpp>) for an actor of any kind: `spawn`
+/// is called at once, and again after a back-off whenever the actor ended with an error. Past the intensity limit the node
+/// stops and says why.
 void supervise(node& where, const std::string& name, std::function<caf::actor(caf::actor_system&)> spawn);
 
 }  // namespace cohort

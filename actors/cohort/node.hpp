@@ -32,6 +32,9 @@ struct node_config {
   std::uint64_t epoch = 0;             ///< `--new-epoch`: founds anew after all members of a volatile group were lost
   unsigned workers = 0;                ///< application threads; 0: cores - 1, at least 1
   std::uint64_t journal_quota = 64ull << 30;  ///< bytes on disk
+  /// `run`: from the request to stop to the end of the process. Within it application processes stop, leadership is handed
+  /// over, submissions are resolved, checkpoints stored; past it the process ends as it is, which loses nothing acknowledged.
+  std::chrono::milliseconds stop_limit{30000};
   bool one_flush = false;              ///< one disk flush per commit under load (docs/journal.md)
   std::string log_level = "info";      ///< trace, debug, info, warn, error, off
   std::string log_file;                ///< empty: stderr
@@ -44,7 +47,7 @@ struct node_error : std::runtime_error {
 };
 
 /// Fills a configuration from `--name N --data DIR --member NAME=HOST:PORT ... [--listen HOST:PORT] [--new-epoch N]
-/// [--log-level L]`. Throws `node_error`.
+/// [--stop-limit SECONDS] [--log-level L]`. Throws `node_error`.
 node_config config_from_arguments(int argc, char** argv);
 
 /// One node: a process's transport, journal, application threads and group replicas. Construct, `replicate` each group,
@@ -89,7 +92,9 @@ public:
   void start();
   /// Drains and ends all threads: no new submissions, pending ones are resolved or reported, journal flushed and closed.
   void stop();
-  /// `start`, unless done; blocks until SIGTERM, SIGINT, `request_stop` or a fatal failure; then `stop`.
+  /// `start`, unless done; blocks until SIGTERM, SIGINT, `request_stop` or a fatal failure; then `stop`, within
+  /// `node_config::stop_limit`. Tells a service manager that set $NOTIFY_SOCKET (sd_notify) ready, status, stopping, and
+  /// its watchdog as long as the protocol thread passes through its groups.
   /// Returns the exit code: 0, or 1 after a failure (which has been logged).
   int run();
   /// If this node leads `group`: lets the member that is furthest lead instead, without waiting for a timeout (Raft

@@ -393,6 +393,11 @@ void core::read(std::uint64_t tag) {
   else
     impl_->new_reads.push_back(tag);
 }
+void core::want_checkpoint() {
+  auto& c = *impl_;
+  if (c.applied > (c.checkpoints.empty() ? 0 : c.checkpoints.back().at.index)) c.checkpoint_wanted = true;
+}
+
 void core::checkpoint_stored(log_index index, std::uint32_t chunks) { impl_->checkpoint_stored(index, chunks); }
 
 void core::checkpoint_failed(log_index index) {

@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
   add_check(program, code);
   add_explain(program, code);
   add_verify(program, code);
+  add_supervise(program, code);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
