@@ -110,11 +110,12 @@ std::string printable(std::string_view text, std::size_t bytes_max) {
   return out;
 }
 
-std::uint64_t cluster_digest(const std::vector<founder>& founders) {
+std::uint64_t cluster_digest(const std::vector<founder>& founders, std::string_view cluster) {
   std::string all;
   for (const auto& f : founders)
     all += number(to_index(f.member)) + "=" + number(f.name.size()) + ":" + f.name + number(f.where.size()) + ":" +
            f.where + ";";
+  if (!cluster.empty()) all += "cluster=" + std::string(cluster);
   return checksum(std::as_bytes(std::span(all)), 0);
 }
 
@@ -187,7 +188,10 @@ std::optional<refusal> compare(const hello& mine, const hello& theirs) {
                                              number(theirs.version) + " of the wire format, this node " +
                                              number(mine.oldest) + " to " + number(mine.version) +
                                              ". Upgrade the older one"};
-  if (theirs.cluster != mine.cluster || theirs.founders != mine.founders)
+  if (theirs.cluster != mine.cluster && theirs.founders == mine.founders)
+    return refusal{refuse_code::founders, "node " + theirs.name + " is of another cluster: the members are the same, the "
+                                              "cluster's name is not. Is an address wrong? Else correct the name"};
+  if (theirs.founders != mine.founders)
     return refusal{refuse_code::founders, founders_difference(mine, theirs)};
   if (theirs.epoch != mine.epoch)
     return refusal{refuse_code::epoch, "node " + theirs.name + " is in epoch " + number(theirs.epoch) +

@@ -49,8 +49,9 @@ public:
     check_keys(root_, "the file", {"node", "members", "kv"}, true);
     settings result;
     auto& node = result.node;
-    const auto& node_table = section("node", {"name", "data", "listen"});
+    const auto& node_table = section("node", {"name", "data", "listen", "discover", "cluster", "name_servers"});
     const auto& members = section("members", {});
+    read_discovery(node_table, node);
     read_members(members, node);
     node.name = text(node_table, "node", "name");
     const auto own =
@@ -118,6 +119,43 @@ private:
     return result;
   }
 
+  /// What may stand for an address in [members] and in a file of members.
+  void place(const toml::node& at, const std::string& name, const std::string& text, const cohort::node_config& node) const {
+    if (text == "discover") {
+      if (node.discover.empty())
+        fail(&at, name + " = \"discover\", but [node] has no discover = \"file:PATH\" or \"srv:NAME\" that says where it is");
+      return;
+    }
+    cohort::transport::place parsed;
+    if (const auto problem = parse_place(text, parsed); !problem.empty())
+      fail(&at, name + " = \"" + text + "\": " + problem);
+  }
+
+  void read_discovery(const toml::table& table, cohort::node_config& node) const {
+    const auto add = [&](const toml::node& value) {
+      auto text = text_of(value, "[node] discover");
+      cohort::transport::place records;
+      if (constexpr std::string_view file = "file:"; text.starts_with(file) && text.size() > file.size())
+        text = "file:" + (std::filesystem::absolute(file_).parent_path() / text.substr(file.size())).lexically_normal().string();
+      else if (!text.starts_with("srv:") || !parse_place(text, records).empty())
+        fail(&value, "[node] discover = \"" + text + "\" is no source; write \"file:PATH\" or \"srv:NAME\", or a list of them");
+      node.discover.push_back(text);
+    };
+    if (const auto* value = table.get("discover")) {
+      if (const auto* list = value->as_array())
+        for (const auto& one : *list) add(one);
+      else
+        add(*value);
+    }
+    if (const auto* value = table.get("cluster")) node.cluster = text_of(*value, "[node] cluster");
+    if (const auto* value = table.get("name_servers")) {
+      node.name_servers = text_of(*value, "[node] name_servers");
+      std::vector<cohort::transport::address> servers;
+      if (const auto problem = cohort::transport::parse_name_servers(node.name_servers, servers); !problem.empty())
+        fail(value, "[node] name_servers: " + problem);
+    }
+  }
+
   void read_members(const toml::table& table, cohort::node_config& node) const {
     if (table.empty()) fail(&table, "[members] is empty; name every founder as NAME = \"host:port\"");
     for (const auto& [key, value] : table) {
@@ -128,9 +166,9 @@ private:
           });
       if (!good)
         fail(key.source().begin.line, "member name \"" + name + "\" is not 1 to 64 characters of A-Z a-z 0-9 _ . -");
-      address(value, label, where);
+      place(value, label, where, node);
       for (const auto& other : node.members)
-        if (other.address == where)
+        if (other.address == where && where != "discover")
           fail(key.source().begin.line, "members " + other.name + " and " + name + " have the same address " + where);
       node.members.push_back({name, where});
     }
@@ -139,14 +177,22 @@ private:
 
   void read_listen(const toml::table& table, const cohort::member_config& own, cohort::node_config& node) const {
     const auto* value = table.get("listen");
+    const bool elsewhere = own.address == "discover" || own.address.starts_with("srv:");
+    if ((elsewhere || !node.discover.empty()) && node.cluster.empty())
+      fail(&table, "members are discovered, so [node] needs cluster = \"NAME\", the same at all nodes: an address that leads to "
+                   "another cluster is refused by it");
+    if (value == nullptr && elsewhere)
+      fail(&table, "[node] listen is missing, and [members] " + own.name + " = \"" + own.address +
+                       "\" does not say where this node listens");
     if (value == nullptr) return;
     const auto text = text_of(*value, "[node] listen");
     const auto listen = address(*value, "[node] listen", text);
+    node.listen = text;
+    if (elsewhere || !node.discover.empty()) return;
     const auto named = address(*value, "[members] " + own.name, own.address);
     if (listen != named && listen.host != "0.0.0.0" && listen.host != "::")
       fail(value, "[node] listen = \"" + text + "\" contradicts [members] " + own.name + " = \"" + own.address +
                       "\"; make them equal, or listen on 0.0.0.0 or :: behind a port forwarder");
-    node.listen = text;
   }
 
   std::string choice(const toml::table& table, const std::string& key, const names& known) const {
