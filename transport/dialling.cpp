@@ -33,11 +33,13 @@ void endpoint::impl::dial(peer_slot& p) {
     retry_later(p);
     return;
   }
-  // A literal address is answered within the call, and its dial may fail there, so that a new round may begin.
+  // A literal address is answered within the call, and its dial may fail there; whoever is told may end all of this.
   auto places = p.proposed;
   places.insert(places.end(), p.configured.begin(), p.configured.end());
-  for (const auto& where : places)
+  for (const auto& where : places) {
+    if (!running_ || p.round != round) return;
     resolver_->resolve(where, [this, slot = &p, round](resolved&& part) { learn(*slot, round, std::move(part)); });
+  }
 }
 
 void endpoint::impl::learn(peer_slot& p, std::uint64_t round, resolved&& part) {

@@ -116,7 +116,7 @@ void endpoint::impl::stop() {
   strangers_.clear();
   for (auto& p : peers_) {
     p->retry->cancel();
-    p->resolving = false;
+    p->resolving = 0;
     if (p->current) bury(std::move(p->current));
     if (p->dialling) bury(std::move(p->dialling));
   }

@@ -182,6 +182,7 @@ def namespace_weather():
         if network.nft and not network.netem:
             network.weather(**stormy)
             eventually("packets are lost", lambda: network.dropped() > 20, 20)
+        field.fault("20 % loss and 50 ms of jitter", lambda: network.weather(jitter=0.050, loss=0.20), seconds=8)
 
         def killed():
             network.weather(**stormy)
