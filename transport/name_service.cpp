@@ -154,7 +154,7 @@ void name_service::services(const place& what, resolver::answer done) {
         targets.push_back({r->priority, r->weight, {std::string(host), r->port}});
       }
       // One node is looked for, not one of many alike: weights need no dice, the heavier goes first.
-      std::ranges::stable_sort(targets, {}, [](const target& t) { return std::tuple(t.priority, ~t.weight); });
+      std::ranges::sort(targets, {}, [](const target& t) { return std::tuple(t.priority, ~t.weight); });
       if (targets.size() > targets_max) targets.resize(targets_max);
       if (targets.empty()) {
         asked->done({{}, to_string(asked->what) + ": no SRV record names a host" +

@@ -60,6 +60,7 @@ class Network:
         self.cuts = set()     # (from, to)
         self.delay = self.jitter = self.loss = 0.0
         self.missing = {}
+        self.can_delay = False
         must("ip", "link", "set", "lo", "up")
         self._bridge("clients")
         must("ip", "address", "add", "10.77.0.254/24", "dev", "clients")
@@ -83,7 +84,7 @@ class Network:
             "; ".join(f"{what} by {how}" for what, how in
                       (("cuts", "nft" if self.nft else "the relay"),
                        ("loss", "netem" if self.netem else "nft" if self.nft else "the relay"),
-                       ("delay", ("netem" if self.netem else "the relay") if delays else "nothing: not wanted here"))))
+                       ("delay", "nothing" if not self.can_delay else "netem" if self.netem else "the relay"))))
 
     # What the harness asks for.
 
@@ -144,15 +145,18 @@ class Network:
         problem = run(*one, "tc", "qdisc", "add", "dev", "clients0", "root", "netem", "delay", "1ms")
         run(*one, "tc", "qdisc", "delete", "dev", "clients0", "root")
         self.netem = not problem
+        tun = os.access("/dev/net/tun", os.R_OK | os.W_OK)
+        self.can_delay = delays and (self.netem or tun)
         if problem and delays:
-            self.missing["tc netem"] = (problem.splitlines()[0], "delays are made by our own relay")
+            self.missing["tc netem"] = (problem.splitlines()[0], "delays are made by our own relay" if tun else
+                                        "nor may we open /dev/net/tun: nothing is delayed")
         problem = run(*one, "nft", "add table ip probe; add chain ip probe input { type filter hook input priority 0; }; "
                       "add rule ip probe input iifname mesh0 numgen random mod 1000 < 50 counter drop; delete table ip probe") \
             if shutil.which("nft") else "nft is not installed"
         self.nft = not problem
         if problem:
             self.missing["nft"] = (problem.splitlines()[0], "packets are dropped by our own relay")
-        self.relay_needed = not self.nft or (delays and not self.netem)
+        self.relay_needed = not self.nft or (self.can_delay and not self.netem)
 
     def _start_relay(self):
         relay = os.path.join(os.path.dirname(os.path.abspath(__file__)), "relay.py")
