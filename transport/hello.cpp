@@ -62,6 +62,9 @@ std::string number(std::uint64_t n) { return std::to_string(n); }
 
 // "node n2 has n3 = 10.0.0.3:7001, this node has n3 = 10.0.0.4:7001"
 std::string founders_difference(const hello& mine, const hello& theirs) {
+  if (theirs.founders == mine.founders)
+    return "node " + theirs.name + " is of another cluster: the members are the same, the cluster's name is not. Is an "
+                                   "address wrong? Else correct the name";
   std::map<std::string, std::pair<const founder*, const founder*>> lines;
   for (const auto& f : mine.founders) lines[f.name].first = &f;
   for (const auto& f : theirs.founders) lines[f.name].second = &f;
@@ -188,10 +191,7 @@ std::optional<refusal> compare(const hello& mine, const hello& theirs) {
                                              number(theirs.version) + " of the wire format, this node " +
                                              number(mine.oldest) + " to " + number(mine.version) +
                                              ". Upgrade the older one"};
-  if (theirs.cluster != mine.cluster && theirs.founders == mine.founders)
-    return refusal{refuse_code::founders, "node " + theirs.name + " is of another cluster: the members are the same, the "
-                                              "cluster's name is not. Is an address wrong? Else correct the name"};
-  if (theirs.founders != mine.founders)
+  if (theirs.cluster != mine.cluster || theirs.founders != mine.founders)
     return refusal{refuse_code::founders, founders_difference(mine, theirs)};
   if (theirs.epoch != mine.epoch)
     return refusal{refuse_code::epoch, "node " + theirs.name + " is in epoch " + number(theirs.epoch) +

@@ -172,6 +172,10 @@ TEST_SUITE("config") {
     CHECK(c.members.size() == 2);
     CHECK(c.members[1].address == "h:2");
     CHECK(c.epoch == 3);
+    c = parse({"--discover", "file:f.toml", "--discover", "srv:_c._tcp.x", "--cluster", "shop", "--name-servers", "127.0.0.1"});
+    CHECK(c.discover == std::vector<std::string>{"file:f.toml", "srv:_c._tcp.x"});
+    CHECK(c.cluster == "shop");
+    CHECK(c.name_servers == "127.0.0.1");
     CHECK_THROWS_AS(parse({"--name"}), node_error);
     CHECK_THROWS_AS(parse({"--member", "a"}), node_error);
     CHECK_THROWS_AS(parse({"--new-epoch", "0"}), node_error);

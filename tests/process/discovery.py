@@ -103,9 +103,9 @@ def file_of_members():
             leader = cluster.leader()
             leader.kill()
             progress(load, what="service with garbage in the file")
-            leader.start()
-            publish(file, table(cluster))
+            leader.start()  # it knows nobody, but what the others knew stays
             eventually(f"{leader.name} is active again", lambda: leader.info().get("role") == "follower", 15)
+            publish(file, table(cluster))
             judge(load, cluster)
         # What it learned in between it forgot with its process; the file is there again.
         for node in cluster.nodes:
