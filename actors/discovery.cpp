@@ -82,7 +82,8 @@ void discovery::read(std::size_t source, const std::string& file, const transpor
   }
   if (!unknown.empty())
     log_.write(log_level::warn, "discover: " + file + " names " + unknown +
-                                  (unknown_count > 3 ? " and " + std::to_string(unknown_count - 3) + " more" : "") + ", no member of this cluster; a file tells where members are, not who is one");
+                                  (unknown_count > 3 ? " and " + std::to_string(unknown_count - 3) + " more" : "") +
+                                  ", no member of this cluster; a file tells where members are, not who is one");
   before = std::move(now);
   publish();
 }

@@ -51,7 +51,8 @@ private:
   }
 
   void trouble(std::size_t line, const std::string& what) {
-    if (out_.troubles.size() < troubles_max) out_.troubles.push_back(file_ + ":" + std::to_string(line) + ": " + printable(what.substr(0, 500)));
+    if (out_.troubles.size() < troubles_max)
+      out_.troubles.push_back(file_ + ":" + std::to_string(line) + ": " + printable(what.substr(0, 500)));
   }
 
   member_file& out_;
