@@ -250,6 +250,11 @@ std::vector<std::string> config_section::texts(std::string_view key) const {
   return all;
 }
 
+std::vector<std::string> config_section::text_or_texts(std::string_view key) const {
+  if (std::holds_alternative<config_value::list>(value(key).what)) return texts(key);
+  return {text(key)};
+}
+
 std::vector<std::string> config_section::choices(std::string_view key, const known_words& known) const {
   auto all = texts(key);
   for (const auto& each : all)

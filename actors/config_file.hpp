@@ -81,6 +81,7 @@ public:
   std::chrono::milliseconds time(std::string_view key) const;
   std::string choice(std::string_view key, const known_words& known) const;
   std::vector<std::string> texts(std::string_view key) const;
+  std::vector<std::string> text_or_texts(std::string_view key) const;  ///< one text stands for a list of it
   /// A list of words, each from `known`.
   std::vector<std::string> choices(std::string_view key, const known_words& known) const;
 

@@ -1,5 +1,6 @@
 #include "actors/node_config.hpp"
 
+#include "actors/discovery.hpp"
 #include "actors/group_settings.hpp"
 #include "actors/log.hpp"
 
@@ -26,6 +27,35 @@ template <class Number>
 bool parse_number(std::string_view text, Number& out) {
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
   return error == std::errc{} && end == text.data() + text.size() && !text.empty();
+}
+
+/// The address does not name one host and port.
+bool is_elsewhere(std::string_view address) { return is_discovered(address) || address.starts_with("srv:"); }
+
+void check_address(const node_config& config, const member_config& m) {
+  if (!is_elsewhere(m.address)) {
+    parse_address(m.address, "the address of member " + m.name);
+    return;
+  }
+  if (is_discovered(m.address) && config.discover.empty())
+    throw node_error("member " + m.name +
+                     " has the address \"discover\", but no source of addresses is configured; set discover, for instance "
+                     "to \"file:members.toml\"");
+  configured_places(config, m);
+}
+
+void check_discovery(const node_config& config) {
+  for (auto& source : config.discover) parse_source(source);
+  const bool any = !config.discover.empty() || std::any_of(config.members.begin(), config.members.end(),
+                                                           [](auto& m) { return is_elsewhere(m.address); });
+  if (any && config.cluster.empty())
+    throw node_error("members are discovered, but the cluster has no name; set cluster to the same name at all its nodes, "
+                     "so that an address which leads to another cluster is refused");
+  if (!config.cluster.empty() && !is_name(config.cluster))
+    throw node_error("cluster name \"" + config.cluster + "\" is not 1 to 64 characters of A-Z a-z 0-9 _ . -");
+  std::vector<transport::address> servers;
+  if (auto problem = transport::parse_name_servers(config.name_servers, servers); !problem.empty())
+    throw node_error("name servers: " + problem);
 }
 
 }  // namespace
@@ -60,9 +90,9 @@ node_config checked(node_config config) {
     if (!is_name(m.name))
       throw node_error("member name \"" + m.name + "\" is not 1 to 64 characters of A-Z a-z 0-9 _ . -");
     if (i > 0 && members[i - 1].name == m.name) throw node_error("member " + m.name + " is named twice");
-    parse_address(m.address, "the address of member " + m.name);
+    check_address(config, m);
     for (std::size_t k = 0; k < i; ++k)
-      if (members[k].address == m.address)
+      if (members[k].address == m.address && !is_discovered(m.address))
         throw node_error("members " + members[k].name + " and " + m.name + " have the same address " + m.address);
   }
   auto own = std::find_if(members.begin(), members.end(), [&](auto& m) { return m.name == config.name; });
@@ -71,8 +101,14 @@ node_config checked(node_config config) {
     for (auto& m : members) known += (known.empty() ? "" : ", ") + m.name;
     throw node_error("this node's name \"" + config.name + "\" is not among the members (" + known + ")");
   }
+  check_discovery(config);
   if (config.listen.empty()) {
+    if (is_elsewhere(own->address))
+      throw node_error("member " + own->name + " has the address \"" + own->address +
+                       "\", which does not say where this node listens; set the listening address");
     config.listen = own->address;
+  } else if (!config.discover.empty() || is_elsewhere(own->address)) {
+    parse_address(config.listen, "the listening address");  // a member that moved: the others find it by other means
   } else if (config.listen != own->address) {
     auto listen = parse_address(config.listen, "the listening address");
     if (listen.host != "0.0.0.0" && listen.host != "::")
@@ -106,7 +142,8 @@ std::vector<std::string> admit(const contract& how, std::string_view group, std:
 node_config config_from_arguments(int argc, char** argv) {
   static constexpr const char* usage =
     "usage: --name NAME --data DIRECTORY --member NAME=HOST:PORT ... [--listen HOST:PORT] [--new-epoch N] "
-    "[--stop-limit SECONDS] [--log-level LEVEL]";
+    "[--discover file:PATH|srv:NAME ...] [--cluster NAME] [--name-servers LIST] [--stop-limit SECONDS] "
+    "[--log-level LEVEL]";
   node_config config;
   for (int i = 1; i < argc; i += 2) {
     std::string_view flag = argv[i];
@@ -123,6 +160,12 @@ node_config config_from_arguments(int argc, char** argv) {
       config.members.push_back({std::string(value.substr(0, equals)), std::string(value.substr(equals + 1))});
     } else if (flag == "--listen") {
       config.listen = value;
+    } else if (flag == "--discover") {
+      config.discover.emplace_back(value);
+    } else if (flag == "--cluster") {
+      config.cluster = value;
+    } else if (flag == "--name-servers") {
+      config.name_servers = value;
     } else if (flag == "--new-epoch") {
       if (!detail::parse_number(value, config.epoch) || config.epoch == 0)
         throw node_error("--new-epoch " + std::string(value) + " is not a number from 1 up\n" + usage);

@@ -249,9 +249,10 @@ void runtime::open_endpoint() {
     auto& m = config_.members[i];
     c.founders.push_back({member_id(i), m.name, m.address});
     if (member_id(i) == self_) continue;
-    auto at = parse_address(m.address, "the address of member " + m.name);
-    c.peers.push_back({member_id(i), {at.host, at.port}});
+    c.peers.push_back({member_id(i), configured_places(config_, m)});
   }
+  c.cluster = config_.cluster;
+  (void)transport::parse_name_servers(config_.name_servers, c.name_servers);  // checked with the configuration
   for (auto& g : groups_) {
     c.groups.push_back({g.entry->index, g.entry->name, contract_hash(g), g.voter, g.blank});
     message_bytes = std::max(message_bytes, g.entry->how.message_bytes_max);
@@ -260,6 +261,12 @@ void runtime::open_endpoint() {
   endpoint_ = std::make_unique<transport::endpoint>(*loop_, std::move(c), *this);
   if (auto error = endpoint_->start(); !error.empty()) throw node_error(error);
   log_.write(log_level::info, "listening on " + config_.listen + " (links are not encrypted)");
+  discovery_ = std::make_unique<discovery>(config_, log_, [this](const std::string& name, auto places) {
+    loop_->post([this, name, places = std::move(places)]() mutable {
+      const auto at = std::find(names_.begin(), names_.end(), name);
+      if (at != names_.end()) endpoint_->propose(member_id(at - names_.begin()), std::move(places));
+    });
+  });
 }
 
 /// Whatever all members must agree on: nodes whose hashes differ refuse each other.
@@ -392,6 +399,7 @@ runtime::~runtime() { end(); }
 /// answers still reach the ports), then bulk work, then the journal.
 void runtime::end() {
   if (std::exchange(ended_, true)) return;
+  discovery_.reset();
   for (auto& g : groups_)
     if (g.link) {
       g.entry->run_by(nullptr);

@@ -2,6 +2,7 @@
 
 // Inside actors/ only: includes CAF.
 #include "actors/bulk.hpp"
+#include "actors/discovery.hpp"
 #include "actors/log.hpp"
 #include "actors/membership.hpp"
 #include "actors/node_config.hpp"
@@ -114,6 +115,7 @@ private:
   std::unique_ptr<bulk_worker> checkpoints_;
   std::shared_ptr<pinned_unit> unit_;
   std::unique_ptr<transport::endpoint> endpoint_;
+  std::unique_ptr<discovery> discovery_;
   std::unique_ptr<transport::timer> deadline_;
   std::thread protocol_thread_;
   bool again_ = false;

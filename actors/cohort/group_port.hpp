@@ -79,7 +79,7 @@ private:
 /// A member as seen by operators and applications.
 struct member_status {
   std::string name;
-  std::string address;  ///< host:port
+  std::string address;  ///< as configured: host:port, srv:NAME or discover
   cohort::incarnation incarnation = 0;
   bool voter = false;
   bool active = false;

@@ -21,14 +21,19 @@ namespace cohort {
 /// One founder.
 struct member_config {
   std::string name;     ///< 1 to 64 of [A-Za-z0-9_.-]
-  std::string address;  ///< "host:port"; port 0 is refused
+  std::string address;  ///< "host:port" with a port from 1 up, "srv:NAME", or "discover" (docs/discovery.md)
 };
 
 struct node_config {
   std::string name;                    ///< own name, one of `members`
   std::filesystem::path data;          ///< data directory; created if missing; may be empty if all groups are volatile
-  std::string listen;                  ///< empty: the own entry in `members`. Another one must have host 0.0.0.0 or ::
+  std::string listen;                  ///< empty: the own entry in `members`. Another one must have host 0.0.0.0 or ::,
+                                       ///< unless members are discovered
   std::vector<member_config> members;  ///< 1 to 64 founders, the same at all
+  std::vector<std::string> discover;   ///< further sources of addresses, "file:PATH" or "srv:NAME" (docs/discovery.md)
+  std::string cluster;                 ///< the same at all; nodes of other clusters refuse. Needed where members are
+                                       ///< discovered, since then their addresses tell no cluster from another
+  std::string name_servers;            ///< "10.0.0.2, 127.0.0.1:8600"; empty: those of the system
   std::uint64_t epoch = 0;             ///< `--new-epoch`: founds anew after all members of a volatile group were lost
   unsigned workers = 0;                ///< application threads; 0: cores - 1, at least 1
   std::uint64_t journal_quota = 64ull << 30;  ///< bytes on disk
@@ -47,7 +52,7 @@ struct node_error : std::runtime_error {
 };
 
 /// Fills a configuration from `--name N --data DIR --member NAME=HOST:PORT ... [--listen HOST:PORT] [--new-epoch N]
-/// [--stop-limit SECONDS] [--log-level L]`. Throws `node_error`.
+/// [--discover SOURCE ...] [--cluster NAME] [--name-servers LIST] [--stop-limit SECONDS] [--log-level L]`. Throws `node_error`.
 node_config config_from_arguments(int argc, char** argv);
 
 /// One node: a process's transport, journal, application threads and group replicas. Construct, `replicate` each group,

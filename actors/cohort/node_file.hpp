@@ -24,8 +24,12 @@ struct config_error : node_error {
 ///   name = "n1"                   # one of the members
 ///   data = "n1"                   # directory, relative to this file
 ///   listen = "127.0.0.1:7101"     # may be left out: the own entry below; another one must be 0.0.0.0 or ::
+///   discover = "file:where.toml"  # may be left out: more sources of addresses (docs/discovery.md), or a list of them
+///   cluster = "shop"              # needed with `discover`: nodes of another cluster are refused
+///   name_servers = "127.0.0.1:53" # may be left out: those of the system
+///   stop_limit = "30 s"           # may be left out: `node_config::stop_limit`
 ///   [members]                     # all founders, the same at every node
-///   n1 = "127.0.0.1:7101"
+///   n1 = "127.0.0.1:7101"         # or "srv:NAME", or "discover"
 ///   [groups.orders]               # the contract of a group; every field of `contract` under its name. What is left out
 ///   durability = "journaled"      # has its default
 ///   orders = ["causal", "total"]

@@ -10,6 +10,7 @@ FOREIGN = {
     "caf/": ("actors/", "samples/", "tests/actor/", "bench/", "tests/install/"),
     "capnp/": ("transport/",),
     "kj/": ("transport/",),
+    "ares.h": ("transport/",),
     "lmdb.h": ("persistence/", "tests/unit/persistence_"),  # its tests damage files behind its back
     "xxhash.h": ("transport/", "persistence/", "tests/"),
     "spdlog/": ("actors/", "samples/", "tools/", "bench/"),
