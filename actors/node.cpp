@@ -1,6 +1,8 @@
 #include "actors/node_impl.hpp"
 
 #include "actors/group_actor.hpp"
+#include "actors/group_rules.hpp"
+#include "actors/group_settings.hpp"
 #include "actors/node_config.hpp"
 #include "actors/port_state.hpp"
 #include "actors/service_notice.hpp"
@@ -100,6 +102,10 @@ void node::impl::host(std::string_view group, machine_factory machine, listener_
   if (groups_.size() == 64) throw node_error("a node hosts at most 64 groups");
   for (const auto& doubt : detail::admit(how, group, config.members.size()))
     log.write(detail::log_level::warn, "group " + std::string(group) + ": " + doubt);
+  if (how.witnesses > config.witnesses.size())
+    throw node_error("group " + std::string(group) + ": its contract has witnesses = " + std::to_string(how.witnesses) +
+                     ", and the configuration names " + std::to_string(config.witnesses.size()) +
+                     "; name the members that are witnesses, the same at all nodes (witnesses = [\"NAME\"])");
   auto entry = std::make_shared<detail::group_entry>();
   entry->name = group;
   entry->how = how;
@@ -398,6 +404,73 @@ void node::impl::hand_over(std::string_view group) {
   cc::hand_over(runtime_->ordering(index), detail::lead_no_more{});
 }
 
+namespace {
+
+std::future<change_result> settled(change_result what) {
+  std::promise<change_result> now;
+  now.set_value(std::move(what));
+  return now.get_future();
+}
+
+const change_result not_running{false, "the node does not run"};
+
+/// Answers also if everybody who could has ended.
+class change_answer {
+public:
+  std::future<change_result> future() { return promise_.get_future(); }
+  void set(change_result what) {
+    if (!std::exchange(told_, true)) promise_.set_value(std::move(what));
+  }
+  ~change_answer() { set({false, "the node stopped before the change was asked for"}); }
+
+private:
+  std::promise<change_result> promise_;
+  bool told_ = false;
+};
+
+}  // namespace
+
+std::future<change_result> node::impl::change(std::string_view group, protocol::change_kind kind, std::string_view member,
+                                              const protocol::view_options& options) {
+  const auto link = entry(group)->running();
+  if (!link) return settled(not_running);
+  if (kind == protocol::change_kind::remove || kind == protocol::change_kind::restore)
+    if (std::ranges::none_of(config.members, [&](auto& m) { return m.name == member; }))
+      return settled({false, "no member is named " + std::string(member)});
+  auto answer = std::make_shared<change_answer>();
+  auto future = answer->future();
+  link->change({kind, std::string(member), options, [answer](change_result r) { answer->set(std::move(r)); }});
+  return future;
+}
+
+std::future<change_result> node::impl::change_rules(std::string_view group, const contract& to, bool weaker_accepted) {
+  const auto owner = entry(group);
+  const auto link = owner->running();
+  const auto now = link ? link->rules() : std::nullopt;
+  if (!now) return settled(not_running);
+  const auto from = detail::under_rules(owner->how, now->options);
+  auto wanted = to;
+  if (wanted.replication == replication::none) wanted.replication = from.replication;
+  if (const auto fixed = detail::fixed_difference(from, wanted); !fixed.empty())
+    return settled({false, "fixed while the group runs: " + fixed});
+  std::string refusals;
+  const auto refuse = [&](const std::string& why) { refusals += (refusals.empty() ? "" : "\n") + why; };
+  for (const auto& f : check_change(from, wanted, {.members = now->voters, .inactive = now->inactive}, {}, weaker_accepted)) {
+    if (f.severity == severity::reject) refuse(detail::sentence(f, wanted));
+    else log.write(detail::log_level::warn, "group " + owner->name + ": " + detail::sentence(f, wanted));
+  }
+  for (const auto& m : not_built(wanted)) refuse(m.field + ": " + m.what);
+  if (!refusals.empty()) return settled({false, refusals});
+  return change(group, protocol::change_kind::options, {}, detail::rules_of(wanted));
+}
+
+contract node::impl::rules(std::string_view group) const {
+  const auto owner = entry(group);
+  const auto link = owner->running();
+  const auto now = link ? link->rules() : std::nullopt;
+  return now ? detail::under_rules(owner->how, now->options) : owner->how;
+}
+
 std::shared_ptr<supervisors::impl> node::impl::supervision() const {
   if (!supervision_) throw node_error("processes are supervised by a node that was started");
   return supervision_;
@@ -421,6 +494,12 @@ void node::replicate(std::string_view group, machine_factory make, contract how)
   if (how.replication == replication::none) how.replication = replication::active;
   impl_->host(group, std::move(make), {}, how);
 }
+void node::replicate(std::string_view group, machine_factory make, contract how, listener_factory beside) {
+  if (!make) throw node_error("group " + std::string(group) + ": no state machine is given");
+  if (!beside) throw node_error("group " + std::string(group) + ": no listener is given");
+  if (how.replication == replication::none) how.replication = replication::active;
+  impl_->host(group, std::move(make), std::move(beside), how);
+}
 void node::listen(std::string_view group, listener_factory make) { listen(group, std::move(make), impl_->configured(group)); }
 void node::listen(std::string_view group, listener_factory make, contract how) {
   if (!make) throw node_error("group " + std::string(group) + ": no listener is given");
@@ -439,6 +518,19 @@ void node::start() { impl_->start(); }
 void node::stop() { impl_->stop(true); }
 int node::run() { return impl_->run(); }
 void node::hand_over(std::string_view group) { impl_->hand_over(group); }
+std::future<change_result> node::leave(std::string_view group) {
+  return impl_->change(group, protocol::change_kind::leave, impl_->config.name);
+}
+std::future<change_result> node::remove_member(std::string_view group, std::string_view member) {
+  return impl_->change(group, protocol::change_kind::remove, member);
+}
+std::future<change_result> node::restore_member(std::string_view group, std::string_view member) {
+  return impl_->change(group, protocol::change_kind::restore, member);
+}
+std::future<change_result> node::change(std::string_view group, const contract& to, bool weaker_accepted) {
+  return impl_->change_rules(group, to, weaker_accepted);
+}
+contract node::rules(std::string_view group) const { return impl_->rules(group); }
 void node::request_stop() { impl_->request_stop(); }
 group_port node::port(std::string_view group, port_wake wake) { return impl_->open_port(group, std::move(wake)); }
 std::string node::failure() const { return impl_->failure_text(); }

@@ -101,6 +101,14 @@ node_config checked(node_config config) {
     for (auto& m : members) known += (known.empty() ? "" : ", ") + m.name;
     throw node_error("this node's name \"" + config.name + "\" is not among the members (" + known + ")");
   }
+  for (std::size_t i = 0; i < config.witnesses.size(); ++i) {
+    const auto& w = config.witnesses[i];
+    if (std::ranges::none_of(members, [&](auto& m) { return m.name == w; }))
+      throw node_error("the witness \"" + w + "\" is not among the members");
+    if (std::find(config.witnesses.begin(), config.witnesses.begin() + static_cast<std::ptrdiff_t>(i), w) !=
+        config.witnesses.begin() + static_cast<std::ptrdiff_t>(i))
+      throw node_error("the witness " + w + " is named twice");
+  }
   check_discovery(config);
   if (config.listen.empty()) {
     if (is_elsewhere(own->address))

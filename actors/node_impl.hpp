@@ -33,6 +33,10 @@ struct node::impl {
   group_port open_port(std::string_view group, port_wake wake);
   caf::actor group_handle(std::string_view group);
   void hand_over(std::string_view group);
+  std::future<change_result> change(std::string_view group, protocol::change_kind kind, std::string_view member,
+                                    const protocol::view_options& options = {});
+  std::future<change_result> change_rules(std::string_view group, const contract& to, bool weaker_accepted);
+  contract rules(std::string_view group) const;
   void subscribe(std::string_view group, const caf::actor& process);
   std::shared_ptr<supervisors::impl> supervision() const;
   caf::actor_system& system();

@@ -94,7 +94,7 @@ std::vector<member_config> read_members(const config_section& root) {
 node_config read_node(const config_section& root) {
   node_config node;
   const auto s = root.section("node");
-  s.only({"name", "data", "listen", "discover", "cluster", "name_servers", "stop_limit"});
+  s.only({"name", "data", "listen", "discover", "cluster", "name_servers", "stop_limit", "witnesses"});
   node.members = read_members(root);
   read_discovery(s, root.section("members"), node);
   node.name = s.text("name");
@@ -108,6 +108,10 @@ node_config read_node(const config_section& root) {
   if (node.data.empty()) s.fail("data", "[node] data is empty; name a directory that only this node uses");
   node.data = (std::filesystem::absolute(root.file().name()).parent_path() / node.data).lexically_normal();
   read_listen(s, root.section("members"), *own, node);
+  if (s.has("witnesses")) node.witnesses = s.text_or_texts("witnesses");
+  for (const auto& w : node.witnesses)
+    if (std::ranges::none_of(node.members, [&](auto& m) { return m.name == w; }))
+      s.fail("witnesses", "[node] witnesses: \"" + w + "\" is not in [members]");
   if (s.has("stop_limit")) node.stop_limit = s.time("stop_limit");
   if (node.stop_limit.count() < 1) s.fail("stop_limit", "[node] stop_limit must be at least 1 ms");
   return node;

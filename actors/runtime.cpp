@@ -1,5 +1,6 @@
 #include "actors/runtime.hpp"
 
+#include "actors/group_rules.hpp"
 #include "transport/checksum.hpp"
 
 #include <cohort/contract_check.hpp>
@@ -15,37 +16,11 @@ using namespace std::chrono_literals;
 /// How long an application may take to come to an end at a stop.
 constexpr auto process_patience = 10s;
 
-/// A volatile group keeps all payload since its last checkpoint in memory. Checkpoints cost it no disk, and frequent ones
-/// keep that memory warm: between 8 MiB and 256 MiB lie 2.3 and 5.8 us of processor time for a message of 1 KiB at all
-/// three members, all of it page faults.
-constexpr std::uint64_t volatile_checkpoint_bytes = 8u << 20;
-
 std::uint64_t random_bits() {
   std::random_device device;
   std::uint64_t bits = 0;
   while (bits == 0) bits = (std::uint64_t{device()} << 32) | device();
   return bits;
-}
-
-protocol::core_options core_options_of(const contract& how) {
-  protocol::core_options o;
-  o.durable = how.durability == durability::journaled;
-  o.reads = how.reads == reads::lease ? protocol::read_mode::lease : protocol::read_mode::read_index;
-  o.heartbeat = how.heartbeat;
-  o.election_min = how.election_min;
-  o.election_max = 2 * how.election_min;
-  o.fail_after = how.fail_after;
-  o.wedge_wait = how.election_min;
-  o.pull_wait = 2 * how.election_min;
-  o.message_bytes_max = how.message_bytes_max;
-  o.lane_window = how.lane_window;
-  o.clock_rate_error = how.clock_rate_ppm * 1e-6;
-  o.clock_margin = how.clock_margin;
-  // A shorter lease is the longest one with more margin (R2).
-  if (how.lease.count() > 0)
-    o.clock_margin = std::chrono::duration_cast<protocol::duration>(how.election_min * (1 - o.clock_rate_error)) - how.lease;
-  o.checkpoint_bytes = o.durable ? how.checkpoint_bytes : std::min(how.checkpoint_bytes, volatile_checkpoint_bytes);
-  return o;
 }
 
 /// Keeps a pipe's writer from waiting for a reader that will never come.
@@ -80,26 +55,26 @@ public:
   }
 
   group_status status() override {
-    auto answer = std::make_shared<std::promise<group_status>>();
-    auto future = answer->get_future();
-    {
-      std::lock_guard guard(mutex_);
-      if (owner_)
-        owner_->loop_->post([owner = owner_, index = index_, answer] {
-          answer->set_value(owner->status_of(owner->groups_[index]));
-        });
-    }
-    answer.reset();
-    if (future.wait_for(1s) == std::future_status::ready) {
-      try {
-        return future.get();
-      } catch (const std::future_error&) {
-        // The runtime ended with the question in its queue.
-      }
-    }
+    if (auto now = on_protocol_thread<group_status>([](runtime& r, const group& g) { return r.status_of(g); })) return *now;
     group_status none;
     none.role = "stopped";
     return none;
+  }
+
+  std::optional<group_rules> rules() override {
+    return on_protocol_thread<group_rules>([](runtime&, const group& g) { return g.driver->rules(); });
+  }
+
+  void change(change_asked what) override {
+    {
+      std::lock_guard guard(mutex_);
+      if (owner_) {
+        const auto at = std::ranges::find(owner_->names_, what.member);
+        const auto who = at == owner_->names_.end() ? no_member : member_id(at - owner_->names_.begin());
+        return cc::hand_over(ordering_, change_wanted{who, std::move(what)});
+      }
+    }
+    what.done({false, "the node's part of the group is stopped"});
   }
 
   void end() {
@@ -110,6 +85,27 @@ public:
   }
 
 private:
+  /// Empty if the runtime ended with the question in its queue, or does not get to it.
+  template <class T, class F>
+  std::optional<T> on_protocol_thread(F ask) {
+    auto answer = std::make_shared<std::promise<T>>();
+    auto future = answer->get_future();
+    {
+      std::lock_guard guard(mutex_);
+      if (owner_)
+        owner_->loop_->post([owner = owner_, index = index_, ask, answer] {
+          answer->set_value(ask(*owner, owner->groups_[index]));
+        });
+    }
+    answer.reset();
+    if (future.wait_for(1s) != std::future_status::ready) return {};
+    try {
+      return future.get();
+    } catch (const std::future_error&) {
+      return {};
+    }
+  }
+
   std::mutex mutex_;
   runtime* owner_;
   const std::uint32_t index_;
@@ -174,7 +170,10 @@ void runtime::open_journal() {
 void runtime::start_group(group& g) {
   auto index = g.entry->index;
   bool journaled = g.entry->how.durability == durability::journaled;
+  const auto witnesses = witnesses_of(g);
+  g.witness = std::ranges::binary_search(witnesses, self_);
   protocol::recovery recovered;
+  if (g.witness) recovered.without_payload();
   auto contents = persistence::recover(*journal_, index, recovered);
   if (!contents.damage.empty()) throw node_error(contents.damage);
 
@@ -184,6 +183,7 @@ void runtime::start_group(group& g) {
   start.seed = random_bits();
   start.checksum = &transport::checksum;
   for (std::size_t i = 0; i < names_.size(); ++i) start.founders.push_back(member_id(i));
+  start.witnesses = witnesses;
   g.blank = contents.blank && !contents.founded;
   start.blank = g.blank;
   start.ever_founded = contents.founded;
@@ -199,6 +199,7 @@ void runtime::start_group(group& g) {
   g.credit = std::make_shared<driver_credit>();
   g.driver = std::make_shared<group_driver>(g.entry, core_options_of(g.entry->how), start, recovered.last_position(),
                                             *this, g.credit);
+  if (g.entry->left) g.driver->retire();
   g.ordering = spawn_ordering(system_, unit_, g.driver, [this, index](const std::string& why) {
     log_.write(log_level::warn, where(groups_[index]) + why);
   });
@@ -222,7 +223,8 @@ void runtime::start_group(group& g) {
   g.process_ended = ended->get_future();
   caf::actor_cast<caf::abstract_actor*>(g.process)->attach_functor([ended](const caf::error&) { ended->set_value(); });
 
-  if (auto checkpoint = journaled ? journal_->newest_checkpoint(index) : std::nullopt) {
+  // W1: a witness keeps no state.
+  if (auto checkpoint = journaled && !g.witness ? journal_->newest_checkpoint(index) : std::nullopt) {
     auto w = g.credit->fresh();
     w->ops.push_back(protocol::deliver_restore{checkpoint->at, checkpoint->chunks});
     deliver(index, std::move(w));
@@ -271,13 +273,24 @@ void runtime::open_endpoint() {
 
 /// Whatever all members must agree on: nodes whose hashes differ refuse each other.
 std::uint64_t runtime::contract_hash(const group& g) const {
-  const auto text = g.entry->name + '\n' + agreed_text(g.entry->how);
+  auto text = g.entry->name + '\n' + agreed_text(g.entry->how);
+  for (const auto w : witnesses_of(g)) text += "\nwitness " + name_of(w);
   return transport::checksum(std::as_bytes(std::span(text)));
+}
+
+/// As many of the nodes named for it as the contract has, ascending.
+std::vector<member_id> runtime::witnesses_of(const group& g) const {
+  std::vector<member_id> all;
+  for (unsigned i = 0; i < g.entry->how.witnesses; ++i)
+    all.push_back(member_id(std::ranges::find(names_, config_.witnesses.at(i)) - names_.begin()));
+  std::ranges::sort(all);
+  return all;
 }
 
 replica_services runtime::services_for(const group& g) {
   replica_services s;
   s.names = names_;
+  s.witness = g.witness;
   auto index = g.entry->index;
   s.load_chunk = [this, index](log_index at, std::uint32_t number, std::string& why) {
     return journal_->load_chunk(index, at, number, &why);

@@ -62,6 +62,7 @@ private:
     caf::actor ordering, membership, process;
     std::future<void> process_ended;
     std::uint64_t voter = 0;  ///< voter_id::identity
+    bool witness = false;     ///< this node keeps the log, but no payload and no state (W1)
     bool blank = true;        ///< the directory never saw the group
     std::string trouble;      ///< protocol thread
     log_index checkpoint_goal = 0;  ///< protocol thread, while stopping
@@ -84,6 +85,7 @@ private:
   const std::string& name_of(member_id id) const;
   std::string address_of(member_id id) const;
   std::uint64_t contract_hash(const group& g) const;
+  std::vector<member_id> witnesses_of(const group& g) const;
 
   // driver_host, on the protocol thread
   void send(std::uint32_t group, std::span<const member_id> targets, const protocol::message& what) override;

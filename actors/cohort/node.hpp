@@ -9,6 +9,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -34,6 +35,8 @@ struct node_config {
   std::string cluster;                 ///< the same at all; nodes of other clusters refuse. Needed where members are
                                        ///< discovered, since then their addresses tell no cluster from another
   std::string name_servers;            ///< "10.0.0.2, 127.0.0.1:8600"; empty: those of the system
+  std::vector<std::string> witnesses;  ///< members that keep the log but neither payload nor state in groups whose contract has
+                                       ///< witnesses: the first so many, the same at all nodes (docs/contracts.md, G5)
   std::uint64_t epoch = 0;             ///< `--new-epoch`: founds anew after all members of a volatile group were lost
   unsigned workers = 0;                ///< application threads; 0: cores - 1, at least 1
   std::uint64_t journal_quota = 64ull << 30;  ///< bytes on disk
@@ -54,6 +57,13 @@ struct node_error : std::runtime_error {
 /// Fills a configuration from `--name N --data DIR --member NAME=HOST:PORT ... [--listen HOST:PORT] [--new-epoch N]
 /// [--discover SOURCE ...] [--cluster NAME] [--name-servers LIST] [--stop-limit SECONDS] [--log-level L]`. Throws `node_error`.
 node_config config_from_arguments(int argc, char** argv);
+
+/// What became of a change of a living group.
+struct change_result {
+  bool done = false;
+  std::string why;  ///< if not: why
+  explicit operator bool() const { return done; }
+};
 
 /// One node: a process's transport, journal, application threads and group replicas. Construct, `replicate` each group,
 /// then `run` (or `start` ... `stop`). One thread drives these; `port`, `status` and `request_stop` may be called by any.
@@ -88,6 +98,10 @@ public:
   void replicate(std::string_view group, const static_contract<Default, Others...>& how) {
     replicate(group, maker<Machine>(), how.replicating());
   }
+  /// The same with a listener beside the state machine, called on the same thread: it hears the messages of all orders, those in
+  /// total order before the state machine applies them. State may depend on nothing but total order (G11), so the state machine
+  /// is given no others.
+  void replicate(std::string_view group, machine_factory make, contract how, listener_factory beside);
   /// Hosts a process that is given whole batches instead of single messages; its checkpoints are empty.
   void listen(std::string_view group, listener_factory make);
   void listen(std::string_view group, listener_factory make, contract how);
@@ -106,6 +120,23 @@ public:
   /// dissertation, section 3.10). Returns at once; nothing is lost, submissions wait about two round trips. `stop` does this
   /// by itself. Crash model.
   void hand_over(std::string_view group);
+  /// This node leaves `group` for good, for its remaining members' quorum (V9). Refused if those that stay and are active would be
+  /// no quorum (V10). Once done submissions here complete as `not_member`, and the node goes on with its other groups; what was
+  /// submitted and not resolved is `unknown`. A process that is started with the group again asks to join anew.
+  ///
+  /// This and the three below: thread-safe, on a node that was started. The future is ready at the latest when the node stops, or
+  /// about 30 s after the question if nobody leads the group (then the change may still happen).
+  std::future<change_result> leave(std::string_view group);
+  /// A member loses its place and its vote, whether it runs or not, and may not join again before `restore_member`.
+  std::future<change_result> remove_member(std::string_view group, std::string_view member);
+  std::future<change_result> restore_member(std::string_view group, std::string_view member);
+  /// From the next view on the group runs under `to` at all members (X1). Refused with the reason if `check_change` refuses it
+  /// (weaker promises only if `weaker_accepted`), if it differs from the contract in force in a field that is fixed while the
+  /// group runs, or if a member refuses it: `election_min` never changes while reads go by lease (R2). Nodes' configurations are not
+  /// changed by it and stay as they were founded: the view that a node finds tells it the rules.
+  std::future<change_result> change(std::string_view group, const contract& to, bool weaker_accepted = false);
+  /// The contract in force: that of the configuration with all changes made since.
+  contract rules(std::string_view group) const;
   /// Makes `run` return. Any thread, also a signal handler's watcher.
   void request_stop();
 

@@ -28,6 +28,7 @@ struct config_error : node_error {
 ///   cluster = "shop"              # needed with `discover`: nodes of another cluster are refused
 ///   name_servers = "127.0.0.1:53" # may be left out: those of the system
 ///   stop_limit = "30 s"           # may be left out: `node_config::stop_limit`
+///   witnesses = ["n3"]            # may be left out: `node_config::witnesses`
 ///   [members]                     # all founders, the same at every node
 ///   n1 = "127.0.0.1:7101"         # or "srv:NAME", or "discover"
 ///   [groups.orders]               # the contract of a group; every field of `contract` under its name. What is left out

@@ -10,8 +10,6 @@ std::vector<missing_feature> not_built(const contract& c) {
   const auto missing = [&](bool asked, const char* field, const std::string& what) {
     if (asked) all.push_back({field, what + " is not built yet"});
   };
-  missing(!(c.orders == order_set{order::total}), "orders", "an order other than total");
-  missing(c.default_order != order::total, "default_order", "a default order other than total");
   missing(!c.causal_dependencies && !(c.orders == order_set{order::total}), "causal_dependencies",
           "leaving out what messages depend on");
   missing(c.replication == replication::primary_backup, "replication", "replication by primary and backups");
@@ -20,14 +18,7 @@ std::vector<missing_feature> not_built(const contract& c) {
   missing(c.lossy, "lossy", "dropping what is late");
   missing(c.model != failure_model::crash, "model", std::string("the ") + to_string(c.model) + " model");
   missing(c.partitions != partition_policy::primary, "partitions", "a partitionable group");
-  missing(c.minority_multicast, "minority_multicast", "multicast in a minority");
   missing(c.links != link_security::open, "links", "authentication of links");
-  missing(c.witnesses != 0, "witnesses", "a witness");
-  missing(c.min_copies > 1, "min_copies", "a minimum of copies beyond the quorum's");
-  missing(c.shrink, "shrink", "the policy shrink");
-  missing(c.slow != slow_member::exclude, "slow",
-          std::string("the policy \"") + to_string(c.slow) + "\" for slow members");
-  missing(c.reliability != reliability::present, "reliability", "keeping messages for members that are away");
   missing(c.rate_bytes_max != 0, "rate_bytes_max", "a limit of the rate in bytes");
   missing(c.rate_messages_max != 0, "rate_messages_max", "a limit of the rate in messages");
   return all;

@@ -386,6 +386,8 @@ std::uint64_t core::request(change_kind kind, member_id who, const view_options&
   return impl_->request(kind, who, wanted);
 }
 
+const view_options& core::rules() const { return impl_->options; }
+
 void core::hand_over(member_id to) { impl_->hand_over(to); }
 void core::read(std::uint64_t tag) {
   if (impl_->is_witness())

@@ -141,6 +141,8 @@ public:
   instant next_deadline() const;
 
   core_status status() const;
+  /// Those under which this member runs: of the view in force, or of its founders as long as it knows none.
+  const view_options& rules() const;
   /// Aborts on the first broken invariant of section 20 that can be seen from inside.
   void check_invariants() const;
 

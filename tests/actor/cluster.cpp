@@ -83,7 +83,8 @@ void recorder::restore(source& in) {
   }
 }
 
-cluster::cluster(int size, contract how) : size_(size), how_(how.with(&contract::single, size < 3)) {
+cluster::cluster(int size, contract how, hosting host)
+    : size_(size), how_(how.with(&contract::single, size < 3)), host_(std::move(host)) {
   char name[] = "/tmp/cohort-actor-XXXXXX";
   if (!::mkdtemp(name)) throw std::runtime_error("no temporary directory");
   folder_ = name;
@@ -108,10 +109,12 @@ void cluster::start(int i, std::uint64_t epoch, restart_limits limits) {
   c.members = members_;
   c.epoch = epoch;
   c.workers = 2;
+  c.witnesses = witnesses;
   c.log_level = ::getenv("COHORT_TEST_LOG") ? ::getenv("COHORT_TEST_LOG") : "off";
   auto made = std::make_unique<node>(c);
   made->internals().limits = limits;
-  made->replicate("room", [out = seen_[i]] { return std::make_unique<recorder>(out); }, how_);
+  if (host_) host_(*made, i);
+  else made->replicate("room", [out = seen_[i]] { return std::make_unique<recorder>(out); }, how_);
   made->start();
   nodes_[i] = std::move(made);
 }

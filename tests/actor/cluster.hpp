@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -59,7 +60,9 @@ private:
 /// N nodes, each startable and killable.
 class cluster {
 public:
-  cluster(int size, contract how);
+  using hosting = std::function<void(node& n, int i)>;
+  /// Each node hosts "room": a recorder with contract `how`, or what `host` says.
+  cluster(int size, contract how, hosting host = {});
   ~cluster();
 
   void start(int i, std::uint64_t epoch = 0, restart_limits limits = {});
@@ -90,9 +93,12 @@ public:
   outcome insist(int i, const std::string& text);
   outcome ask(int i, const std::string& question, reads how, std::string& answer);
 
+  std::vector<std::string> witnesses;  ///< of the nodes' configurations
+
 private:
   int size_;
   contract how_;
+  hosting host_;
   std::filesystem::path folder_;
   std::vector<member_config> members_;
   std::vector<std::shared_ptr<journal_of_messages>> seen_;

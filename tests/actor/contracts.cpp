@@ -79,8 +79,8 @@ TEST_SUITE("contracts") {
     CHECK_MESSAGE(holds(said, "group room: G8: "), said);
     CHECK_MESSAGE(holds(said, "the nearest legal contract has clock_rate_ppm = 200"), said);
     // Legal, but not built: refused by its name, never left out.
-    said = refusal(here, contract{}.with(&contract::slow, slow_member::wait));
-    CHECK_MESSAGE(holds(said, "slow: the policy \"wait\" for slow members is not built yet"), said);
+    said = refusal(here, contract{}.with(&contract::rate_messages_max, 5u));
+    CHECK_MESSAGE(holds(said, "rate_messages_max: a limit of the rate in messages is not built yet"), said);
     said = refusal(here, contract{}.with(failure_model::byzantine));
     CHECK_MESSAGE(holds(said, "G6: "), said);
     CHECK_MESSAGE(holds(said, "the byzantine model is not built yet"), said);
@@ -93,6 +93,8 @@ TEST_SUITE("contracts") {
                          "leave it out, or give a "
                          "state machine to replicate",
                          node_error);
+    said = refusal(here, contract{}.with(&contract::witnesses, 1u));
+    CHECK_MESSAGE(holds(said, "its contract has witnesses = 1, and the configuration names 0"), said);
     CHECK(refusal(here, {}) == "hosted");
   }
 

@@ -81,9 +81,10 @@ TEST_CASE("explain: other orders, memory only, witnesses, leases") {
   CAPTURE(text);
   for (const char* part :
        {"causal (default)", "1: batch", "its causal past (L5)", "2, that is 1 round trip: batch, ack", "none: volatile",
-        "h = 2 holders", "a restart of a majority", "uniformity", "orders: an order other than total is not built yet"})
+        "h = 2 holders", "a restart of a majority", "uniformity"})
     CHECK_MESSAGE(holds(text, part), part);
   CHECK(!holds(text, "linearizable"));
+  CHECK(!holds(text, "not built"));
   text = explain(contract{}.with(&contract::witnesses, 1u).with(reads::lease), {.members = 3});
   for (const char* part : {"w = 1 witnesses, D = 2 with payload", "1 batches + 2 appends", "one copy only (W4)",
                            "lease of 289 ms", "200 ppm"})
@@ -113,11 +114,19 @@ TEST_CASE("explain: models and policies that are not built are described, and sa
 TEST_CASE("not built: nothing that is asked for is left out in silence, and the default asks for nothing") {
   CHECK(not_built(contract{}).empty());
   CHECK(not_built(contract::replicated().with(durability::in_memory).with(reads::lease)).empty());
+  auto all = contract::multicast(order::causal, {order::unordered, order::fifo, order::safe_fifo, order::safe_causal, order::total})
+               .with(slow_member::wait)
+               .with(&contract::shrink, true)
+               .with(&contract::witnesses, 1u)
+               .with(&contract::min_copies, 2u)
+               .with(&contract::minority_multicast, true)
+               .with(&contract::reliability, reliability::all_members);
+  CHECK(not_built(all).empty());
   for (const auto& [c, field] :
-       {std::pair{contract{}.with(failure_model::timing), "model"}, std::pair{contract{}.with(order::fifo), "orders"},
+       {std::pair{contract{}.with(failure_model::timing), "model"}, std::pair{contract{}.with(&contract::deadline, 200ms), "deadline"},
         std::pair{contract{}.with(partition_policy::partitionable), "partitions"},
-        std::pair{contract{}.with(&contract::shrink, true), "shrink"},
-        std::pair{contract{}.with(slow_member::wait), "slow"},
+        std::pair{contract{}.with(&contract::rate_bytes_max, std::uint64_t{1000}), "rate_bytes_max"},
+        std::pair{contract{}.with(link_security::authenticated), "links"},
         std::pair{contract{}.with(replication::primary_backup), "replication"}}) {
     const auto missing = not_built(c);
     REQUIRE(missing.size() == 1);
