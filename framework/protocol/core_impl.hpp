@@ -419,7 +419,7 @@ struct core::impl {
   void send_append(peer& p);
   void send_ack();
   log_index durable_match();
-  log_index copied(std::size_t copies, const std::function<std::uint64_t(voter_id)>& matched) const;
+  log_index copied(const view& v, std::size_t copies, const std::function<std::uint64_t(voter_id)>& matched) const;
   log_index witness_bound();
   log_index minimal_applied();
   void truncate_from(log_index from);

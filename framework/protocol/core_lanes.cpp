@@ -11,7 +11,8 @@ static constexpr unsigned stamp_shift = 12;
 submit_status core::impl::submit(std::span<const std::span<const std::byte>> messages, order how, wall_time deadline) {
   if (!has_state || my_slot == no_slot) return submit_status::not_member;
   if (!in_force->options.orders.has(how)) return submit_status::not_enabled;
-  if (!primary) return submit_status::no_quorum;
+  const bool goes_on = options.minority_multicast && !is_safe(how);  // V17
+  if (!primary && !goes_on) return submit_status::no_quorum;
   if (deadline != wall_time{} && deadline <= std::max(wall, applied_time)) return submit_status::too_late;
   std::size_t bytes = 0;
   for (const auto& m : messages) {

@@ -158,9 +158,9 @@ log_index core::impl::durable_match() {
 }
 
 /// Highest index that so many data voters have acked.
-log_index core::impl::copied(std::size_t copies, const std::function<std::uint64_t(voter_id)>& matched) const {
+log_index core::impl::copied(const view& v, std::size_t copies, const std::function<std::uint64_t(voter_id)>& matched) const {
   scratch.clear();
-  for (const auto& r : in_force->roster)
+  for (const auto& r : v.roster)
     if (r.voter && !r.witness) scratch.push_back(matched(r.id));
   if (scratch.size() < copies) return 0;
   std::ranges::nth_element(scratch, scratch.begin() + static_cast<std::ptrdiff_t>(copies - 1), std::greater<>());
@@ -168,20 +168,22 @@ log_index core::impl::copied(std::size_t copies, const std::function<std::uint64
 }
 
 /// W3: how far the log may be offered to a witness: what so many active data voters hold that the loss of the leader cannot
-/// leave an entry known to the witness alone, which would then refuse every living candidate.
+/// leave an entry known to the witness alone, which would then refuse every living candidate. Those active in the newest view
+/// of the log count, or the entry that lets a dead one go would wait for it for ever.
 log_index core::impl::witness_bound() {
+  const view& v = *log.last_view().what;
   std::size_t active = 0, witnesses = 0;
-  for (const auto& r : in_force->roster) {
+  for (const auto& r : v.roster) {
     active += r.voter && r.active;
     witnesses += r.voter && r.witness;
   }
-  const auto need = quorum_size(*in_force) - std::min(quorum_size(*in_force), witnesses);
+  const auto need = quorum_size(v) - std::min(quorum_size(v), witnesses);
   const auto copies = std::max<std::size_t>(1, active + 1 - std::min(active, need));
   const auto own = durable_match();
-  return copied(copies, [&](voter_id id) -> std::uint64_t {
+  return copied(v, copies, [&](voter_id id) -> std::uint64_t {
     if (id == start.self) return own;
     const auto* p = known_peer(id);
-    const auto* r = find(*in_force, id);
+    const auto* r = find(v, id);
     return p && r && r->active && p->match_term == promises.term ? p->match : 0;
   });
 }
@@ -209,7 +211,7 @@ bool core::impl::advance_commit() {
     const log_index by_new = quorum_value(*v.what, matched);
     upto = std::min(upto, by_new >= v.index ? by_new : v.index - 1);
   }
-  if (in_force->options.min_copies > 1) upto = std::min(upto, copied(in_force->options.min_copies, matched));  // W4
+  if (in_force->options.min_copies > 1) upto = std::min(upto, copied(*in_force, in_force->options.min_copies, matched));  // W4
   if (mutated(mutation::view_by_new_quorum))
     if (log.last_view().index > commit) upto = std::min<log_index>(last, quorum_value(*log.last_view().what, matched));
   if (upto <= commit) return false;

@@ -3,6 +3,8 @@
 #include "framework/simulation/check/book.hpp"
 #include "framework/simulation/check/properties.hpp"
 
+#include <set>
+
 #include <map>
 
 namespace cohort::sim {
@@ -25,10 +27,17 @@ public:
     if (!fresh && whose->second != l.number) told(" under an incarnation of an earlier life");
   }
   void submitted(const life& l, order, std::uint64_t) override {
-    if (book_.of(l).inc == 0) fail(name_of(l) + " multicasts and is in no view");
+    if (book_.of(l).inc == 0) early_.insert(l.number);
+  }
+  // What brought the view may have come in the same pass, and is told at its end.
+  void time(instant) override {
+    for (const auto number : early_)
+      if (const auto& r = book_.readers().at(number); r.inc == 0) fail(name_of(r.who) + " multicasts and is in no view");
+    early_.clear();
   }
 
 private:
+  std::set<std::uint64_t> early_;  ///< lives that multicast before they were told of a view
   std::map<std::pair<member_id, incarnation>, std::uint64_t> whose_;  ///< the life
 
   book& book_;
