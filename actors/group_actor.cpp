@@ -3,6 +3,7 @@
 #include "actors/node_impl.hpp"
 
 #include <cohort/group.hpp>
+#include <cohort/supervisor.hpp>
 
 #include <unordered_map>
 
@@ -41,14 +42,8 @@ protected:
       if (auto me = caf::actor_cast<caf::actor>(address)) cc::hand_over(me, port_ready{});
     });
     return {
-      [this](const std::string& body) -> caf::result<std::string> {
-        auto promise = make_response_promise();
-        auto tag = next_tag_++;
-        if (promise.pending()) waiting_.emplace(tag, promise);
-        port_.submit(std::as_bytes(std::span(body)), tag);
-        port_.flush();
-        return caf::delegated<std::string>{};
-      },
+      [this](const std::string& body) { return submit(body, {}); },
+      [this](const std::string& body, order how) { return submit(body, how); },
       [this](port_ready) {
         while (port_.take(done_))
           for (std::size_t i = 0; i < done_.size(); ++i) answer(done_[i]);
@@ -57,6 +52,15 @@ protected:
   }
 
 private:
+  caf::result<std::string> submit(const std::string& body, std::optional<order> how) {
+    auto promise = make_response_promise();
+    auto tag = next_tag_++;
+    if (promise.pending()) waiting_.emplace(tag, promise);
+    port_.submit(std::as_bytes(std::span(body)), tag, how);
+    port_.flush();
+    return caf::delegated<std::string>{};
+  }
+
   void answer(const completion& c) {
     auto waiting = waiting_.find(c.tag);
     if (waiting == waiting_.end()) return;
@@ -89,8 +93,13 @@ void subscribe(node& where, std::string_view group, const caf::actor& process) {
   where.internals().subscribe(group, process);
 }
 
+supervisors supervisors_of(node& where) { return supervisors(where.internals().supervision()); }
+
+caf::actor_system& actor_system_of(node& where) { return where.internals().system(); }
+
 void supervise(node& where, const std::string& name, std::function<caf::actor(caf::actor_system&)> spawn) {
-  where.internals().supervise(name, std::move(spawn));
+  supervisors_of(where).start("", name, [spawn = std::move(spawn)](child_start& at) { return spawn(at.system()); },
+                              {.restart = restart_type::transient});
 }
 
 }  // namespace cohort

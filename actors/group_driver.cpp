@@ -52,7 +52,7 @@ void driver_credit::finished(work_ptr w) {
   if (spare_.size() < spare_works) spare_.push_back(std::move(w));
 }
 
-group_driver::group_driver(std::shared_ptr<const group_entry> group, const protocol::core_options& options,
+group_driver::group_driver(std::shared_ptr<group_entry> group, const protocol::core_options& options,
                            const protocol::core_start& start, protocol::journal_position durable, driver_host& host,
                            std::shared_ptr<driver_credit> credit)
     : group_(std::move(group)),
@@ -79,44 +79,50 @@ void group_driver::receive(protocol::voter_id from, protocol::message&& what) {
   // A replica which lags far behind must not fill the memory with what others send. Payload that is dropped here is like
   // payload lost on the way: it is not acknowledged, so its sender's window closes (FC1), and it is sent or pulled again.
   if (std::holds_alternative<protocol::batch>(what) && credit_->backlog() > 2 * group_->how.backlog_bytes) return;
+  if (retired_) return;
   begin_turn();
   core_.receive(from, std::move(what));
 }
 
 void group_driver::persisted(protocol::journal_position up_to) {
-  if (up_to <= durable_) return;
+  if (up_to <= durable_ || retired_) return;
   begin_turn();
   durable_ = up_to;
   core_.persisted(up_to);
 }
 
 void group_driver::link_up(protocol::voter_id peer, bool blank) {
+  if (retired_) return;
   begin_turn();
   core_.link_up(peer, blank);
 }
 
 void group_driver::link_down(member_id peer, bool reset) {
+  if (retired_) return;
   begin_turn();
   core_.link_down(peer, reset);
 }
 
 void group_driver::checkpoint_stored(log_index index, std::uint32_t chunks) {
+  if (retired_) return;
   begin_turn();
   core_.checkpoint_stored(index, chunks);
 }
 
 void group_driver::checkpoint_failed(log_index index) {
+  if (retired_) return;
   begin_turn();
   core_.checkpoint_failed(index);
 }
 
 void group_driver::chunk_loaded(member_id to, log_index index, std::uint32_t number, protocol::payload data) {
+  if (retired_) return;
   begin_turn();
   core_.chunk_loaded(to, index, number, std::move(data));
 }
 
 void group_driver::take(const std::shared_ptr<port_state>& port) {
-  begin_turn();
+  if (!retired_) begin_turn();
   port->take_inbox(inbox_);
   for (auto& block : inbox_) {
     if (!accepting_) {
@@ -194,9 +200,10 @@ protocol::submit_status group_driver::feed_some(pending_port& p, std::size_t& fe
     at += size;
     bytes += size;
   }
-  auto status = core_.submit(spans_, run.how);
+  const auto how = run.how.value_or(core_.rules().default_order);
+  auto status = core_.submit(spans_, how);
   if (status == protocol::submit_status::taken) {
-    took(p, spans_.size(), bytes);
+    took(p, spans_.size(), bytes, how);
     fed += bytes + spans_.size() * sizeof(std::uint32_t);
   } else if (status == protocol::submit_status::too_large) {
     p.port->refuse_rest(block, outcome::too_large);  // ports check sizes: limits differ only if the core's were lowered
@@ -209,7 +216,7 @@ protocol::submit_status group_driver::feed_some(pending_port& p, std::size_t& fe
 }
 
 /// The core took the first `messages` of the port's oldest block.
-void group_driver::took(pending_port& p, std::size_t messages, std::size_t bytes) {
+void group_driver::took(pending_port& p, std::size_t messages, std::size_t bytes, order how) {
   auto& block = *p.blocks.front();
   p.port->queued.fetch_sub(bytes + messages * sizeof(std::uint32_t), std::memory_order_relaxed);
   block.next_message += messages;
@@ -217,7 +224,7 @@ void group_driver::took(pending_port& p, std::size_t messages, std::size_t bytes
   while (messages > 0) {
     auto& run = block.runs[block.next_run];
     auto part = static_cast<std::uint32_t>(std::min<std::size_t>(messages, run.count - block.next_in_run));
-    own_[static_cast<std::size_t>(run.how)].add(p.port, run.first_tag + block.next_in_run, part, now_ + bound_);
+    own_[static_cast<std::size_t>(how)].add(p.port, run.first_tag + block.next_in_run, part, now_ + bound_);
     messages -= part;
     block.next_in_run += part;
     if (block.next_in_run == run.count) {
@@ -254,6 +261,7 @@ void group_driver::expire() {
 // ---- the turn's end -------------------------------------------------------------------------------------------------
 
 void group_driver::pass() {
+  if (retired_) return;
   if (!in_turn_ && ports_.empty() && next_deadline() > steady_now()) return;
   begin_turn();
   expire();
@@ -270,18 +278,23 @@ void group_driver::pass() {
   send_all(out);
   deliver_all(out);
   bool window_opened = false;
+  bool left = false;
   for (auto& e : out.events) {
     window_opened |= e.kind == protocol::event_kind::window_open;
+    left |= e.kind == protocol::event_kind::left;
+    changed(e);
     host_.happened(group_->index, e);
   }
   core_.drained();
   in_turn_ = false;
   release_sends();
   release_deliveries();
+  if (left) return retire();
   if (window_opened && !ports_.empty()) host_.again();
 }
 
 protocol::instant group_driver::next_deadline() const {
+  if (retired_) return protocol::never;
   auto next = core_.next_deadline();
   for (auto& of_order : own_) next = std::min(next, of_order.next_deadline());
   for (auto& p : ports_)
@@ -384,8 +397,57 @@ void group_driver::stop_accepting(outcome why, bool refuse_waiting) {
 }
 
 void group_driver::hand_over() {
+  if (retired_) return;
   begin_turn();
   core_.hand_over();
+}
+
+void group_driver::change(member_id who, const change_asked& what) {
+  if (retired_) return what.done({false, "this node has left the group"});
+  begin_turn();
+  changes_.emplace(core_.request(what.kind, who, what.options), what.done);
+}
+
+void group_driver::changed(const protocol::event& e) {
+  if (e.kind != protocol::event_kind::change_done && e.kind != protocol::event_kind::change_refused) return;
+  const auto asked = changes_.find(e.number);
+  if (asked == changes_.end()) return;
+  const bool done = e.kind == protocol::event_kind::change_done;
+  asked->second({done, done ? "" : to_string(static_cast<protocol::change_refusal>(e.index))});
+  changes_.erase(asked);
+}
+
+void group_driver::answer_changes(const std::string& why) {
+  for (auto& [id, done] : std::exchange(changes_, {})) done({false, why});
+}
+
+void group_driver::retire() {
+  group_->left = true;
+  refusal_ = outcome::not_member;
+  retired_ = true;
+  in_turn_ = false;
+  auto waits = std::exchange(held_work_, nullptr);
+  abandon();
+  if (waits) credit_->finished(std::move(waits));
+}
+
+group_rules group_driver::rules() const {
+  group_rules now;
+  now.options = core_.rules();
+  if (const auto in_force = core_.status().in_force)
+    for (const auto& e : in_force->roster) {
+      now.voters += e.voter;
+      now.inactive += e.voter && !e.active && !e.witness;
+    }
+  return now;
+}
+
+log_index group_driver::want_checkpoint() {
+  if (retired_) return 0;
+  begin_turn();
+  core_.want_checkpoint();
+  const auto s = core_.status();
+  return s.active && s.applied > s.checkpoint ? s.applied : 0;
 }
 
 void group_driver::abandon() {
@@ -396,6 +458,7 @@ void group_driver::abandon() {
   reads_.clear();
   held_.clear();
   held_work_.reset();
+  answer_changes("the node's part of the group stopped before the change was known to be done; it may still happen");
 }
 
 }  // namespace cohort::detail

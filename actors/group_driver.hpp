@@ -8,6 +8,8 @@
 #include <array>
 #include <atomic>
 #include <deque>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -54,7 +56,7 @@ private:
 /// Lives on the protocol thread. Knows neither CAF nor sockets nor disks.
 class group_driver {
 public:
-  group_driver(std::shared_ptr<const group_entry> group, const protocol::core_options& options,
+  group_driver(std::shared_ptr<group_entry> group, const protocol::core_options& options,
                const protocol::core_start& start, protocol::journal_position durable, driver_host& host,
                std::shared_ptr<driver_credit> credit);
   ~group_driver();
@@ -78,6 +80,15 @@ public:
   void stop_accepting(outcome why, bool refuse_waiting);
   /// If this member leads: asks the one that is furthest to lead instead (E8).
   void hand_over();
+  /// Asks the group for a change of its view. Answered by `change_asked::done`.
+  void change(member_id who, const change_asked& what);
+  /// This node's part in the group is over: open submissions end as `unknown`, later ones as `not_member`, and peers are not
+  /// heard any more.
+  void retire();
+  bool retired() const { return retired_; }
+  group_rules rules() const;
+  /// Asks for a checkpoint of what is applied; the log index it will cover, 0 if there is nothing new.
+  log_index want_checkpoint();
   /// Nothing is accepted any more, and nothing of our own is in flight.
   bool idle() const { return !accepting_ && own_messages() == 0 && ports_.empty() && reads_.empty(); }
   /// The end: answers everything that is open.
@@ -104,7 +115,9 @@ private:
   void ask(const std::shared_ptr<port_state>& port, submission_block& block);
   void feed();
   protocol::submit_status feed_some(pending_port& p, std::size_t& fed);
-  void took(pending_port& p, std::size_t messages, std::size_t bytes);
+  void took(pending_port& p, std::size_t messages, std::size_t bytes, order how);
+  void changed(const protocol::event& e);
+  void answer_changes(const std::string& why);
   void refuse_pending(outcome why);
   void expire();
   void send_all(protocol::outputs& out);
@@ -114,7 +127,7 @@ private:
   void hand_over(work_ptr w);
   void release_deliveries();
 
-  std::shared_ptr<const group_entry> group_;
+  std::shared_ptr<group_entry> group_;
   driver_host& host_;
   std::shared_ptr<driver_credit> credit_;
   protocol::core core_;
@@ -131,6 +144,8 @@ private:
   std::uint64_t next_read_ = 1;
   bool accepting_ = true;
   outcome refusal_ = outcome::stopped;
+  bool retired_ = false;
+  std::map<std::uint64_t, std::function<void(change_result)>> changes_;  ///< by the core's number of the request
 
   protocol::journal_position durable_ = 0;
   protocol::journal_position appended_ = 0;

@@ -1,10 +1,15 @@
 #pragma once
 
+#include "framework/protocol/messages.hpp"
+
 #include <cohort/node.hpp>
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +17,21 @@ namespace cohort::detail {
 
 struct port_state;
 struct question_set;
+
+/// The rules a group runs under at the moment, and whom they bind.
+struct group_rules {
+  protocol::view_options options;
+  unsigned voters = 0;
+  unsigned inactive = 0;  ///< voters that are away; witnesses are not
+};
+
+/// A change of the view that somebody asks for. `done` is called once, on any thread.
+struct change_asked {
+  protocol::change_kind kind{};
+  std::string member;  ///< whom it concerns
+  protocol::view_options options;
+  std::function<void(change_result)> done;
+};
 
 /// The running side of a group on this node, as ports see it. Any thread may call.
 class group_link {
@@ -22,15 +42,19 @@ public:
   /// Questions for the replica as it is.
   virtual void ask(std::shared_ptr<question_set> questions) = 0;
   virtual group_status status() = 0;
+  /// Empty if it has ended.
+  virtual std::optional<group_rules> rules() = 0;
+  virtual void change(change_asked what) = 0;
 };
 
 /// One group hosted here. Outlives restarts of its replica, so ports stay valid.
 struct group_entry {
   std::string name;
   contract how;
-  node::machine_factory make_machine;    ///< one of the two is set
+  node::machine_factory make_machine;    ///< one of the two at least is set
   node::listener_factory make_listener;
   std::uint32_t index = 0;               ///< in the order of the groups' names, equal at all members
+  std::atomic<bool> left{false};         ///< this node left the group: a restarted runtime does not join again
 
   std::shared_ptr<group_link> running() const {
     std::lock_guard guard(mutex);

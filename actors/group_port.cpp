@@ -132,7 +132,7 @@ group_port::~group_port() {
   state_->ready.clear();
 }
 
-void group_port::submit(std::span<const std::span<const std::byte>> messages, std::uint64_t first_tag, order how) {
+void group_port::submit(std::span<const std::span<const std::byte>> messages, std::uint64_t first_tag, std::optional<order> how) {
   auto& s = *state_;
   auto& limits = s.group->how;
   auto& block = *s.staging;

@@ -1,10 +1,17 @@
 #include "actors/node_impl.hpp"
 
 #include "actors/group_actor.hpp"
+#include "actors/group_rules.hpp"
+#include "actors/group_settings.hpp"
+#include "actors/node_config.hpp"
 #include "actors/port_state.hpp"
+#include "actors/service_notice.hpp"
+
+#include <cohort/contract_check.hpp>
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <csignal>
 #include <ctime>
 #include <random>
@@ -45,6 +52,33 @@ bool signalled(std::chrono::nanoseconds wait) {
   return sigtimedwait(&set, nullptr, &t) > 0;
 }
 
+/// Ends the process if the stop takes too long.
+class stop_guard {
+public:
+  stop_guard(std::chrono::milliseconds limit, detail::logger& log)
+      : thread_([this, limit, &log] {
+          std::unique_lock guard(mutex_);
+          if (ended_.wait_for(guard, limit, [this] { return stopped_; })) return;
+          log.write(detail::log_level::error, "not stopped within " + std::to_string(limit.count()) +
+                                                " ms: the process ends as it is; what was acknowledged is kept");
+          std::quick_exit(1);
+        }) {}
+  ~stop_guard() {
+    {
+      std::lock_guard guard(mutex_);
+      stopped_ = true;
+    }
+    ended_.notify_all();
+    thread_.join();
+  }
+
+private:
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  bool stopped_ = false;
+  std::thread thread_;
+};
+
 }  // namespace
 
 node::impl::impl(node_config wanted)
@@ -66,7 +100,12 @@ void node::impl::host(std::string_view group, machine_factory machine, listener_
   if (started_) throw node_error("group " + std::string(group) + ": groups are named before the node starts");
   if (group.empty() || group.size() > 255) throw node_error("a group's name has 1 to 255 bytes");
   if (groups_.size() == 64) throw node_error("a node hosts at most 64 groups");
-  detail::check(how, group);
+  for (const auto& doubt : detail::admit(how, group, config.members.size()))
+    log.write(detail::log_level::warn, "group " + std::string(group) + ": " + doubt);
+  if (how.witnesses > config.witnesses.size())
+    throw node_error("group " + std::string(group) + ": its contract has witnesses = " + std::to_string(how.witnesses) +
+                     ", and the configuration names " + std::to_string(config.witnesses.size()) +
+                     "; name the members that are witnesses, the same at all nodes (witnesses = [\"NAME\"])");
   auto entry = std::make_shared<detail::group_entry>();
   entry->name = group;
   entry->how = how;
@@ -76,23 +115,25 @@ void node::impl::host(std::string_view group, machine_factory machine, listener_
     throw node_error("group " + entry->name + " is named twice");
 }
 
+contract node::impl::configured(std::string_view group) const {
+  const auto known = config.groups.find(group);
+  return known == config.groups.end() ? contract{} : known->second;
+}
+
 void node::impl::start() {
   if (started_) return;
   if (groups_.empty()) throw node_error("the node hosts no group; call replicate before start");
   std::uint32_t index = 0;
-  for (auto& [name, entry] : groups_) entry->index = index++;
+  for (auto& [name, entry] : groups_) {
+    entry->index = index++;
+    log.write(detail::log_level::info, "group " + name + ": " + describe(bounds_of(entry->how)));
+  }
   system_config_.emplace();
   cc::configure(*system_config_, config.workers);
   system_.emplace(*system_config_);
   started_ = true;
-  // Before the runtime: a replica may throw as soon as it is there. What `new_runtime` throws goes to the caller.
-  supervisor_ = detail::spawn_supervisor(
-    *system_, limits, std::random_device{}(),
-    {.log = [this](const std::string& line) { log.write(detail::log_level::error, line); },
-     .gave_up = [this](const std::string& why) { fail(why); }});
-  cc::hand_over(supervisor_, detail::child_added{"node " + config.name, [this, first = true]() mutable {
-                                                   if (!std::exchange(first, false)) restart();
-                                                 }});
+  letters_ = std::make_shared<detail::dead_letters>(*system_);
+  start_supervisors();  // before the runtime: a replica may throw as soon as it is there
   try {
     new_runtime();
   } catch (...) {
@@ -100,7 +141,46 @@ void node::impl::start() {
     started_ = false;
     throw;
   }
+  letters_->keep_in(config.data / "dead_letters");
+  if (auto trouble = letters_->trouble(); !trouble.empty()) log.write(detail::log_level::warn, trouble);
   keeper_ = std::thread([this] { keep(); });
+}
+
+/// The root gives up as soon as one of its two does; the application's processes stop before the replicas they may use.
+void node::impl::start_supervisors() {
+  auto replicas = std::make_shared<detail::tree_spec>();
+  replicas->name = "replicas";
+  replicas->how.limits = limits;
+  replicas->children.push_back({"node " + config.name, {}, {}, nullptr, [this, first = true]() mutable {
+                                  if (!std::exchange(first, false)) restart();
+                                }});
+  auto processes = std::make_shared<detail::tree_spec>();
+  processes->name = "processes";
+  processes->how.limits = limits;
+  auto root = std::make_shared<detail::tree_spec>();
+  root->how.limits.failures_max = 0;
+  root->children.push_back({"replicas", {}, {}, replicas, {}, true});
+  root->children.push_back({"processes", {}, {}, processes, {}, true});
+  auto board = std::make_shared<detail::supervision_board>();
+  supervisor_ = system_->spawn<detail::supervision_host, caf::detached>(
+    root, std::random_device{}(), board, letters_,
+    detail::supervision_calls{.log = [this](detail::log_level level, const std::string& line) { log.write(level, line); },
+                              .gave_up = [this](const std::string& why) { fail(why); }});
+  supervision_ = std::make_shared<supervisors::impl>();
+  supervision_->host = caf::actor_cast<caf::actor_addr>(supervisor_);
+  supervision_->board = std::move(board);
+  supervision_->letters = letters_;
+}
+
+/// Waits until the last child has stopped; each has its own limits.
+void node::impl::end_supervisors() {
+  if (!supervisor_) return;
+  auto ended = std::make_shared<std::promise<void>>();
+  auto future = ended->get_future();
+  // Also if it has given up and ended before: then the call is dropped, and the promise with it.
+  cc::hand_over(supervisor_, detail::host_call{[ended](detail::supervision_host& h) { h.stop([ended] { ended->set_value(); }); }});
+  ended.reset();
+  future.wait();
 }
 
 void node::impl::new_runtime() {
@@ -119,7 +199,10 @@ void node::impl::new_runtime() {
 }
 
 void node::impl::runtime_failed(const std::string& why) {
-  if (supervisor_) cc::hand_over(supervisor_, detail::child_failed{"node " + config.name, why});
+  if (supervisor_)
+    cc::hand_over(supervisor_, detail::host_call{[name = "node " + config.name, why](detail::supervision_host& h) {
+                    h.outside_failed(name, why);
+                  }});
 }
 
 void node::impl::restart() {
@@ -170,8 +253,9 @@ void node::impl::stop(bool gently) {
   }
   changed_.notify_all();
   if (keeper_.joinable()) keeper_.join();
+  end_supervisors();
   if (runtime_) {
-    if (gently && failure_text().empty()) runtime_->drain();
+    if (gently && failure_text().empty()) runtime_->drain(config.stop_limit / 2);
     runtime_.reset();
   }
   end_actors();
@@ -185,13 +269,9 @@ void node::impl::end_actors() {
   if (!system_) return;
   for (auto& [name, handle] : handles_) caf::anon_send_exit(handle, caf::exit_reason::user_shutdown);
   handles_.clear();
-  if (supervisor_) cc::hand_over(supervisor_, detail::process_stop{});
-  supervisor_ = nullptr;
-  {
-    std::lock_guard guard(processes_mutex_);
-    for (auto& [name, process] : supervised_) caf::anon_send_exit(process, caf::exit_reason::user_shutdown);
-    supervised_.clear();
-  }
+  supervisor_ = nullptr;  // now that no runtime reports to it any more
+  supervision_ = nullptr;
+  letters_ = nullptr;
   auto deadline = std::chrono::steady_clock::now() + actors_patience;
   while (system_->registry().running() > 0 && std::chrono::steady_clock::now() < deadline)
     std::this_thread::sleep_for(1ms);
@@ -214,20 +294,60 @@ int node::impl::run() {
       return 1;
     }
   }
+  detail::service_notice manager;
+  manager.tell("READY=1\n" + status_line());
+  heartbeat beat;
   for (;;) {
     {
       std::lock_guard guard(mutex_);
       if (stop_wanted_) break;
     }
+    if (manager.wanted()) keep_informed(manager, beat);
     // Signals are taken by waiting for them; the short wait also looks for `request_stop` and failures.
     if (signalled(50ms)) {
       log.write(detail::log_level::info, "asked to stop: drains");
       break;
     }
   }
-  stop(true);
+  manager.tell("STOPPING=1\nSTATUS=stops\nEXTEND_TIMEOUT_USEC=" +
+               std::to_string(std::chrono::microseconds(config.stop_limit).count()));
+  {
+    stop_guard limit(config.stop_limit, log);
+    stop(true);
+  }
   log.write(detail::log_level::info, "stopped");
   return failure_text().empty() ? 0 : 1;
+}
+
+/// The watchdog is fed for a pass of the protocol thread through all its cores that was made since it was fed last, and for
+/// nothing else: a thread that only counts time would feed it for a node that hangs.
+void node::impl::keep_informed(detail::service_notice& manager, heartbeat& beat) {
+  const auto now = std::chrono::steady_clock::now();
+  if (manager.watchdog() > 0us && now >= beat.next_feed) {
+    std::lock_guard guard(mutex_);
+    if (!runtime_ || runtime_->passes() != beat.passes) {  // between two runtimes the keeper is at work, which has its own end
+      manager.tell("WATCHDOG=1");
+      beat.passes = runtime_ ? runtime_->passes() : 0;
+      beat.next_feed = now + manager.watchdog() / 4;
+    }
+    if (runtime_) runtime_->nudge();
+  }
+  if (now >= beat.next_status) {
+    beat.next_status = now + 5s;
+    if (auto line = status_line(); line != std::exchange(beat.status, line)) manager.tell(line);
+  }
+}
+
+/// For people, on one line.
+std::string node::impl::status_line() const {
+  std::string line = "STATUS=";
+  for (auto& [name, entry] : groups_) {
+    const auto s = group_port(std::make_shared<detail::port_state>(entry, port_wake{})).status();
+    const auto active = std::count_if(s.members.begin(), s.members.end(), [](auto& m) { return m.active; });
+    line += (line.size() > 7 ? "; " : "") + name + ": " + s.role + ", view " + std::to_string(s.view) + ", " +
+            std::to_string(active) + " of " + std::to_string(config.members.size()) + " members active";
+  }
+  return line;
 }
 
 void node::impl::request_stop() {
@@ -284,23 +404,81 @@ void node::impl::hand_over(std::string_view group) {
   cc::hand_over(runtime_->ordering(index), detail::lead_no_more{});
 }
 
-void node::impl::supervise(const std::string& name, std::function<caf::actor(caf::actor_system&)> spawn) {
-  if (!supervisor_) throw node_error("processes are supervised by a node that was started");
-  // The supervisor keeps the closure, so that holds no handle of the supervisor.
-  auto supervisor = caf::actor_cast<caf::actor_addr>(supervisor_);
-  cc::hand_over(supervisor_, detail::child_added{name, [this, name, spawn, supervisor] {
-    auto process = spawn(*system_);
-    {
-      std::lock_guard guard(processes_mutex_);
-      supervised_[name] = process;
-    }
-    // Asked to stop is no failure; everything else but a normal end is.
-    caf::actor_cast<caf::abstract_actor*>(process)->attach_functor([name, supervisor](const caf::error& why) {
-      if (!why || why == caf::exit_reason::user_shutdown) return;
-      if (auto alive = caf::actor_cast<caf::actor>(supervisor))
-        cc::hand_over(alive, detail::child_failed{name, cc::text(why)});
-    });
-  }});
+namespace {
+
+std::future<change_result> settled(change_result what) {
+  std::promise<change_result> now;
+  now.set_value(std::move(what));
+  return now.get_future();
+}
+
+const change_result not_running{false, "the node does not run"};
+
+/// Answers also if everybody who could has ended.
+class change_answer {
+public:
+  std::future<change_result> future() { return promise_.get_future(); }
+  void set(change_result what) {
+    if (!std::exchange(told_, true)) promise_.set_value(std::move(what));
+  }
+  ~change_answer() { set({false, "the node stopped before the change was asked for"}); }
+
+private:
+  std::promise<change_result> promise_;
+  bool told_ = false;
+};
+
+}  // namespace
+
+std::future<change_result> node::impl::change(std::string_view group, protocol::change_kind kind, std::string_view member,
+                                              const protocol::view_options& options) {
+  const auto link = entry(group)->running();
+  if (!link) return settled(not_running);
+  if (kind == protocol::change_kind::remove || kind == protocol::change_kind::restore)
+    if (std::ranges::none_of(config.members, [&](auto& m) { return m.name == member; }))
+      return settled({false, "no member is named " + std::string(member)});
+  auto answer = std::make_shared<change_answer>();
+  auto future = answer->future();
+  link->change({kind, std::string(member), options, [answer](change_result r) { answer->set(std::move(r)); }});
+  return future;
+}
+
+std::future<change_result> node::impl::change_rules(std::string_view group, const contract& to, bool weaker_accepted) {
+  const auto owner = entry(group);
+  const auto link = owner->running();
+  const auto now = link ? link->rules() : std::nullopt;
+  if (!now) return settled(not_running);
+  const auto from = detail::under_rules(owner->how, now->options);
+  auto wanted = to;
+  if (wanted.replication == replication::none) wanted.replication = from.replication;
+  if (const auto fixed = detail::fixed_difference(from, wanted); !fixed.empty())
+    return settled({false, "fixed while the group runs: " + fixed});
+  std::string refusals;
+  const auto refuse = [&](const std::string& why) { refusals += (refusals.empty() ? "" : "\n") + why; };
+  for (const auto& f : check_change(from, wanted, {.members = now->voters, .inactive = now->inactive}, {}, weaker_accepted)) {
+    if (f.severity == severity::reject) refuse(detail::sentence(f, wanted));
+    else log.write(detail::log_level::warn, "group " + owner->name + ": " + detail::sentence(f, wanted));
+  }
+  for (const auto& m : not_built(wanted)) refuse(m.field + ": " + m.what);
+  if (!refusals.empty()) return settled({false, refusals});
+  return change(group, protocol::change_kind::options, {}, detail::rules_of(wanted));
+}
+
+contract node::impl::rules(std::string_view group) const {
+  const auto owner = entry(group);
+  const auto link = owner->running();
+  const auto now = link ? link->rules() : std::nullopt;
+  return now ? detail::under_rules(owner->how, now->options) : owner->how;
+}
+
+std::shared_ptr<supervisors::impl> node::impl::supervision() const {
+  if (!supervision_) throw node_error("processes are supervised by a node that was started");
+  return supervision_;
+}
+
+caf::actor_system& node::impl::system() {
+  if (!system_) throw node_error("a node has an actor system while it runs");
+  return *system_;
 }
 
 // ---- the public face ------------------------------------------------------------------------------------------------
@@ -308,18 +486,51 @@ void node::impl::supervise(const std::string& name, std::function<caf::actor(caf
 node::node(node_config config) : impl_(std::make_unique<impl>(std::move(config))) {}
 node::~node() = default;
 
+void node::replicate(std::string_view group, machine_factory make) {
+  replicate(group, std::move(make), impl_->configured(group));
+}
 void node::replicate(std::string_view group, machine_factory make, contract how) {
   if (!make) throw node_error("group " + std::string(group) + ": no state machine is given");
+  if (how.replication == replication::none) how.replication = replication::active;
   impl_->host(group, std::move(make), {}, how);
 }
+void node::replicate(std::string_view group, machine_factory make, contract how, listener_factory beside) {
+  if (!make) throw node_error("group " + std::string(group) + ": no state machine is given");
+  if (!beside) throw node_error("group " + std::string(group) + ": no listener is given");
+  if (how.replication == replication::none) how.replication = replication::active;
+  impl_->host(group, std::move(make), std::move(beside), how);
+}
+void node::listen(std::string_view group, listener_factory make) { listen(group, std::move(make), impl_->configured(group)); }
 void node::listen(std::string_view group, listener_factory make, contract how) {
   if (!make) throw node_error("group " + std::string(group) + ": no listener is given");
+  if (how.replication != replication::none)
+    throw node_error("group " + std::string(group) + ": its contract says replication = \"" + to_string(how.replication) +
+                     "\", and a listener replicates nothing; leave it out, or give a state machine to replicate");
   impl_->host(group, {}, std::move(make), how);
+}
+void node::expect_orders(std::string_view group, const contract& how) const {
+  const auto& hosted = impl_->entry(group)->how;
+  if (hosted.orders != how.orders || hosted.default_order != how.default_order)
+    throw node_error("group " + std::string(group) + ": the port is for other orders than the group is hosted with; they differ in " +
+                     difference(how, contract(how).with(&contract::orders, hosted.orders).with(&contract::default_order, hosted.default_order)));
 }
 void node::start() { impl_->start(); }
 void node::stop() { impl_->stop(true); }
 int node::run() { return impl_->run(); }
 void node::hand_over(std::string_view group) { impl_->hand_over(group); }
+std::future<change_result> node::leave(std::string_view group) {
+  return impl_->change(group, protocol::change_kind::leave, impl_->config.name);
+}
+std::future<change_result> node::remove_member(std::string_view group, std::string_view member) {
+  return impl_->change(group, protocol::change_kind::remove, member);
+}
+std::future<change_result> node::restore_member(std::string_view group, std::string_view member) {
+  return impl_->change(group, protocol::change_kind::restore, member);
+}
+std::future<change_result> node::change(std::string_view group, const contract& to, bool weaker_accepted) {
+  return impl_->change_rules(group, to, weaker_accepted);
+}
+contract node::rules(std::string_view group) const { return impl_->rules(group); }
 void node::request_stop() { impl_->request_stop(); }
 group_port node::port(std::string_view group, port_wake wake) { return impl_->open_port(group, std::move(wake)); }
 std::string node::failure() const { return impl_->failure_text(); }

@@ -1,5 +1,7 @@
 #include "actors/node_config.hpp"
 
+#include "actors/discovery.hpp"
+#include "actors/group_settings.hpp"
 #include "actors/log.hpp"
 
 #include <algorithm>
@@ -25,6 +27,35 @@ template <class Number>
 bool parse_number(std::string_view text, Number& out) {
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
   return error == std::errc{} && end == text.data() + text.size() && !text.empty();
+}
+
+/// The address does not name one host and port.
+bool is_elsewhere(std::string_view address) { return is_discovered(address) || address.starts_with("srv:"); }
+
+void check_address(const node_config& config, const member_config& m) {
+  if (!is_elsewhere(m.address)) {
+    parse_address(m.address, "the address of member " + m.name);
+    return;
+  }
+  if (is_discovered(m.address) && config.discover.empty())
+    throw node_error("member " + m.name +
+                     " has the address \"discover\", but no source of addresses is configured; set discover, for instance "
+                     "to \"file:members.toml\"");
+  configured_places(config, m);
+}
+
+void check_discovery(const node_config& config) {
+  for (auto& source : config.discover) parse_source(source);
+  const bool any = !config.discover.empty() || std::any_of(config.members.begin(), config.members.end(),
+                                                           [](auto& m) { return is_elsewhere(m.address); });
+  if (any && config.cluster.empty())
+    throw node_error("members are discovered, but the cluster has no name; set cluster to the same name at all its nodes, "
+                     "so that an address which leads to another cluster is refused");
+  if (!config.cluster.empty() && !is_name(config.cluster))
+    throw node_error("cluster name \"" + config.cluster + "\" is not 1 to 64 characters of A-Z a-z 0-9 _ . -");
+  std::vector<transport::address> servers;
+  if (auto problem = transport::parse_name_servers(config.name_servers, servers); !problem.empty())
+    throw node_error("name servers: " + problem);
 }
 
 }  // namespace
@@ -59,9 +90,9 @@ node_config checked(node_config config) {
     if (!is_name(m.name))
       throw node_error("member name \"" + m.name + "\" is not 1 to 64 characters of A-Z a-z 0-9 _ . -");
     if (i > 0 && members[i - 1].name == m.name) throw node_error("member " + m.name + " is named twice");
-    parse_address(m.address, "the address of member " + m.name);
+    check_address(config, m);
     for (std::size_t k = 0; k < i; ++k)
-      if (members[k].address == m.address)
+      if (members[k].address == m.address && !is_discovered(m.address))
         throw node_error("members " + members[k].name + " and " + m.name + " have the same address " + m.address);
   }
   auto own = std::find_if(members.begin(), members.end(), [&](auto& m) { return m.name == config.name; });
@@ -70,8 +101,22 @@ node_config checked(node_config config) {
     for (auto& m : members) known += (known.empty() ? "" : ", ") + m.name;
     throw node_error("this node's name \"" + config.name + "\" is not among the members (" + known + ")");
   }
+  for (std::size_t i = 0; i < config.witnesses.size(); ++i) {
+    const auto& w = config.witnesses[i];
+    if (std::ranges::none_of(members, [&](auto& m) { return m.name == w; }))
+      throw node_error("the witness \"" + w + "\" is not among the members");
+    if (std::find(config.witnesses.begin(), config.witnesses.begin() + static_cast<std::ptrdiff_t>(i), w) !=
+        config.witnesses.begin() + static_cast<std::ptrdiff_t>(i))
+      throw node_error("the witness " + w + " is named twice");
+  }
+  check_discovery(config);
   if (config.listen.empty()) {
+    if (is_elsewhere(own->address))
+      throw node_error("member " + own->name + " has the address \"" + own->address +
+                       "\", which does not say where this node listens; set the listening address");
     config.listen = own->address;
+  } else if (!config.discover.empty() || is_elsewhere(own->address)) {
+    parse_address(config.listen, "the listening address");  // a member that moved: the others find it by other means
   } else if (config.listen != own->address) {
     auto listen = parse_address(config.listen, "the listening address");
     if (listen.host != "0.0.0.0" && listen.host != "::")
@@ -79,6 +124,7 @@ node_config checked(node_config config) {
                        " in the members; make them equal, or listen on 0.0.0.0 or ::");
   }
   if (config.data.empty()) throw node_error("no data directory is configured; give one that only this node uses");
+  if (config.stop_limit < std::chrono::milliseconds(1)) throw node_error("stop_limit must be at least 1 ms");
   if (config.epoch == 0) config.epoch = 1;
   if (config.workers == 0) config.workers = std::max(1u, std::thread::hardware_concurrency() - 1);
   if (!is_log_level(config.log_level))
@@ -86,22 +132,17 @@ node_config checked(node_config config) {
   return config;
 }
 
-void check(const contract& how, std::string_view group) {
-  auto refuse = [&](const std::string& why) { throw node_error("group " + std::string(group) + ": " + why); };
-  using std::chrono::milliseconds;
-  if (how.heartbeat < milliseconds(1)) refuse("heartbeat must be at least 1 ms");
-  if (how.election_min < 4 * how.heartbeat)
-    refuse("election_min of " + std::to_string(how.election_min.count()) + " ms is below 4 heartbeats of " +
-           std::to_string(how.heartbeat.count()) + " ms: one late packet would unseat a leader; raise it to " +
-           std::to_string(4 * how.heartbeat.count()) + " ms");
-  if (how.fail_after < 2 * how.election_min)
-    refuse("fail_after must be at least 2 election_min (" + std::to_string(2 * how.election_min.count()) +
-           " ms): a member must not be excluded before a leader could be replaced");
-  if (how.outcome_bound < milliseconds(10)) refuse("outcome_bound must be at least 10 ms");
-  if (how.message_bytes_max == 0 || how.message_bytes_max > (256u << 20))
-    refuse("message_bytes_max must be between 1 byte and 256 MiB");
-  if (how.lane_window < 64u << 10) refuse("lane_window must be at least 64 KiB, one batch");
-  if (how.queue_bytes == 0 || how.backlog_bytes == 0) refuse("queue_bytes and backlog_bytes must not be 0");
+std::vector<std::string> admit(const contract& how, std::string_view group, std::size_t members) {
+  group_settings settings;
+  settings.how = how;
+  std::vector<std::string> doubts;
+  std::string refusals;
+  for (auto& f : judge(std::string(group), settings, {.members = static_cast<unsigned>(members)})) {
+    if (f.severity == severity::warn) doubts.push_back(std::move(f.text));
+    else refusals += (refusals.empty() ? "" : "\n") + ("group " + f.group + ": " + f.text);
+  }
+  if (!refusals.empty()) throw node_error(refusals);
+  return doubts;
 }
 
 }  // namespace detail
@@ -109,6 +150,7 @@ void check(const contract& how, std::string_view group) {
 node_config config_from_arguments(int argc, char** argv) {
   static constexpr const char* usage =
     "usage: --name NAME --data DIRECTORY --member NAME=HOST:PORT ... [--listen HOST:PORT] [--new-epoch N] "
+    "[--discover file:PATH|srv:NAME ...] [--cluster NAME] [--name-servers LIST] [--stop-limit SECONDS] "
     "[--log-level LEVEL]";
   node_config config;
   for (int i = 1; i < argc; i += 2) {
@@ -126,9 +168,20 @@ node_config config_from_arguments(int argc, char** argv) {
       config.members.push_back({std::string(value.substr(0, equals)), std::string(value.substr(equals + 1))});
     } else if (flag == "--listen") {
       config.listen = value;
+    } else if (flag == "--discover") {
+      config.discover.emplace_back(value);
+    } else if (flag == "--cluster") {
+      config.cluster = value;
+    } else if (flag == "--name-servers") {
+      config.name_servers = value;
     } else if (flag == "--new-epoch") {
       if (!detail::parse_number(value, config.epoch) || config.epoch == 0)
         throw node_error("--new-epoch " + std::string(value) + " is not a number from 1 up\n" + usage);
+    } else if (flag == "--stop-limit") {
+      unsigned seconds = 0;
+      if (!detail::parse_number(value, seconds) || seconds == 0 || seconds > 86'400)
+        throw node_error("--stop-limit " + std::string(value) + " is not a number of seconds from 1 to 86400\n" + usage);
+      config.stop_limit = std::chrono::seconds(seconds);
     } else if (flag == "--log-level") {
       config.log_level = value;
     } else {

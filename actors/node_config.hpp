@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace cohort::detail {
 
@@ -19,7 +20,8 @@ host_port parse_address(std::string_view text, const std::string& what);
 /// name, so a member's place is its `member_id`. Throws `node_error`.
 node_config checked(node_config config);
 
-/// Throws `node_error` if the parts of `how` contradict each other; says which, why, and what would do.
-void check(const contract& how, std::string_view group);
+/// Throws `node_error` if a group of so many members cannot be hosted here under this contract: what contradicts what,
+/// why, and the nearest legal contract; or what of it is not built. Returns what is doubtful, a sentence each.
+std::vector<std::string> admit(const contract& how, std::string_view group, std::size_t members);
 
 }  // namespace cohort::detail

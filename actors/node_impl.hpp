@@ -2,6 +2,8 @@
 
 // Inside actors/ only: includes CAF.
 #include "actors/runtime.hpp"
+#include "actors/service_notice.hpp"
+#include "actors/supervision.hpp"
 
 #include <cohort/node.hpp>
 
@@ -21,6 +23,8 @@ struct node::impl {
   ~impl();
 
   void host(std::string_view group, machine_factory machine, listener_factory listener, const contract& how);
+  /// The contract which the configuration has for a group, or the default one.
+  contract configured(std::string_view group) const;
   void start();
   void stop(bool gently);
   int run();
@@ -29,30 +33,45 @@ struct node::impl {
   group_port open_port(std::string_view group, port_wake wake);
   caf::actor group_handle(std::string_view group);
   void hand_over(std::string_view group);
+  std::future<change_result> change(std::string_view group, protocol::change_kind kind, std::string_view member,
+                                    const protocol::view_options& options = {});
+  std::future<change_result> change_rules(std::string_view group, const contract& to, bool weaker_accepted);
+  contract rules(std::string_view group) const;
   void subscribe(std::string_view group, const caf::actor& process);
-  void supervise(const std::string& name, std::function<caf::actor(caf::actor_system&)> spawn);
+  std::shared_ptr<supervisors::impl> supervision() const;
+  caf::actor_system& system();
   std::string failure_text() const;
   std::thread::id protocol_thread() const;
 
   const node_config config;
-  restart_limits limits;  ///< of the supervisor; tests change them before `start`
+  restart_limits limits;  ///< of replicas and of the application's trees; tests change them before `start`
   detail::logger log;
 
 private:
+  /// What a service manager was told.
+  struct heartbeat {
+    std::uint64_t passes = 0;
+    std::string status;
+    std::chrono::steady_clock::time_point next_feed, next_status;
+  };
+  void keep_informed(detail::service_notice& manager, heartbeat& beat);
+  std::string status_line() const;
   void keep();
   void restart();
   void fail(const std::string& why);
   void runtime_failed(const std::string& why);
   void new_runtime();
+  void start_supervisors();
+  void end_supervisors();
   void end_actors();
 
   std::map<std::string, std::shared_ptr<detail::group_entry>, std::less<>> groups_;
   std::optional<caf::actor_system_config> system_config_;
   std::optional<caf::actor_system> system_;
-  caf::actor supervisor_;
+  caf::actor supervisor_;  ///< a `supervision_host`
+  std::shared_ptr<supervisors::impl> supervision_;
+  std::shared_ptr<detail::dead_letters> letters_;
   std::map<std::string, caf::actor, std::less<>> handles_;
-  std::mutex processes_mutex_;
-  std::map<std::string, caf::actor> supervised_;  ///< processes of the application's own; guarded by it
 
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable changed_;

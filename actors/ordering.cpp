@@ -23,6 +23,7 @@ protected:
       },
       [this](const chunk_done& m) { driver_->chunk_loaded(m.to, m.index, m.number, m.data); },
       [this](accept_no_more m) { driver_->stop_accepting(outcome::stopped, m.refuse_waiting); },
+      [this](const change_wanted& m) { driver_->change(m.who, m.what); },
       [this](lead_no_more) { driver_->hand_over(); },
       [this](actor_stop) {
         driver_->abandon();

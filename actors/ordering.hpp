@@ -32,6 +32,11 @@ struct accept_no_more {
 };
 /// Let another member lead, if this one does.
 struct lead_no_more {};
+/// `change_asked` with its member found by the table of members.
+struct change_wanted {
+  member_id who = no_member;
+  change_asked what;
+};
 struct actor_stop {};
 
 /// The ordering actor of a group on this node: pinned to the protocol thread, owns the driver and with it the core.
@@ -48,4 +53,5 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::checkpoint_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::chunk_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::accept_no_more)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::lead_no_more)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::change_wanted)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::actor_stop)

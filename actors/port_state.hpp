@@ -8,6 +8,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 namespace cohort::detail {
@@ -17,7 +18,7 @@ struct submission_block {
   struct tag_run {
     std::uint64_t first_tag = 0;
     std::uint32_t count = 0;
-    order how = order::total;
+    std::optional<order> how;  ///< none: the group's default
   };
   struct question {
     std::uint64_t tag = 0;

@@ -79,6 +79,7 @@ const char* to_string(protocol::view_cause cause) {
 
 replica::replica(std::shared_ptr<const group_entry> group, replica_services services)
     : group_(std::move(group)), services_(std::move(services)) {
+  if (services_.witness) return;
   if (group_->make_machine) machine_ = group_->make_machine();
   if (group_->make_listener) listener_ = group_->make_listener();
 }
@@ -100,7 +101,7 @@ void replica::deliver(protocol::deliver_batch& b, work& w) {
   if (listener_) {
     listener_->deliver(
       {b.what.sizes, b.what.blob, b.position, b.index, b.view, b.sender, b.inc, b.time, b.own, b.cls, b.stable});
-    if (!b.own) return;
+    if (!b.own && !machine_) return;
   }
   delivery d;
   d.position = b.position;
@@ -131,6 +132,10 @@ void replica::deliver(protocol::deliver_batch& b, work& w) {
 }
 
 void replica::ask(question_set& questions) {
+  if (services_.witness) {
+    questions.otherwise = outcome::not_member;  // answered when it is dropped
+    return;
+  }
   answer_port(questions.port);
   auto& waiting = questions.questions;
   std::size_t done = 0;

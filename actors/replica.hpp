@@ -13,6 +13,7 @@ namespace cohort::detail {
 /// What a replica needs from the node around it. Called on the replica's thread.
 struct replica_services {
   std::vector<std::string> names;  ///< of the members, by `member_id`
+  bool witness = false;            ///< nothing is delivered here, and there is no state (W1)
   /// Chunk `number` (1..chunks) of the checkpoint at `index`; `why` tells what is wrong with an empty one.
   std::function<protocol::payload(log_index index, std::uint32_t number, std::string& why)> load_chunk;
   /// Takes the state at `at`, which `write` serialises; reports to the core by itself. `write` is called before

@@ -1,6 +1,9 @@
 #include "actors/runtime.hpp"
 
+#include "actors/group_rules.hpp"
 #include "transport/checksum.hpp"
+
+#include <cohort/contract_check.hpp>
 
 #include <algorithm>
 #include <random>
@@ -13,32 +16,11 @@ using namespace std::chrono_literals;
 /// How long an application may take to come to an end at a stop.
 constexpr auto process_patience = 10s;
 
-/// A volatile group keeps all payload since its last checkpoint in memory. Checkpoints cost it no disk, and frequent ones
-/// keep that memory warm: between 8 MiB and 256 MiB lie 2.3 and 5.8 us of processor time for a message of 1 KiB at all
-/// three members, all of it page faults.
-constexpr std::uint64_t volatile_checkpoint_bytes = 8u << 20;
-
 std::uint64_t random_bits() {
   std::random_device device;
   std::uint64_t bits = 0;
   while (bits == 0) bits = (std::uint64_t{device()} << 32) | device();
   return bits;
-}
-
-protocol::core_options core_options_of(const contract& how) {
-  protocol::core_options o;
-  o.durable = how.durability == durability::journaled;
-  o.reads = how.reads == reads::lease ? protocol::read_mode::lease : protocol::read_mode::read_index;
-  o.heartbeat = how.heartbeat;
-  o.election_min = how.election_min;
-  o.election_max = 2 * how.election_min;
-  o.fail_after = how.fail_after;
-  o.wedge_wait = how.election_min;
-  o.pull_wait = 2 * how.election_min;
-  o.message_bytes_max = how.message_bytes_max;
-  o.lane_window = how.lane_window;
-  o.checkpoint_bytes = o.durable ? how.checkpoint_bytes : std::min(how.checkpoint_bytes, volatile_checkpoint_bytes);
-  return o;
 }
 
 /// Keeps a pipe's writer from waiting for a reader that will never come.
@@ -73,26 +55,26 @@ public:
   }
 
   group_status status() override {
-    auto answer = std::make_shared<std::promise<group_status>>();
-    auto future = answer->get_future();
-    {
-      std::lock_guard guard(mutex_);
-      if (owner_)
-        owner_->loop_->post([owner = owner_, index = index_, answer] {
-          answer->set_value(owner->status_of(owner->groups_[index]));
-        });
-    }
-    answer.reset();
-    if (future.wait_for(1s) == std::future_status::ready) {
-      try {
-        return future.get();
-      } catch (const std::future_error&) {
-        // The runtime ended with the question in its queue.
-      }
-    }
+    if (auto now = on_protocol_thread<group_status>([](runtime& r, const group& g) { return r.status_of(g); })) return *now;
     group_status none;
     none.role = "stopped";
     return none;
+  }
+
+  std::optional<group_rules> rules() override {
+    return on_protocol_thread<group_rules>([](runtime&, const group& g) { return g.driver->rules(); });
+  }
+
+  void change(change_asked what) override {
+    {
+      std::lock_guard guard(mutex_);
+      if (owner_) {
+        const auto at = std::ranges::find(owner_->names_, what.member);
+        const auto who = at == owner_->names_.end() ? no_member : member_id(at - owner_->names_.begin());
+        return cc::hand_over(ordering_, change_wanted{who, std::move(what)});
+      }
+    }
+    what.done({false, "the node's part of the group is stopped"});
   }
 
   void end() {
@@ -103,6 +85,27 @@ public:
   }
 
 private:
+  /// Empty if the runtime ended with the question in its queue, or does not get to it.
+  template <class T, class F>
+  std::optional<T> on_protocol_thread(F ask) {
+    auto answer = std::make_shared<std::promise<T>>();
+    auto future = answer->get_future();
+    {
+      std::lock_guard guard(mutex_);
+      if (owner_)
+        owner_->loop_->post([owner = owner_, index = index_, ask, answer] {
+          answer->set_value(ask(*owner, owner->groups_[index]));
+        });
+    }
+    answer.reset();
+    if (future.wait_for(1s) != std::future_status::ready) return {};
+    try {
+      return future.get();
+    } catch (const std::future_error&) {
+      return {};
+    }
+  }
+
   std::mutex mutex_;
   runtime* owner_;
   const std::uint32_t index_;
@@ -167,7 +170,10 @@ void runtime::open_journal() {
 void runtime::start_group(group& g) {
   auto index = g.entry->index;
   bool journaled = g.entry->how.durability == durability::journaled;
+  const auto witnesses = witnesses_of(g);
+  g.witness = std::ranges::binary_search(witnesses, self_);
   protocol::recovery recovered;
+  if (g.witness) recovered.without_payload();
   auto contents = persistence::recover(*journal_, index, recovered);
   if (!contents.damage.empty()) throw node_error(contents.damage);
 
@@ -177,6 +183,7 @@ void runtime::start_group(group& g) {
   start.seed = random_bits();
   start.checksum = &transport::checksum;
   for (std::size_t i = 0; i < names_.size(); ++i) start.founders.push_back(member_id(i));
+  start.witnesses = witnesses;
   g.blank = contents.blank && !contents.founded;
   start.blank = g.blank;
   start.ever_founded = contents.founded;
@@ -192,6 +199,7 @@ void runtime::start_group(group& g) {
   g.credit = std::make_shared<driver_credit>();
   g.driver = std::make_shared<group_driver>(g.entry, core_options_of(g.entry->how), start, recovered.last_position(),
                                             *this, g.credit);
+  if (g.entry->left) g.driver->retire();
   g.ordering = spawn_ordering(system_, unit_, g.driver, [this, index](const std::string& why) {
     log_.write(log_level::warn, where(groups_[index]) + why);
   });
@@ -215,7 +223,8 @@ void runtime::start_group(group& g) {
   g.process_ended = ended->get_future();
   caf::actor_cast<caf::abstract_actor*>(g.process)->attach_functor([ended](const caf::error&) { ended->set_value(); });
 
-  if (auto checkpoint = journaled ? journal_->newest_checkpoint(index) : std::nullopt) {
+  // W1: a witness keeps no state.
+  if (auto checkpoint = journaled && !g.witness ? journal_->newest_checkpoint(index) : std::nullopt) {
     auto w = g.credit->fresh();
     w->ops.push_back(protocol::deliver_restore{checkpoint->at, checkpoint->chunks});
     deliver(index, std::move(w));
@@ -242,9 +251,10 @@ void runtime::open_endpoint() {
     auto& m = config_.members[i];
     c.founders.push_back({member_id(i), m.name, m.address});
     if (member_id(i) == self_) continue;
-    auto at = parse_address(m.address, "the address of member " + m.name);
-    c.peers.push_back({member_id(i), {at.host, at.port}});
+    c.peers.push_back({member_id(i), configured_places(config_, m)});
   }
+  c.cluster = config_.cluster;
+  (void)transport::parse_name_servers(config_.name_servers, c.name_servers);  // checked with the configuration
   for (auto& g : groups_) {
     c.groups.push_back({g.entry->index, g.entry->name, contract_hash(g), g.voter, g.blank});
     message_bytes = std::max(message_bytes, g.entry->how.message_bytes_max);
@@ -253,24 +263,34 @@ void runtime::open_endpoint() {
   endpoint_ = std::make_unique<transport::endpoint>(*loop_, std::move(c), *this);
   if (auto error = endpoint_->start(); !error.empty()) throw node_error(error);
   log_.write(log_level::info, "listening on " + config_.listen + " (links are not encrypted)");
+  discovery_ = std::make_unique<discovery>(config_, log_, [this](const std::string& name, auto places) {
+    loop_->post([this, name, places = std::move(places)]() mutable {
+      const auto at = std::find(names_.begin(), names_.end(), name);
+      if (at != names_.end()) endpoint_->propose(member_id(at - names_.begin()), std::move(places));
+    });
+  });
 }
 
 /// Whatever all members must agree on: nodes whose hashes differ refuse each other.
 std::uint64_t runtime::contract_hash(const group& g) const {
-  auto& how = g.entry->how;
-  std::string text = g.entry->name;
-  for (auto part : {static_cast<std::uint64_t>(how.durability), static_cast<std::uint64_t>(how.reads == reads::lease),
-                    static_cast<std::uint64_t>(how.heartbeat.count()),
-                    static_cast<std::uint64_t>(how.election_min.count()),
-                    static_cast<std::uint64_t>(how.fail_after.count()),
-                    static_cast<std::uint64_t>(how.message_bytes_max), static_cast<std::uint64_t>(how.lane_window)})
-    text += '/' + std::to_string(part);
+  auto text = g.entry->name + '\n' + agreed_text(g.entry->how);
+  for (const auto w : witnesses_of(g)) text += "\nwitness " + name_of(w);
   return transport::checksum(std::as_bytes(std::span(text)));
+}
+
+/// As many of the nodes named for it as the contract has, ascending.
+std::vector<member_id> runtime::witnesses_of(const group& g) const {
+  std::vector<member_id> all;
+  for (unsigned i = 0; i < g.entry->how.witnesses; ++i)
+    all.push_back(member_id(std::ranges::find(names_, config_.witnesses.at(i)) - names_.begin()));
+  std::ranges::sort(all);
+  return all;
 }
 
 replica_services runtime::services_for(const group& g) {
   replica_services s;
   s.names = names_;
+  s.witness = g.witness;
   auto index = g.entry->index;
   s.load_chunk = [this, index](log_index at, std::uint32_t number, std::string& why) {
     return journal_->load_chunk(index, at, number, &why);
@@ -319,6 +339,14 @@ void runtime::pass() {
     drained_->set_value();
     drained_.reset();
   }
+  const auto is_stored = [this](const group& g) {  // or cannot be
+    return g.driver->status().checkpoint >= g.checkpoint_goal || !journal_->stats().trouble.empty();
+  };
+  if (stored_ && std::all_of(groups_.begin(), groups_.end(), is_stored)) {
+    stored_->set_value();
+    stored_.reset();
+  }
+  passes_.fetch_add(1, std::memory_order_relaxed);
   deadline_->set(again_ ? protocol::instant(0) : next);
 }
 
@@ -349,7 +377,7 @@ void runtime::on_link_down(member_id peer, bool reset) {
 
 // ---- the end --------------------------------------------------------------------------------------------------------
 
-void runtime::drain() {
+void runtime::drain(std::chrono::nanoseconds limit) {
   auto done = std::make_shared<std::promise<void>>();
   auto future = done->get_future();
   auto bound = 0ms;
@@ -362,6 +390,20 @@ void runtime::drain() {
   loop_->post([this, done] { drained_ = done; });
   if (future.wait_for(bound + 100ms) == std::future_status::timeout)
     log_.write(log_level::warn, "stopping: some submissions are not resolved and end as unknown");
+  auto kept = std::make_shared<std::promise<void>>();
+  future = kept->get_future();
+  loop_->post([this, kept] {
+    for (auto& g : groups_)
+      if (g.entry->how.durability == durability::journaled) g.checkpoint_goal = g.driver->want_checkpoint();
+    stored_ = kept;
+  });
+  kept.reset();
+  if (future.wait_for(limit) == std::future_status::timeout)
+    log_.write(log_level::warn, "stopping: the last checkpoint is not stored in time; the next start has more to redo");
+}
+
+void runtime::nudge() {
+  loop_->post([] {});
 }
 
 runtime::~runtime() { end(); }
@@ -370,6 +412,7 @@ runtime::~runtime() { end(); }
 /// answers still reach the ports), then bulk work, then the journal.
 void runtime::end() {
   if (std::exchange(ended_, true)) return;
+  discovery_.reset();
   for (auto& g : groups_)
     if (g.link) {
       g.entry->run_by(nullptr);
@@ -378,6 +421,7 @@ void runtime::end() {
   if (protocol_thread_.joinable()) {
     loop_->post([this] {
       drained_.reset();
+      stored_.reset();
       endpoint_->stop();
       loop_->stop();
     });

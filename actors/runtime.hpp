@@ -2,6 +2,7 @@
 
 // Inside actors/ only: includes CAF.
 #include "actors/bulk.hpp"
+#include "actors/discovery.hpp"
 #include "actors/log.hpp"
 #include "actors/membership.hpp"
 #include "actors/node_config.hpp"
@@ -10,6 +11,7 @@
 
 #include "transport/endpoint.hpp"
 
+#include <atomic>
 #include <future>
 #include <map>
 #include <memory>
@@ -38,8 +40,12 @@ public:
   ~runtime() override;
 
   /// Takes no more submissions, lets others lead what this node leads, and waits until that is done and submissions under
-  /// way are resolved, but not longer than their bound.
-  void drain();
+  /// way are resolved, but not longer than their bound; then stores a checkpoint of each journaled group, so that the next
+  /// start has little to redo, but not longer than `limit`.
+  void drain(std::chrono::nanoseconds limit);
+  /// Makes the protocol thread pass through its cores once more; `passes` tells when it has. Any thread.
+  void nudge();
+  std::uint64_t passes() const { return passes_.load(std::memory_order_relaxed); }
 
   caf::actor ordering(std::uint32_t group) const { return groups_[group].ordering; }
   caf::actor membership(std::uint32_t group) const { return groups_[group].membership; }
@@ -56,8 +62,10 @@ private:
     caf::actor ordering, membership, process;
     std::future<void> process_ended;
     std::uint64_t voter = 0;  ///< voter_id::identity
+    bool witness = false;     ///< this node keeps the log, but no payload and no state (W1)
     bool blank = true;        ///< the directory never saw the group
     std::string trouble;      ///< protocol thread
+    log_index checkpoint_goal = 0;  ///< protocol thread, while stopping
     std::map<std::uint64_t, std::pair<protocol::instant, std::uint64_t>> quieted;  ///< events that repeat
   };
 
@@ -77,6 +85,7 @@ private:
   const std::string& name_of(member_id id) const;
   std::string address_of(member_id id) const;
   std::uint64_t contract_hash(const group& g) const;
+  std::vector<member_id> witnesses_of(const group& g) const;
 
   // driver_host, on the protocol thread
   void send(std::uint32_t group, std::span<const member_id> targets, const protocol::message& what) override;
@@ -108,11 +117,14 @@ private:
   std::unique_ptr<bulk_worker> checkpoints_;
   std::shared_ptr<pinned_unit> unit_;
   std::unique_ptr<transport::endpoint> endpoint_;
+  std::unique_ptr<discovery> discovery_;
   std::unique_ptr<transport::timer> deadline_;
   std::thread protocol_thread_;
   bool again_ = false;
   bool ended_ = false;
   std::shared_ptr<std::promise<void>> drained_;  ///< set while draining
+  std::shared_ptr<std::promise<void>> stored_;   ///< set while the last checkpoints are on their way
+  std::atomic<std::uint64_t> passes_{0};
 };
 
 }  // namespace cohort::detail

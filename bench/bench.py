@@ -365,6 +365,14 @@ def anonymous(pid):
 
 
 @measure
+def process_restart():
+    """A failed process: from the exception to the first message that its next life handles, in a running node."""
+    got = output_of([options.build / "bench/restart_bench", 200 if options.quick else 2000])
+    for part in ("p50", "p90"):
+        report(f"restart of a failed process, {part}", got[f"{part}_us"], "us", 200, "bound: 0.2 ms", 1 if part == "p50" else None, lower=True)
+
+
+@measure
 def idle():
     """What an idle node costs."""
     with Cluster(options.server).start().ready() as cluster:

@@ -16,28 +16,62 @@ constexpr auto listen_pause = std::chrono::milliseconds(100);
 constexpr auto settled_after = std::chrono::seconds(1);      // a link that lasted so long starts the back-off afresh
 constexpr auto unreachable_after = std::chrono::seconds(1);  // nodes that start together need a moment
 constexpr std::size_t stranger_events_per_second = 10;
+constexpr std::size_t candidates_max = 32;  // addresses dialled in a round
 
 }  // namespace
 
+// A round begins: all places are looked up, and dialled as they become known.
 void endpoint::impl::dial(peer_slot& p) {
-  if (!running_ || p.current || p.dialling || p.resolving) return;
-  p.resolving = true;
-  resolver_->resolve(p.where, [this, slot = &p](std::vector<endpoint_address> found, std::string why) {
-    slot->resolving = false;
-    if (slot->current || slot->dialling) return;
-    if (found.empty())
-      retry_later(*slot, std::move(why));
-    else
-      dial_address(*slot, found[slot->next_address++ % found.size()]);
-  });
+  if (!running_ || p.current || p.dialling || p.resolving > 0) return;
+  const auto round = ++p.round;
+  p.candidates.clear();
+  p.next = 0;
+  p.notes.clear();
+  p.resolving = p.proposed.size() + p.configured.size();
+  if (p.resolving == 0) {
+    p.notes.push_back("no address of it is known yet");
+    retry_later(p);
+    return;
+  }
+  // A literal address is answered within the call, and its dial may fail there; whoever is told may end all of this.
+  auto places = p.proposed;
+  places.insert(places.end(), p.configured.begin(), p.configured.end());
+  for (const auto& where : places) {
+    if (!running_ || p.round != round) return;
+    resolver_->resolve(where, [this, slot = &p, round](resolved&& part) { learn(*slot, round, std::move(part)); });
+  }
 }
 
-void endpoint::impl::dial_address(peer_slot& p, const endpoint_address& to) {
+void endpoint::impl::learn(peer_slot& p, std::uint64_t round, resolved&& part) {
+  if (!running_ || p.round != round) return;
+  if (part.last) --p.resolving;
+  if (!part.why.empty() && p.notes.size() < candidates_max) p.notes.push_back(std::move(part.why));
+  for (const auto& one : part.found) {
+    if (p.candidates.size() >= candidates_max) break;
+    const auto text = to_string(one);
+    const auto same = [&](const endpoint_address& known) { return to_string(known) == text; };
+    if (std::ranges::any_of(p.candidates, same)) continue;
+    if (text == p.worked)
+      p.candidates.insert(p.candidates.begin() + static_cast<std::ptrdiff_t>(p.next), one);
+    else
+      p.candidates.push_back(one);
+  }
+  dial_next(p);
+}
+
+void endpoint::impl::dial_next(peer_slot& p) {
+  if (!running_ || p.current || p.dialling || p.retry->armed()) return;
+  while (p.next < p.candidates.size())
+    if (dial_address(p, p.candidates[p.next++])) return;
+  if (p.resolving == 0) retry_later(p);
+}
+
+bool endpoint::impl::dial_address(peer_slot& p, const endpoint_address& to) {
   ++stats_.dials;
   auto fd = connect_to(to);
   if (!fd) {
-    retry_later(p, std::strerror(errno));
-    return;
+    if (p.notes.size() < candidates_max) p.notes.push_back(to_string(to) + ": " + std::strerror(errno));
+    return false;
   }
   tune(fd.get(), config_.unsent_bytes_max, 2 * config_.silence_max);
   p.dialling = std::make_unique<link>(loop_, *this, std::move(fd), link_state::connecting, pool_, stats_);
@@ -48,17 +82,42 @@ void endpoint::impl::dial_address(peer_slot& p, const endpoint_address& to) {
   l.attempt = ++p.attempt;
   l.deadline = loop_.now() + config_.connect_timeout;
   plan_care();
+  return true;
+}
+
+// An attempt came to nothing: whatever the reason, another address may be the right one.
+void endpoint::impl::failed(peer_slot& p, const std::string& where, const std::string& trouble) {
+  if (p.notes.size() < candidates_max) p.notes.push_back(where + ": " + trouble);
+  if (p.worked == where) p.worked.clear();
+  dial_next(p);
+}
+
+void endpoint::impl::propose(peer_slot& p, std::vector<place> places) {
+  if (places.size() > places_max) places.resize(places_max);
+  if (places == p.proposed) return;
+  p.proposed = std::move(places);
+  if (!running_ || p.current || (p.dialling && p.dialling->state() != link_state::connecting)) return;
+  bury(std::move(p.dialling));
+  p.retry->cancel();
+  p.resolving = 0;
+  p.back_off = config_.retry_first;
+  p.unreachable_told = false;
+  p.failing_since = no_deadline;
+  dial(p);
 }
 
 // Exponential back-off with jitter: two nodes that dial each other, or many that dial one, do not stay in step.
-void endpoint::impl::retry_later(peer_slot& p, std::string trouble) {
-  p.trouble = std::move(trouble);
+void endpoint::impl::retry_later(peer_slot& p) {
+  ++p.round;
+  p.resolving = 0;
+  p.trouble.clear();
+  for (const auto& note : p.notes) p.trouble += (p.trouble.empty() ? "" : "; ") + note;
   const auto now = loop_.now();
   if (p.failing_since == no_deadline) p.failing_since = now;
-  if (!p.unreachable_told && p.refusal_told.empty() && now - p.failing_since >= unreachable_after) {
+  if (!p.unreachable_told && p.refusals_told.empty() && now - p.failing_since >= unreachable_after) {
     p.unreachable_told = true;
     tell(link_event_kind::unreachable, p.member,
-         "node " + p.name + " cannot be reached at " + to_string(p.where) + ": " + p.trouble +
+         "node " + p.name + " cannot be reached" + (p.proposed.empty() && p.configured.empty() ? ": " : " at ") + p.trouble +
              ". It is tried again until it answers");
   }
   if (!running_ || p.retry->armed()) return;
@@ -160,14 +219,16 @@ void endpoint::impl::on_end(link& l, link_end&& why) {
     if (settled && !why.hostile) p->back_off = config_.retry_first;
     if (why.hostile) p->back_off = config_.retry_max;
     p->failing_since = no_deadline;
-    retry_later(*p, why.text);
+    p->notes = {why.text};
+    retry_later(*p);
     handler_.on_link_down(p->member, why.by_peer);
     tell(why.hostile ? link_event_kind::malformed : link_event_kind::down, p->member, text);
     return;
   }
   if (p && p->dialling.get() == &l) {
+    const auto where = l.where;
     bury(take(l));
-    retry_later(*p, std::move(why.text));
+    failed(*p, where, why.text);
     return;
   }
   if (why.silent) {  // port scans and health checks: counted, not told

@@ -26,6 +26,10 @@ bool endpoint::send(member_id target, const frame& what) {
   return p && what && impl_->send(*p, what);
 }
 
+void endpoint::propose(member_id peer, std::vector<place> places) {
+  if (auto* p = impl_->find(peer)) impl_->propose(*p, std::move(places));
+}
+
 void endpoint::set_blank(std::uint32_t group, bool blank) {
   for (auto& g : impl_->config_.groups)
     if (g.index == group) g.blank = blank;
@@ -65,12 +69,12 @@ endpoint::impl::impl(loop& where, endpoint_config config, endpoint_handler& hand
   std::random_device device;
   while (config_.boot_id == 0) config_.boot_id = static_cast<std::uint64_t>(device()) << 32 | device();
   random_.seed(static_cast<std::minstd_rand::result_type>(config_.boot_id));
-  cluster_ = cluster_digest(config_.founders);
+  cluster_ = cluster_digest(config_.founders, config_.cluster);
   for (const auto& c : config_.peers) {
     if (c.member == config_.member) continue;
     auto p = std::make_unique<peer_slot>();
     p->member = c.member;
-    p->where = c.where;
+    p->configured = c.places;
     const auto named = std::ranges::find(config_.founders, c.member, &founder::member);
     p->name = named != config_.founders.end() ? named->name : "member " + std::to_string(to_index(c.member));
     p->back_off = config_.retry_first;
@@ -93,7 +97,7 @@ std::string endpoint::impl::start() {
   if (!fd) return why;
   listener_ = std::move(fd);
   loop_.add(listener_.get(), EPOLLIN, *this);
-  resolver_ = std::make_unique<resolver>(loop_);
+  resolver_ = std::make_unique<resolver>(loop_, config_.name_servers);
   hook_ = loop_.add_pass_hook(loop::order_write, [this] { flush(); });
   running_ = true;
   for (auto& p : peers_) dial(*p);
@@ -112,7 +116,7 @@ void endpoint::impl::stop() {
   strangers_.clear();
   for (auto& p : peers_) {
     p->retry->cancel();
-    p->resolving = false;
+    p->resolving = 0;
     if (p->current) bury(std::move(p->current));
     if (p->dialling) bury(std::move(p->dialling));
   }

@@ -21,10 +21,10 @@ struct founder {
   bool operator==(const founder&) const = default;
 };
 
-/// A node to be linked with, and where to dial it (which may differ from the founders' table: proxies, tests).
+/// A node to be linked with, and where it may be found (which may differ from the founders' table: proxies, tests).
 struct peer_config {
   member_id member = no_member;
-  address where;
+  std::vector<place> places;
 };
 
 /// A group of this node as shown to peers.
@@ -44,7 +44,9 @@ struct endpoint_config {
   std::uint64_t epoch = 0;         ///< of the cluster; nodes of different epochs refuse each other
   address listen{"127.0.0.1", 0};  ///< links are not encrypted: anything but loopback needs a trusted network
   std::vector<founder> founders;   ///< with this node, ascending by member
+  std::string cluster;             ///< name of the cluster; nodes of different ones refuse each other. May be empty
   std::vector<peer_config> peers;  ///< without this node
+  std::vector<address> name_servers;  ///< asked for names and SRV records; empty: those of the system
   std::vector<group_config> groups;
 
   codec_limits limits;
@@ -140,6 +142,11 @@ public:
   void send(std::uint32_t group, std::span<const member_id> targets, const protocol::message& what);
   /// An encoded frame to one peer. False if there is no link or the frame was dropped.
   bool send(member_id target, const frame& what);
+
+  /// Where `peer` may be found, too: tried before the places of the configuration, in place of what was proposed before.
+  /// At most `places_max` count. A link that is up stays; a peer without one is dialled afresh, at once.
+  void propose(member_id peer, std::vector<place> places);
+  static constexpr std::size_t places_max = 16;
 
   /// From now on HELLO says so. Existing links are not told.
   void set_blank(std::uint32_t group, bool blank);

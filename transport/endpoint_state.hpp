@@ -19,20 +19,27 @@ namespace cohort::transport {
 struct peer_slot {
   member_id member = no_member;
   std::string name;
-  address where;
+  std::vector<place> configured, proposed;
 
   std::unique_ptr<link> current;  ///< up
   std::unique_ptr<link> dialling; ///< connecting or greeting
-  bool resolving = false;
   std::uint64_t attempt = 0;      ///< largest number of a connection seen between the two nodes
   std::vector<std::uint64_t> retired_boots;  ///< processes that a later one replaced, newest last
 
   std::unique_ptr<timer> retry;
   std::chrono::nanoseconds back_off{};
-  std::size_t next_address = 0;
+
+  // A round: each address of each place is dialled in turn, as it becomes known. Between rounds there is the back-off.
+  std::uint64_t round = 0;        ///< answers for an earlier one are dropped
+  std::size_t resolving = 0;      ///< places without their last answer
+  std::vector<endpoint_address> candidates;
+  std::size_t next = 0;           ///< of them to be dialled
+  std::vector<std::string> notes; ///< what went wrong in this round, and where
+  std::string worked;             ///< the address that was last dialled with success; goes first
+
   instant failing_since = no_deadline;
   bool unreachable_told = false;
-  std::string refusal_told;
+  std::vector<std::string> refusals_told;
   std::string trouble;
 };
 
@@ -58,8 +65,12 @@ struct endpoint::impl final : link_owner, fd_handler {
 
   // dialling.cpp
   void dial(peer_slot& p);
-  void dial_address(peer_slot& p, const endpoint_address& to);
-  void retry_later(peer_slot& p, std::string trouble);
+  void learn(peer_slot& p, std::uint64_t round, resolved&& part);
+  void dial_next(peer_slot& p);
+  bool dial_address(peer_slot& p, const endpoint_address& to);
+  void failed(peer_slot& p, const std::string& where, const std::string& trouble);
+  void retry_later(peer_slot& p);
+  void propose(peer_slot& p, std::vector<place> places);
   void on_ready(std::uint32_t events) override;  // of the listener
   void accept_one(unique_fd fd, const endpoint_address& from);
   void pause_listening(int error);

@@ -138,7 +138,10 @@ void endpoint::impl::tell_refused(peer_slot* p, member_id member, const std::str
   ++stats_.refused;
   if (p) {
     p->trouble = text;
-    if (std::exchange(p->refusal_told, text) == text) return;
+    // Several wrong addresses are told of once each; one that says something else each time is not listened to for ever.
+    if (std::ranges::find(p->refusals_told, text) != p->refusals_told.end()) return;
+    if (p->refusals_told.size() >= refusals_told_max) return;
+    p->refusals_told.push_back(text);
   } else {
     if (std::ranges::find(refusals_told_, text) != refusals_told_.end()) return;
     if (refusals_told_.size() >= refusals_told_max) refusals_told_.clear();
@@ -153,7 +156,7 @@ void endpoint::impl::refuse(link& l, const refusal& for_them, const refusal& for
   bury(take(l));
   if (l.dialled && p) {
     p->back_off = config_.retry_max;
-    retry_later(*p, for_us.text);
+    failed(*p, l.where, for_us.text);
   }
   if (for_us.code != refuse_code::duplicate) tell_refused(p, member, for_us.text);
 }
@@ -209,7 +212,7 @@ void endpoint::impl::on_answer(link& l, hello&& theirs) {
   const auto here = make_hello(p.member, l.attempt, true);
   auto difference = compare(here, theirs);
   if (!difference && theirs.member != p.member)
-    difference = refusal{refuse_code::wrong_node, "at " + to_string(p.where) + " answers node " + theirs.name +
+    difference = refusal{refuse_code::wrong_node, "at " + l.where + " answers node " + theirs.name +
                                                       ", expected " + p.name + ". Are addresses exchanged?"};
   if (difference) {
     refuse(l, *difference, *difference, p.member);
@@ -224,11 +227,12 @@ void endpoint::impl::on_refusal(link& l, refusal&& r) {
   bury(take(l));
   if (r.code == refuse_code::duplicate) {
     p.attempt = std::max(p.attempt, r.attempt);
-    retry_later(p, std::move(r.text));
+    p.notes.push_back(std::move(r.text));
+    retry_later(p);
     return;
   }
   p.back_off = config_.retry_max;
-  retry_later(p, r.text);
+  failed(p, l.where, r.text);
   tell_refused(&p, p.member, r.text);
 }
 
@@ -240,7 +244,11 @@ void endpoint::impl::adopt(peer_slot& p, link& l, hello&& theirs) {
   auto old = std::exchange(p.current, std::move(fresh));
   if (p.dialling) bury(std::move(p.dialling));
   p.retry->cancel();
-  p.refusal_told.clear();
+  p.refusals_told.clear();
+  p.notes.clear();
+  ++p.round;  // what is still looked up came too late
+  p.resolving = 0;
+  if (l.dialled) p.worked = l.where;
   p.trouble.clear();
   p.unreachable_told = false;
   p.failing_since = no_deadline;

@@ -62,6 +62,9 @@ std::string number(std::uint64_t n) { return std::to_string(n); }
 
 // "node n2 has n3 = 10.0.0.3:7001, this node has n3 = 10.0.0.4:7001"
 std::string founders_difference(const hello& mine, const hello& theirs) {
+  if (theirs.founders == mine.founders)
+    return "node " + theirs.name + " is of another cluster: the members are the same, the cluster's name is not. Is an "
+                                   "address wrong? Else correct the name";
   std::map<std::string, std::pair<const founder*, const founder*>> lines;
   for (const auto& f : mine.founders) lines[f.name].first = &f;
   for (const auto& f : theirs.founders) lines[f.name].second = &f;
@@ -110,11 +113,12 @@ std::string printable(std::string_view text, std::size_t bytes_max) {
   return out;
 }
 
-std::uint64_t cluster_digest(const std::vector<founder>& founders) {
+std::uint64_t cluster_digest(const std::vector<founder>& founders, std::string_view cluster) {
   std::string all;
   for (const auto& f : founders)
     all += number(to_index(f.member)) + "=" + number(f.name.size()) + ":" + f.name + number(f.where.size()) + ":" +
            f.where + ";";
+  if (!cluster.empty()) all += "cluster=" + std::string(cluster);
   return checksum(std::as_bytes(std::span(all)), 0);
 }
 

@@ -50,8 +50,8 @@ inline constexpr std::size_t hello_bytes_max = 256 * 1024;
 inline constexpr std::size_t founders_max = 1024;
 inline constexpr std::size_t groups_max = 1024;
 
-/// Digest of the founders' table: names and addresses in the order of members.
-std::uint64_t cluster_digest(const std::vector<founder>& founders);
+/// Digest of the cluster's name, if it has one, and of the founders' table: names and addresses in the order of members.
+std::uint64_t cluster_digest(const std::vector<founder>& founders, std::string_view cluster = {});
 
 frame encode_hello(const hello& h);
 frame encode_refusal(member_id self, const refusal& r);

@@ -18,9 +18,9 @@ caf::error make_error(outcome o);
 /// `replied` if the error is none of ours.
 outcome outcome_of(const caf::error& e);
 
-/// The group as an ordinary actor. Send or request it a `std::string` (any bytes): it is submitted for total order, and a
-/// request is answered with the state machine's reply as a `std::string` once this replica has applied it; otherwise
-/// with an error that tells refused, lost and unknown apart. Monitor it: it ends when the node stops.
+/// The group as an ordinary actor. Send or request it a `std::string` (any bytes), alone or with a `cohort::order`: it is
+/// submitted in that order, else in the contract's default one. A request is answered with the state machine's reply as a
+/// `std::string` once this replica has applied it (empty for other orders than total, once it is delivered here); otherwise with an error that tells refused, lost and unknown apart. Monitor it: it ends when the node stops.
 /// The node must have been started.
 caf::actor group_handle(node& where, std::string_view group);
 
@@ -28,10 +28,12 @@ caf::actor group_handle(node& where, std::string_view group);
 /// ends.
 void subscribe(node& where, std::string_view group, const caf::actor& process);
 
-/// Spawns application processes under the node's supervisor: `spawn` is called at once, and again after a back-off
-/// whenever the actor ended with an error. Past the intensity limit the node stops and says why.
+/// The short form of `supervisors_of(where).start("", name, ...)` (<cohort/supervisor.hpp>) for an actor of any kind: `spawn`
+/// is called at once, and again after a back-off whenever the actor ended with an error. Past the intensity limit the node
+/// stops and says why.
 void supervise(node& where, const std::string& name, std::function<caf::actor(caf::actor_system&)> spawn);
 
 }  // namespace cohort
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::group_view)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::order)

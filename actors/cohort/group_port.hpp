@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cohort/contract.hpp>
 #include <cohort/delivery.hpp>
 #include <cohort/order.hpp>
 
@@ -7,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,13 +34,6 @@ const char* to_string(outcome o);
 
 /// True if the message (or query) certainly had and will have no effect.
 constexpr bool refused(outcome o) { return o != outcome::replied && o != outcome::unknown; }
-
-/// How fresh the state is that answers a query.
-enum class reads : std::uint8_t {
-  linearizable,  ///< sees every write completed before the query was asked, anywhere
-  lease,         ///< the same guarantee, under the bound on clock rates; takes effect through `contract::reads`
-  local,         ///< the state of this replica as it is: may be stale, answered also without a quorum
-};
 
 /// One answer. `reply` points into the batch that holds it.
 struct completion {
@@ -85,7 +80,7 @@ private:
 /// A member as seen by operators and applications.
 struct member_status {
   std::string name;
-  std::string address;  ///< host:port
+  std::string address;  ///< as configured: host:port, srv:NAME or discover
   cohort::incarnation incarnation = 0;
   bool voter = false;
   bool active = false;
@@ -96,7 +91,7 @@ struct group_status {
   std::string group;
   std::string self;                    ///< this node's name
   std::string leader;                  ///< the leader's node name; empty = none known
-  std::string role;                    ///< "leader", "follower", "learner", "joining" or "stopped"
+  std::string role;                    ///< "leader", "follower", "witness", "learner", "joining", "left" or "stopped"
   std::string durability;              ///< "journaled" or "volatile"
   view_number view = 0;
   std::vector<member_status> members;  ///< roster of the view in force
@@ -144,8 +139,10 @@ public:
   /// Queues messages to be multicast in order `how`; message `i` is answered under `first_tag + i`, once it is delivered
   /// here. Copies. Never blocks: what the group's window cannot take waits in the port's queue (`contract::queue_bytes`),
   /// and what does not fit there completes as `busy`.
-  void submit(std::span<const std::span<const std::byte>> messages, std::uint64_t first_tag, order how = order::total);
-  void submit(std::span<const std::byte> message, std::uint64_t tag, order how = order::total) {
+  /// An order which the contract does not enable completes as `not_enabled`. Without an order it is the contract's
+  /// `default_order`, as it is when the protocol takes the message.
+  void submit(std::span<const std::span<const std::byte>> messages, std::uint64_t first_tag, std::optional<order> how = {});
+  void submit(std::span<const std::byte> message, std::uint64_t tag, std::optional<order> how = {}) {
     submit({&message, 1}, tag, how);
   }
 

@@ -36,7 +36,7 @@ struct group_view {
   };
   struct change {
     std::string name;
-    std::string cause;  ///< founded, joined, recovered, promoted, failed, excluded or replaced
+    std::string cause;  ///< founded, joined, recovered, promoted, failed, excluded, replaced, left or removed
   };
   view_number number = 0;
   log_index index = 0;

@@ -1,12 +1,16 @@
 #pragma once
 
+#include <cohort/contract.hpp>
 #include <cohort/group_port.hpp>
 #include <cohort/listener.hpp>
 #include <cohort/state_machine.hpp>
+#include <cohort/typed_port.hpp>
 
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <future>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -15,45 +19,34 @@
 
 namespace cohort {
 
-/// Where a group's promises live.
-enum class durability : std::uint8_t {
-  journaled,  ///< on a quorum of disks before anything is acknowledged; survives a restart of all
-  in_memory,  ///< "volatile": in the memory of a quorum; a restart of all ends the group (see `node_config::epoch`)
-};
-
-/// What a group promises and within which limits. The same at all members.
-struct contract {
-  cohort::durability durability = durability::journaled;
-  cohort::reads reads = cohort::reads::linearizable;       ///< `lease`: reads confirmed by the leader's lease
-  std::chrono::milliseconds heartbeat{50};                 ///< 1 ms up; at most a quarter of `election_min`
-  std::chrono::milliseconds election_min{300};             ///< a silent leader is replaced after 1 to 2 times this
-  std::chrono::milliseconds fail_after{2000};              ///< silence that excludes a member; at least 2 election_min
-  std::chrono::milliseconds outcome_bound{2000};           ///< after this a submission completes as `unknown`
-  std::size_t message_bytes_max = 16u << 20;
-  std::size_t queue_bytes = 32u << 20;                     ///< per port: submitted, not yet taken by the protocol
-  std::size_t backlog_bytes = 64u << 20;                   ///< delivered, not yet applied: above it own submissions wait
-  std::uint64_t checkpoint_bytes = 256u << 20;             ///< payload applied between checkpoints (or the state's size,
-                                                           ///< if larger); volatile groups: at most 8 MiB
-  std::size_t lane_window = 8u << 20;                      ///< bytes in flight beyond the slowest active member
-};
-
 /// One founder.
 struct member_config {
   std::string name;     ///< 1 to 64 of [A-Za-z0-9_.-]
-  std::string address;  ///< "host:port"; port 0 is refused
+  std::string address;  ///< "host:port" with a port from 1 up, "srv:NAME", or "discover" (docs/discovery.md)
 };
 
 struct node_config {
   std::string name;                    ///< own name, one of `members`
   std::filesystem::path data;          ///< data directory; created if missing; may be empty if all groups are volatile
-  std::string listen;                  ///< empty: the own entry in `members`. Another one must have host 0.0.0.0 or ::
+  std::string listen;                  ///< empty: the own entry in `members`. Another one must have host 0.0.0.0 or ::,
+                                       ///< unless members are discovered
   std::vector<member_config> members;  ///< 1 to 64 founders, the same at all
+  std::vector<std::string> discover;   ///< further sources of addresses, "file:PATH" or "srv:NAME" (docs/discovery.md)
+  std::string cluster;                 ///< the same at all; nodes of other clusters refuse. Needed where members are
+                                       ///< discovered, since then their addresses tell no cluster from another
+  std::string name_servers;            ///< "10.0.0.2, 127.0.0.1:8600"; empty: those of the system
+  std::vector<std::string> witnesses;  ///< members that keep the log but neither payload nor state in groups whose contract has
+                                       ///< witnesses: the first so many, the same at all nodes (docs/contracts.md, G5)
   std::uint64_t epoch = 0;             ///< `--new-epoch`: founds anew after all members of a volatile group were lost
   unsigned workers = 0;                ///< application threads; 0: cores - 1, at least 1
   std::uint64_t journal_quota = 64ull << 30;  ///< bytes on disk
+  /// `run`: from the request to stop to the end of the process. Within it application processes stop, leadership is handed
+  /// over, submissions are resolved, checkpoints stored; past it the process ends as it is, which loses nothing acknowledged.
+  std::chrono::milliseconds stop_limit{30000};
   bool one_flush = false;              ///< one disk flush per commit under load (docs/journal.md)
   std::string log_level = "info";      ///< trace, debug, info, warn, error, off
   std::string log_file;                ///< empty: stderr
+  std::map<std::string, contract, std::less<>> groups;  ///< contracts by group, for those hosted without one
 };
 
 /// The configuration or the start failed; `what()` says what, where and what to do.
@@ -62,8 +55,15 @@ struct node_error : std::runtime_error {
 };
 
 /// Fills a configuration from `--name N --data DIR --member NAME=HOST:PORT ... [--listen HOST:PORT] [--new-epoch N]
-/// [--log-level L]`. Throws `node_error`.
+/// [--discover SOURCE ...] [--cluster NAME] [--name-servers LIST] [--stop-limit SECONDS] [--log-level L]`. Throws `node_error`.
 node_config config_from_arguments(int argc, char** argv);
+
+/// What became of a change of a living group.
+struct change_result {
+  bool done = false;
+  std::string why;  ///< if not: why
+  explicit operator bool() const { return done; }
+};
 
 /// One node: a process's transport, journal, application threads and group replicas. Construct, `replicate` each group,
 /// then `run` (or `start` ... `stop`). One thread drives these; `port`, `status` and `request_stop` may be called by any.
@@ -80,32 +80,75 @@ public:
   using machine_factory = std::function<std::unique_ptr<state_machine>()>;
   using listener_factory = std::function<std::unique_ptr<listener>()>;
 
-  /// Hosts a replica of `group` here. `make` is called on an application thread, again for each restart.
-  void replicate(std::string_view group, machine_factory make, contract how = {});
+  /// Hosts a replica of `group` here. `make` is called on an application thread, again for each restart. Without a contract
+  /// it is that of the configuration (`node_config::groups`), else the default one. Throws `node_error` if the contract
+  /// contradicts itself, the number of members or this node, or asks for what is not built yet: with the rules, the
+  /// reasons and the nearest legal contract (`check`). What is only doubtful is logged.
+  void replicate(std::string_view group, machine_factory make);
+  void replicate(std::string_view group, machine_factory make, contract how);
   template <class Machine>
-  void replicate(std::string_view group, contract how = {}) {
-    replicate(group, [] { return std::unique_ptr<state_machine>(std::make_unique<Machine>()); }, how);
+  void replicate(std::string_view group) {
+    replicate(group, maker<Machine>());
   }
+  template <class Machine>
+  void replicate(std::string_view group, contract how) {
+    replicate(group, maker<Machine>(), how);
+  }
+  template <class Machine, order Default, order... Others>
+  void replicate(std::string_view group, const static_contract<Default, Others...>& how) {
+    replicate(group, maker<Machine>(), how.replicating());
+  }
+  /// The same with a listener beside the state machine, called on the same thread: it hears the messages of all orders, those in
+  /// total order before the state machine applies them. State may depend on nothing but total order (G11), so the state machine
+  /// is given no others.
+  void replicate(std::string_view group, machine_factory make, contract how, listener_factory beside);
   /// Hosts a process that is given whole batches instead of single messages; its checkpoints are empty.
-  void listen(std::string_view group, listener_factory make, contract how = {});
+  void listen(std::string_view group, listener_factory make);
+  void listen(std::string_view group, listener_factory make, contract how);
 
   /// Opens the journal, recovers, listens, dials. Returns once the node runs (it need not have a quorum yet).
   /// Throws `node_error`: port in use, data directory of another node, damaged, already open, ...
   void start();
   /// Drains and ends all threads: no new submissions, pending ones are resolved or reported, journal flushed and closed.
   void stop();
-  /// `start`, unless done; blocks until SIGTERM, SIGINT, `request_stop` or a fatal failure; then `stop`.
+  /// `start`, unless done; blocks until SIGTERM, SIGINT, `request_stop` or a fatal failure; then `stop`, within
+  /// `node_config::stop_limit`. Tells a service manager that set $NOTIFY_SOCKET (sd_notify) ready, status, stopping, and
+  /// its watchdog as long as the protocol thread passes through its groups.
   /// Returns the exit code: 0, or 1 after a failure (which has been logged).
   int run();
   /// If this node leads `group`: lets the member that is furthest lead instead, without waiting for a timeout (Raft
   /// dissertation, section 3.10). Returns at once; nothing is lost, submissions wait about two round trips. `stop` does this
   /// by itself. Crash model.
   void hand_over(std::string_view group);
+  /// This node leaves `group` for good, for its remaining members' quorum (V9). Refused if those that stay and are active would be
+  /// no quorum (V10). Once done submissions here complete as `not_member`, and the node goes on with its other groups; what was
+  /// submitted and not resolved is `unknown`. A process that is started with the group again asks to join anew.
+  ///
+  /// This and the three below: thread-safe, on a node that was started. The future is ready at the latest when the node stops, or
+  /// about 30 s after the question if nobody leads the group (then the change may still happen).
+  std::future<change_result> leave(std::string_view group);
+  /// A member loses its place and its vote, whether it runs or not, and may not join again before `restore_member`.
+  std::future<change_result> remove_member(std::string_view group, std::string_view member);
+  std::future<change_result> restore_member(std::string_view group, std::string_view member);
+  /// From the next view on the group runs under `to` at all members (X1). Refused with the reason if `check_change` refuses it
+  /// (weaker promises only if `weaker_accepted`), if it differs from the contract in force in a field that is fixed while the
+  /// group runs, or if a member refuses it: `election_min` never changes while reads go by lease (R2). Nodes' configurations are not
+  /// changed by it and stay as they were founded: the view that a node finds tells it the rules.
+  std::future<change_result> change(std::string_view group, const contract& to, bool weaker_accepted = false);
+  /// The contract in force: that of the configuration with all changes made since.
+  contract rules(std::string_view group) const;
   /// Makes `run` return. Any thread, also a signal handler's watcher.
   void request_stop();
 
   /// Opens a port into `group`. `wake` may be empty for callers that poll `take`.
   group_port port(std::string_view group, port_wake wake = {});
+  /// The same for a group hosted with `how`, whose orders the compiler knows. Throws `node_error` if others are enabled there.
+  template <order Default, order... Others>
+  typed_port<static_contract<Default, Others...>> port(std::string_view group, const static_contract<Default, Others...>& how,
+                                                       port_wake wake = {}) {
+    expect_orders(group, how);
+    return typed_port<static_contract<Default, Others...>>(port(group, std::move(wake)));
+  }
   group_status status(std::string_view group) const;
   /// Non-empty once a fatal failure ended the node: what, where, what to do.
   std::string failure() const;
@@ -116,6 +159,12 @@ public:
   impl& internals() { return *impl_; }
 
 private:
+  template <class Machine>
+  static machine_factory maker() {
+    return [] { return std::unique_ptr<state_machine>(std::make_unique<Machine>()); };
+  }
+  void expect_orders(std::string_view group, const contract& how) const;
+
   std::unique_ptr<impl> impl_;
 };
 

@@ -396,6 +396,8 @@ std::uint64_t core::request(change_kind kind, member_id who, const view_options&
   return impl_->request(kind, who, wanted);
 }
 
+const view_options& core::rules() const { return impl_->options; }
+
 void core::hand_over(member_id to) { impl_->hand_over(to); }
 void core::read(std::uint64_t tag) {
   if (impl_->is_witness())
@@ -403,6 +405,11 @@ void core::read(std::uint64_t tag) {
   else
     impl_->new_reads.push_back(tag);
 }
+void core::want_checkpoint() {
+  auto& c = *impl_;
+  if (c.applied > (c.checkpoints.empty() ? 0 : c.checkpoints.back().at.index)) c.checkpoint_wanted = true;
+}
+
 void core::checkpoint_stored(log_index index, std::uint32_t chunks) { impl_->checkpoint_stored(index, chunks); }
 
 void core::checkpoint_failed(log_index index) {

@@ -124,6 +124,9 @@ public:
   /// Asks for a linearizable read; `deliver_read` with this tag follows in the delivery stream.
   void read(std::uint64_t tag);
 
+  /// Asks for a checkpoint of what is applied now, before one is due: a member that stops has less to redo when it comes back.
+  /// `deliver_checkpoint` follows unless the newest one covers it.
+  void want_checkpoint();
   /// The checkpoint asked for by `deliver_checkpoint` at `index` is on stable storage in `chunks` chunks.
   void checkpoint_stored(log_index index, std::uint32_t chunks);
   /// The checkpoint at `index` could not be made or stored; a later one will be asked for.
@@ -140,6 +143,8 @@ public:
   instant next_deadline() const;
 
   core_status status() const;
+  /// Those under which this member runs: of the view in force, or of its founders as long as it knows none.
+  const view_options& rules() const;
   /// Aborts on the first broken invariant of section 20 that can be seen from inside.
   void check_invariants() const;
 

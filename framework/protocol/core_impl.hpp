@@ -327,7 +327,7 @@ struct core::impl {
   std::uint64_t bytes_since_checkpoint = 0;
   std::uint64_t entries_since_checkpoint = 0;
   std::uint64_t last_checkpoint_bytes = 0;
-  bool checkpoint_wanted = false;                  ///< a joiner needs one and there is none
+  bool checkpoint_wanted = false;                  ///< a joiner needs one and there is none, or the driver does
   transfer incoming;
 
   outputs out;

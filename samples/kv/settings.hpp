@@ -2,17 +2,14 @@
 
 #include "samples/kv/server_options.hpp"
 
-#include <cohort/node.hpp>
+#include <cohort/node_file.hpp>
 
 #include <filesystem>
-#include <stdexcept>
+#include <string_view>
 
 namespace kv {
 
-/// A configuration file cannot be used; `what()` says where (file:line), what is wrong and what would be right.
-struct settings_error : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
+using settings_error = cohort::config_error;
 
 /// What a node of `cohort-kv` runs with.
 struct settings {
@@ -27,14 +24,20 @@ struct settings {
 ///   name = "n1"                   # one of the members
 ///   data = "n1"                   # directory, relative to this file
 ///   listen = "127.0.0.1:7101"     # may be left out: the own entry below; another one must be 0.0.0.0 or ::
+///   discover = "file:where.toml"  # may be left out: more sources of addresses (docs/discovery.md), or a list of them
+///   cluster = "shop"              # needed with `discover`: nodes of another cluster are refused
+///   name_servers = "127.0.0.1:53" # may be left out: those of the system
 ///   [members]                     # all founders, the same at every node
-///   n1 = "127.0.0.1:7101"
+///   n1 = "127.0.0.1:7101"         # or "srv:NAME", or "discover"
 ///   [kv]
 ///   redis = "127.0.0.1:6379"      # where Redis clients connect
 ///   durability = "journaled"      # or "volatile"
 ///   reads = "linearizable"        # or "lease", or "local"
+///   [groups.kv]                   # everything else of the group's contract; may be left out
+///   election_min = "500 ms"
 ///
-/// Nothing else is accepted. All that can be checked without running is; throws `settings_error`.
+/// The first two sections and [groups.kv] are those of every node (<cohort/node_file.hpp>). Nothing else is accepted. All
+/// that can be checked without running is; throws `settings_error`.
 settings read_settings(const std::filesystem::path& file);
 settings parse_settings(std::string_view text, const std::filesystem::path& file);
 

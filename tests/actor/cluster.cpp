@@ -11,7 +11,22 @@
 namespace cohort::test {
 namespace {
 
-/// A port that is free now. All are held open together, so that no number comes twice.
+std::string text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+completion_batch one(node& n, const std::function<void(group_port&)>& ask) {
+  auto port = n.port("room");
+  ask(port);
+  port.flush();
+  completion_batch done;
+  if (!eventually([&] { return port.take(done); })) throw std::runtime_error("no completion came");
+  return done;
+}
+
+}  // namespace
+
+/// All are held open together, so that no number comes twice.
 std::vector<int> free_ports(int count) {
   std::vector<int> ports, sockets;
   for (int i = 0; i < count; ++i) {
@@ -29,21 +44,6 @@ std::vector<int> free_ports(int count) {
   for (int s : sockets) ::close(s);
   return ports;
 }
-
-std::string text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-completion_batch one(node& n, const std::function<void(group_port&)>& ask) {
-  auto port = n.port("room");
-  ask(port);
-  port.flush();
-  completion_batch done;
-  if (!eventually([&] { return port.take(done); })) throw std::runtime_error("no completion came");
-  return done;
-}
-
-}  // namespace
 
 void recorder::apply(const delivery& d, reply& answer) {
   std::lock_guard guard(out_->mutex);
@@ -83,7 +83,8 @@ void recorder::restore(source& in) {
   }
 }
 
-cluster::cluster(int size, contract how) : size_(size), how_(how) {
+cluster::cluster(int size, contract how, hosting host)
+    : size_(size), how_(how.with(&contract::single, size < 3)), host_(std::move(host)) {
   char name[] = "/tmp/cohort-actor-XXXXXX";
   if (!::mkdtemp(name)) throw std::runtime_error("no temporary directory");
   folder_ = name;
@@ -108,10 +109,12 @@ void cluster::start(int i, std::uint64_t epoch, restart_limits limits) {
   c.members = members_;
   c.epoch = epoch;
   c.workers = 2;
+  c.witnesses = witnesses;
   c.log_level = ::getenv("COHORT_TEST_LOG") ? ::getenv("COHORT_TEST_LOG") : "off";
   auto made = std::make_unique<node>(c);
   made->internals().limits = limits;
-  made->replicate("room", [out = seen_[i]] { return std::make_unique<recorder>(out); }, how_);
+  if (host_) host_(*made, i);
+  else made->replicate("room", [out = seen_[i]] { return std::make_unique<recorder>(out); }, how_);
   made->start();
   nodes_[i] = std::move(made);
 }

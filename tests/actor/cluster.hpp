@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,6 +26,9 @@ bool eventually(Predicate true_now, std::chrono::milliseconds bound = std::chron
   }
   return true;
 }
+
+/// So many ports of loopback on which nobody listens.
+std::vector<int> free_ports(int count);
 
 /// A list of all messages, in order; what a replica of it holds can be compared. "boom", applied or found in a
 /// checkpoint, makes it throw as often as `explosions` says; "where?" as a query answers the number of messages.
@@ -56,7 +60,9 @@ private:
 /// N nodes, each startable and killable.
 class cluster {
 public:
-  cluster(int size, contract how);
+  using hosting = std::function<void(node& n, int i)>;
+  /// Each node hosts "room": a recorder with contract `how`, or what `host` says.
+  cluster(int size, contract how, hosting host = {});
   ~cluster();
 
   void start(int i, std::uint64_t epoch = 0, restart_limits limits = {});
@@ -87,9 +93,12 @@ public:
   outcome insist(int i, const std::string& text);
   outcome ask(int i, const std::string& question, reads how, std::string& answer);
 
+  std::vector<std::string> witnesses;  ///< of the nodes' configurations
+
 private:
   int size_;
   contract how_;
+  hosting host_;
   std::filesystem::path folder_;
   std::vector<member_config> members_;
   std::vector<std::shared_ptr<journal_of_messages>> seen_;

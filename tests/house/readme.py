@@ -1,11 +1,11 @@
-"""Holds the README against the truth: its counter is the sample's file, the sample is short, its links lead somewhere.
+"""Holds the pages against the truth: their programs are the samples' files, the first is short, links lead somewhere.
 
-`readme.py ROOT` checks, `readme.py ROOT --write` puts the sample into the README."""
+`readme.py ROOT` checks, `readme.py ROOT --write` puts the samples into the pages."""
 import pathlib
 import re
 import sys
 
-BLOCK = re.compile(r"(<!-- samples/counter/counter\.cpp;[^\n]*-->\n```cpp\n)(.*?)(```\n)", re.S)
+BLOCK = re.compile(r"(<!-- (samples/[a-z_/.]+);[^\n]*-->\n```cpp\n)(.*?)(```\n)", re.S)
 LINK = re.compile(r"\]\(([^)#]+)\)")
 LINES_MAX = 40
 
@@ -13,22 +13,26 @@ LINES_MAX = 40
 def main():
     root = pathlib.Path(sys.argv[1])
     readme = root / "README.md"
-    text = readme.read_text()
+    pages = [readme, *sorted((root / "docs").glob("*.md"))]
     sample = (root / "samples/counter/counter.cpp").read_text()
     if "--write" in sys.argv:
-        readme.write_text(BLOCK.sub(lambda m: m[1] + sample + m[3], text))
+        for page in pages:
+            page.write_text(BLOCK.sub(lambda m: m[1] + (root / m[2]).read_text() + m[4], page.read_text()))
         return 0
     wrong = []
-    block = BLOCK.search(text)
-    if not block:
-        wrong.append("README.md has no block for samples/counter/counter.cpp")
-    elif block[2] != sample:
-        wrong.append("README.md's counter differs from samples/counter/counter.cpp: tests/house/readme.py . --write")
+    held = []
+    for page in pages:
+        for block in BLOCK.finditer(page.read_text()):
+            held.append(block[2])
+            if block[3] != (root / block[2]).read_text():
+                wrong.append(f"{page.relative_to(root)}'s program differs from {block[2]}: tests/house/readme.py . --write")
+    for name in ("samples/counter/counter.cpp", "samples/supervised/supervised.cpp"):
+        if name not in held:
+            wrong.append(f"no page has a block for {name}")
     if len(sample.splitlines()) >= LINES_MAX:
         wrong.append(f"the counter has {len(sample.splitlines())} lines; fewer than {LINES_MAX} are promised")
-    pages = [readme, *sorted((root / "docs").glob("*.md"))]
     for page in pages:
-        for target in LINK.findall(page.read_text()):
+        for target in LINK.findall(BLOCK.sub("", page.read_text())):
             if "://" not in target and not (page.parent / target).exists():
                 wrong.append(f"{page.relative_to(root)} links to {target}, which is not there")
     index = (root / "docs/README.md").read_text()

@@ -81,9 +81,12 @@ def end_all():
 atexit.register(end_all)
 
 
-def launch(command, **options):
+def launch(command, piped=False, **options):
     """A child that dies with us. Call from the main thread only: the kernel ties its life to the calling thread's."""
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_child_setup, **options)
+    if piped:
+        options |= {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen(command, **{"stdin": subprocess.DEVNULL, "start_new_session": True, "preexec_fn": _child_setup,
+                                           **options})
     _running.add(process)
     return process
 
@@ -96,6 +99,8 @@ class Node:
         self.config = cluster.folder / f"{name}.toml"
         self.log = cluster.folder / f"{name}.log"
         self.environment = {}  # beside that of the harness
+        self.host = "127.0.0.1"  # where clients find it
+        self.prefix = []         # of the command that starts it
         self.process = None
 
     def write_config(self, members=None, **kv):
@@ -105,13 +110,13 @@ class Node:
         if self.listen:
             lines.append(f'listen = "{self.listen}"')
         lines += ["", "[members]", *(f'{name} = "{address}"' for name, address in members.items())]
-        lines += ["", "[kv]", f'redis = "127.0.0.1:{self.redis_port}"', *(f'{k} = "{v}"' for k, v in settings.items())]
+        lines += ["", "[kv]", f'redis = "{self.host}:{self.redis_port}"', *(f'{k} = "{v}"' for k, v in settings.items())]
         self.config.write_text("\n".join(lines) + "\n")
 
     def start(self, *arguments):
         assert not self.running(), f"{self.name} runs already"
         with open(self.log, "ab") as log:
-            self.process = launch([str(self.cluster.server), "--config", str(self.config), *arguments],
+            self.process = launch([*self.prefix, str(self.cluster.server), "--config", str(self.config), *arguments],
                                   stdout=log, stderr=log, env={**os.environ, **self.environment})
         return self
 
@@ -146,7 +151,7 @@ class Node:
         self.process.send_signal(signal.SIGCONT)
 
     def client(self, timeout=5.0):
-        return Client(self.redis_port, timeout=timeout)
+        return Client(self.redis_port, host=self.host, timeout=timeout)
 
     def call(self, *arguments, timeout=5.0):
         with self.client(timeout) as client:

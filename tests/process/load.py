@@ -4,7 +4,7 @@ import threading
 import time
 
 from linear import Op
-from resp import Client, Disconnected, ServerError, encode
+from resp import Disconnected, ServerError, encode
 
 # Answers which promise that nothing happened; anything else than these and UNKNOWN is an error of the server.
 REFUSED = ("NOQUORUM", "BUSY", "TRYAGAIN", "LOADING")
@@ -74,7 +74,7 @@ class Load:
         while not self.ended.is_set():
             if connection is None:
                 try:
-                    connection = Client(self.nodes[at].redis_port, timeout=self.timeout)
+                    connection = self.nodes[at].client(timeout=self.timeout)
                 except Disconnected:
                     at = (at + 1) % len(self.nodes)
                     time.sleep(0.01)
@@ -163,7 +163,7 @@ class Load:
     def read_all(self, node, timeout=10.0):
         """Adds a read of every key at `node` to the history, as one more client."""
         keys = sorted({op.key for op in self.history})
-        with Client(node.redis_port, timeout=timeout) as client:
+        with node.client(timeout=timeout) as client:
             for first in range(0, len(keys), 200):
                 part = keys[first:first + 200]
                 start = time.monotonic()

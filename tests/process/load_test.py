@@ -14,7 +14,7 @@ from resp import Client
 
 
 def server_at(port):
-    return types.SimpleNamespace(name="redis", redis_port=port)
+    return types.SimpleNamespace(name="redis", redis_port=port, client=lambda timeout: Client(port, timeout=timeout))
 
 
 class liar(socketserver.StreamRequestHandler):

@@ -29,6 +29,7 @@ from resp import Client, Disconnected, ServerError
 from surroundings import Clock, Disk
 
 server = None
+started = time.monotonic()
 SCENARIOS = {}
 
 
@@ -800,24 +801,23 @@ def founders_differ():
         say("founded once the tables agree")
 
 
-def main():
-    global server, started
-    started = time.monotonic()
+def main(known=SCENARIOS):
+    global server
     parser = argparse.ArgumentParser()
     parser.add_argument("--server", required=True)
     parser.add_argument("--list", action="store_true")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     if options.list:
-        print("\n".join(SCENARIOS))
+        print("\n".join(known))
         return 0
     server = options.server
     # An interrupted harness ends what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    for name in options.names or SCENARIOS:
-        print(f"{name}: {SCENARIOS[name].__doc__.splitlines()[0]}", flush=True)
+    for name in options.names or known:
+        print(f"{name}: {known[name].__doc__.splitlines()[0]}", flush=True)
         try:
-            SCENARIOS[name]()
+            known[name]()
         except Skip as why:
             print(f"  skipped: {why}")
             return 77

@@ -126,7 +126,7 @@ TEST_SUITE("endpoint") {
   TEST_CASE("a restarted node that cannot dial is dialled again soon") {
     pair p;
     p.b.config.peers.clear();  // it only listens; no slot for a peer, so it refuses until it has one
-    p.b.config.peers = {{m0, {"127.0.0.1", 1}}};
+    p.b.config.peers = {{m0, {address{"127.0.0.1", 1}}}};
     p.start();
     std::chrono::nanoseconds best = 1h;
     for (int i = 0; i < 5 && best > 200ms; ++i) {
@@ -223,7 +223,7 @@ TEST_SUITE("endpoint") {
 
   TEST_CASE("addresses exchanged, or leading back to this node, are told") {
     pair p;
-    p.a.config.peers[0].where = p.configs[0].listen;
+    p.a.config.peers[0].places = {p.configs[0].listen};
     REQUIRE(p.a.start() == "");
     REQUIRE(run_until(p.l, [&] { return p.a.count(link_event_kind::refused) > 0; }));
     CHECK(contains(p.a.text(link_event_kind::refused), "which is this node"));
@@ -246,17 +246,17 @@ TEST_SUITE("endpoint") {
   TEST_CASE("host names are resolved, IPv6 works, a name that does not resolve is told") {
     pair p;
     p.a.config.listen.host = "::1";
-    p.b.config.peers[0].where.host = "::1";
-    p.a.config.peers[0].where.host = "localhost";
+    p.b.config.peers[0].places[0].where.host = "::1";
+    p.a.config.peers[0].places[0].where.host = "localhost";
     p.b.config.listen.host = "localhost";
     p.start();
     auto c = p.configs[0];
     c.listen.port = 0;
-    c.peers[0].where.host = "no-such-host.invalid";
+    c.peers[0].places[0].where.host = "no-such-host.invalid";
     node lost(p.l, c);
     REQUIRE(lost.start() == "");
     REQUIRE(run_until(p.l, [&] { return lost.count(link_event_kind::unreachable) > 0; }, 20s));
-    CHECK(contains(lost.text(link_event_kind::unreachable), "host name 'no-such-host.invalid' cannot be looked up"));
+    CHECK(contains(lost.text(link_event_kind::unreachable), "node n2 cannot be reached at no-such-host.invalid:"));
   }
 
   TEST_CASE("HELLO tells the current state of `blank`") {

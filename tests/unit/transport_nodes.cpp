@@ -80,7 +80,7 @@ std::vector<endpoint_config> cluster(std::size_t n) {
   for (auto& c : all) {
     c.founders = founders;
     for (const auto& other : all)
-      if (other.member != c.member) c.peers.push_back({other.member, other.listen});
+      if (other.member != c.member) c.peers.push_back({other.member, {other.listen}});
   }
   return all;
 }

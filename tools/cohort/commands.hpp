@@ -7,9 +7,15 @@ class App;
 
 namespace cohort::tool {
 
-enum exit_code : int { well = 0, damaged = 1, wrong_usage = 2 };
+enum exit_code : int { well = 0, damaged = 1, refused = 1, wrong_usage = 2, crash_loop = 3 };
 
 /// `cohort verify DIRECTORY...`
 void add_verify(CLI::App& program, int& code);
+/// `cohort check FILE [--group NAME]`, `cohort check --rules`
+void add_check(CLI::App& program, int& code);
+/// `cohort explain FILE [--group NAME]`
+void add_explain(CLI::App& program, int& code);
+/// `cohort supervise -- COMMAND...`
+void add_supervise(CLI::App& program, int& code);
 
 }  // namespace cohort::tool

@@ -10,7 +10,10 @@ int main(int argc, char** argv) {
   CLI::App program{"What an operator of Cohort's nodes needs beside the nodes.", "cohort"};
   program.set_version_flag("--version", std::string("cohort ") + COHORT_VERSION);
   program.require_subcommand(1);
+  add_check(program, code);
+  add_explain(program, code);
   add_verify(program, code);
+  add_supervise(program, code);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -1,0 +1,22 @@
+#pragma once
+
+#include "framework/protocol/core.hpp"
+
+#include <cohort/contract.hpp>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace cohort::detail {
+
+/// A contract in the terms of the core that keeps it.
+protocol::core_options core_options_of(const contract& how);
+/// The part of it that a view carries, and that a view can change (X1).
+protocol::view_options rules_of(const contract& how);
+/// The contract of a group that was founded with `how` and runs under `rules` now.
+contract under_rules(contract how, const protocol::view_options& rules);
+/// Fields in which the two differ although they are fixed while a group runs, as "a, b"; empty if there are none.
+std::string fixed_difference(const contract& from, const contract& to);
+
+}  // namespace cohort::detail
