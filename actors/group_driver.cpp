@@ -174,6 +174,7 @@ void group_driver::feed() {
     auto status = feed_some(p, fed);
     if (status == protocol::submit_status::busy) {
       // All or nothing: another port's smaller messages may fit, but taking turns then would starve this one.
+      if (core_.rules().slow == protocol::slow_policy::reject) refuse_pending(outcome::busy);  // FC4
       return;
     }
     if (status == protocol::submit_status::no_quorum || status == protocol::submit_status::not_member)

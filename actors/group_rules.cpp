@@ -14,8 +14,8 @@ namespace {
 constexpr std::uint64_t volatile_checkpoint_bytes = 8u << 20;
 
 constexpr std::string_view live_fields[] = {
-  "orders",     "default_order", "reads",     "slow",       "minority_multicast", "shrink",       "min_voters",
-  "min_copies", "heartbeat",     "election_min", "fail_after", "lane_window",      "retain_bytes", "retain_time",
+  "orders",     "default_order", "reads",        "slow",       "minority_multicast", "shrink",       "min_voters",
+  "min_copies", "heartbeat",     "election_min", "fail_after", "lane_window",        "retain_bytes", "retain_time",
 };
 
 protocol::slow_policy policy_of(slow_member s) {
@@ -103,7 +103,8 @@ contract under_rules(contract how, const protocol::view_options& rules) {
 std::string fixed_difference(const contract& from, const contract& to) {
   std::string names;
   contracts::for_each_field([&](const auto& f) {
-    if (from.*f.member == to.*f.member || std::ranges::find(live_fields, std::string_view(f.name)) != std::end(live_fields)) return;
+    const bool live = std::ranges::find(live_fields, std::string_view(f.name)) != std::end(live_fields);
+    if (live || from.*f.member == to.*f.member) return;
     names += (names.empty() ? "" : ", ") + std::string(f.name);
   });
   return names;

@@ -39,11 +39,12 @@ void read_listen(const config_section& s, const config_section& members, const m
 }
 
 void read_discovery(const config_section& s, const config_section& members, node_config& node) {
+  const auto folder = std::filesystem::absolute(s.file().name()).parent_path();
   if (s.has("discover")) node.discover = s.text_or_texts("discover");
   for (auto& source : node.discover) {
     transport::place records;
     if (constexpr std::string_view file = "file:"; source.starts_with(file) && source.size() > file.size())
-      source = "file:" + (std::filesystem::absolute(s.file().name()).parent_path() / source.substr(file.size())).lexically_normal().string();
+      source = "file:" + (folder / source.substr(file.size())).lexically_normal().string();
     else if (!source.starts_with("srv:") || !transport::parse_place(source, records).empty())
       s.fail("discover", "[node] discover = \"" + source + "\" is no source; write \"file:PATH\" or \"srv:NAME\", or a list of them");
   }

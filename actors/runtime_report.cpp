@@ -200,7 +200,12 @@ group_status runtime::status_of(const group& g) const {
   out.group = g.entry->name;
   out.self = config_.name;
   if (s.leader != no_member) out.leader = name_of(s.leader);
-  out.role = g.driver->retired() ? "left" : g.witness ? "witness" : s.is_leader ? "leader" : !s.active ? "joining" : s.voter ? "follower" : "learner";
+  out.role = g.driver->retired() ? "left"
+             : g.witness         ? "witness"
+             : s.is_leader       ? "leader"
+             : !s.active         ? "joining"
+             : s.voter           ? "follower"
+                                 : "learner";
   out.durability = g.entry->how.durability == durability::journaled ? "journaled" : "volatile";
   if (s.in_force) {
     out.view = s.in_force->number;

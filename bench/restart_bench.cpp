@@ -62,7 +62,7 @@ int main(int argc, char** argv) try {
   std::vector<double> us;
   {
     cohort::node node(config);
-    node.replicate<nothing>("idle", {.durability = cohort::durability::in_memory});
+    node.replicate<nothing>("idle", {.durability = cohort::durability::in_memory, .single = true});
     node.start();
     auto times = std::make_shared<clock_of_failures>();
     cohort::supervision_tree tree("bench", {.limits = {.failures_max = 1'000'000, .at_once = 1'000'000}});

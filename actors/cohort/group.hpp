@@ -18,9 +18,10 @@ caf::error make_error(outcome o);
 /// `replied` if the error is none of ours.
 outcome outcome_of(const caf::error& e);
 
-/// The group as an ordinary actor. Send or request it a `std::string` (any bytes), alone or with a `cohort::order`: it is
-/// submitted in that order, else in the contract's default one. A request is answered with the state machine's reply as a
-/// `std::string` once this replica has applied it (empty for other orders than total, once it is delivered here); otherwise with an error that tells refused, lost and unknown apart. Monitor it: it ends when the node stops.
+/// The group as an ordinary actor. Send or request it a `std::string` (any bytes), alone or followed by a `cohort::order`: it
+/// is submitted in that order, else in the contract's default one. A request is answered with the state machine's reply as a
+/// `std::string` once this replica has applied it, with an empty one where no state machine hears that order; otherwise with an
+/// error that tells refused, lost and unknown apart. Monitor it: it ends when the node stops.
 /// The node must have been started.
 caf::actor group_handle(node& where, std::string_view group);
 

@@ -28,7 +28,7 @@ struct nothing final : cohort::state_machine {  // a node hosts at least one gro
 
 int main(int argc, char** argv) try {
   cohort::node node{cohort::config_from_arguments(argc, argv)};  // --name n1 --data d1 --member n1=127.0.0.1:7101
-  node.replicate<nothing>("idle");
+  node.replicate<nothing>("idle", {.single = true});  // one node is meant
   node.start();
   auto supervisors = cohort::supervisors_of(node);
 

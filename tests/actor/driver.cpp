@@ -75,7 +75,7 @@ struct member final : driver_host {
 
 class group_of_three {
 public:
-  group_of_three() {
+  explicit group_of_three(protocol::slow_policy slow = protocol::slow_policy::exclude) {
     entry->name = std::string("g");
     entry->how.outcome_bound = 60s;
     protocol::core_options o;
@@ -84,6 +84,8 @@ public:
     o.election_max = o.pull_wait = 300ms;
     o.fail_after = 400ms;
     o.checkpoint_bytes = 4096;
+    o.slow = slow;
+    if (slow != protocol::slow_policy::exclude) o.lane_window = 64 << 10;
     for (unsigned i = 0; i < 3; ++i) {
       auto& m = at(i);
       m.self = i;
@@ -193,6 +195,31 @@ TEST_SUITE("driver") {
     CHECK(answers(*g.port) == told{{7, outcome::replied}});
     g.at(c).disk_works = true;
     CHECK(g.until([&] { return g.at(c).delivered == 1; }));
+  }
+
+  TEST_CASE("a member that does not keep up is waited for, or refuses what it has no room for: as the rules say") {
+    for (auto slow : {protocol::slow_policy::wait, protocol::slow_policy::reject}) {
+      CAPTURE(static_cast<int>(slow));
+      group_of_three g(slow);
+      const auto a = g.leader(), c = (a + 2) % 3;
+      g.at(c).disk_works = false;
+      for (std::uint64_t tag = 1; tag <= 8; ++tag) g.submit(a, g.port, tag, 20'000);
+      told got;
+      const auto refused = [&] {
+        for (auto& answer : answers(*g.port)) got.push_back(answer);
+        return std::ranges::count(got, outcome::busy, [](auto& answer) { return answer.second; });
+      };
+      g.until([&] { return refused() > 0; }, 1000ms);
+      if (slow == protocol::slow_policy::wait) CHECK(refused() == 0);
+      else CHECK(refused() > 0);
+      g.at(c).disk_works = true;
+      CHECK(g.until([&] { return refused(), got.size() == 8; }));
+      CHECK(std::ranges::count(got, outcome::replied, [](auto& answer) { return answer.second; }) == 8 - refused());
+      CHECK(g.at(a).driver->status().in_force->number == 0);  // nobody was excluded
+      g.submit(a, g.port, 9, 20'000);
+      CHECK(g.until([&] { return refused(), got.size() == 9; }));
+      CHECK(got.back() == std::pair(std::uint64_t{9}, outcome::replied));
+    }
   }
 
   TEST_CASE("at the end, what is under way is unknown, what the core has not taken is stopped") {

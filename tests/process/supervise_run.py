@@ -86,9 +86,14 @@ def ends_of_its_own():
     assert s.wait() == 2 and "cannot run" in s.text(), s.text()
 
 
+def three_members():
+    """The counter's contract tolerates a failure, so it has three founders."""
+    return [word for name in ("n1", "n2", "n3") for word in ("--member", f"{name}=127.0.0.1:{free_port()}")]
+
+
 def killed_node_returns():
     """kill -9 of a real node; then SIGTERM to the supervisor, which the node obeys."""
-    s = Supervised(counter, "--name", "n1", "--data", folder / "n1", "--member", f"n1=127.0.0.1:{free_port()}", options=QUICK)
+    s = Supervised(counter, "--name", "n1", "--data", folder / "n1", *three_members(), options=QUICK)
     first = s.started(1)
     eventually("the node listens", lambda: "listening" in s.text(), 20)
     os.kill(first, signal.SIGKILL)
@@ -177,13 +182,17 @@ def threads_in_epoll(pid):
 
 def notify():
     manager = Manager()
-    data, port = folder / "notified", free_port()
+    data, members = folder / "notified", three_members()
     environment = {**os.environ, "NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "400000"}
     with open(folder / "notified.log", "wb") as log:
-        node = subprocess.Popen([counter, "--name", "n1", "--data", str(data), "--member", f"n1=127.0.0.1:{port}"],
+        node = subprocess.Popen([counter, "--name", "n1", "--data", str(data), *members],
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, text=True,
                                 start_new_session=True, preexec_fn=_child_setup)
     _running.add(node)
+        others = [subprocess.Popen([counter, "--name", name, "--data", str(folder / f"notified-{name}"), *members],
+                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, preexec_fn=_child_setup)
+                  for name in ("n2", "n3")]
+    _running.update(others)
     for number in (1, 2, 39):
         node.stdin.write(f"{number}\n")
         node.stdin.flush()
@@ -192,7 +201,7 @@ def notify():
     assert manager.count("READY=1") == 0, "ready before it runs"
     node.stdin.close()
     eventually("READY=1", lambda: manager.count("READY=1") == 1, 20)
-    eventually("a status", lambda: manager.count("STATUS=counter: leader, view 0, 1 of 1 members active") >= 1, 20)
+    eventually("a status", lambda: manager.count(", view 0, 3 of 3 members active") >= 1, 20)
     eventually("the watchdog", lambda: manager.count("WATCHDOG=1") >= 5, 20)
 
     # The protocol thread hangs and all others go on: the watchdog must notice.
@@ -210,6 +219,9 @@ def notify():
 
     node.terminate()
     assert node.wait(20) == 0, (folder / "notified.log").read_text()
+    for other in others:
+        other.terminate()
+    assert [other.wait(20) for other in others] == [0, 0], (folder / "notified.log").read_text()
     assert manager.count("STOPPING=1") == 1
     found = subprocess.run([cohort, "verify", str(data)], capture_output=True, text=True, timeout=60).stdout
     assert "sound" in found and ", 1 checkpoint" in found, f"no checkpoint was stored at the end: {found}"
