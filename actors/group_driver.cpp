@@ -364,6 +364,12 @@ void group_driver::account(protocol::delivery_op& op, work& w) {
     }
     if (b->own && !own.take(b->what.sizes.size(), w.runs))
       broken("own messages delivered which were not submitted", b->what.sizes.size(), own.size());
+  } else if (auto* e = std::get_if<protocol::deliver_expired>(&op)) {
+    auto& own = own_[static_cast<std::size_t>(e->cls)];
+    std::vector<own_run> expired;
+    const auto messages = e->own ? e->what.sizes.size() : 0;
+    if (!own.take(messages, expired)) broken("own messages expired which were not submitted", messages, own.size());
+    answer_all(expired, outcome::expired);
   } else if (auto* v = std::get_if<protocol::deliver_view>(&op)) {
     for (std::size_t how = 0; how < order_count; ++how) {
       if (v->lost_messages[how] == 0) continue;

@@ -17,6 +17,7 @@ const char* to_string(outcome o) {
     case outcome::unknown: return "unknown";
     case outcome::stopped: return "stopped";
     case outcome::not_enabled: return "order not enabled";
+    case outcome::expired: return "expired";
   }
   return "?";
 }

@@ -35,6 +35,7 @@ public:
 private:
   void deliver(protocol::deliver_batch& b, work& w);
   void deliver(protocol::deliver_view& v, work& w);
+  void deliver(protocol::deliver_expired&, work&) {}  // its sender has been told
   void deliver(protocol::deliver_read& r, work& w);
   void deliver(protocol::deliver_checkpoint& c, work& w);
   void deliver(protocol::deliver_restore& r, work& w);

@@ -271,6 +271,8 @@ bool decode_batch(const input& in, protocol::batch& out) {
     if (root.getClass() >= order_count) return "a batch of unknown order";
     out.cls = static_cast<order>(root.getClass());
     out.tdep = root.getTdep();
+    if (!legal_time(root.getDeadline())) return "a deadline is out of range";
+    out.deadline = wall_time(root.getDeadline());
     if (const auto bad = read(root.getDeps(), in.limits, out.deps)) return bad;
     out.view = root.getView();
     out.slot = root.getSlot();

@@ -209,6 +209,7 @@ void fill_head(wire::Batch::Builder out, const protocol::batch& in) {
   out.setInc(in.inc);
   out.setClass(static_cast<std::uint8_t>(in.cls));
   out.setTdep(in.tdep);
+  out.setDeadline(in.deadline.count());
   if (!in.deps.empty()) fill(out.initDeps(static_cast<unsigned>(in.deps.size())), in.deps);
 }
 

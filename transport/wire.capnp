@@ -63,6 +63,7 @@ struct Batch {
   class @8 :UInt8 = 5;           # order of all its messages; it also tells the kind of lane
   tdep  @9 :UInt64;
   deps  @10 :List(UInt64);
+  deadline @11 :Int64;           # microseconds since 1970, 0 = none
 }
 
 # A batch above the final cut of its lane that is delivered all the same.

@@ -28,6 +28,7 @@ enum class outcome : std::uint8_t {
   unknown,     ///< submitted, not resolved within `contract::outcome_bound` or before a restart: may still happen
   stopped,     ///< refused, never submitted: the node or the group's replica has ended
   not_enabled, ///< refused, never submitted: the group's contract does not take this order
+  expired,     ///< its deadline was over before it was ordered, or submitted: delivered nowhere (unordered: not here)
 };
 
 const char* to_string(outcome o);

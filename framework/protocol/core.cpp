@@ -318,8 +318,8 @@ core::core(core&&) noexcept = default;
 
 void core::tick(instant mono, wall_time wall) { impl_->begin(mono, wall); }
 
-submit_status core::submit(std::span<const std::span<const std::byte>> messages, order how) {
-  return impl_->submit(messages, how);
+submit_status core::submit(std::span<const std::span<const std::byte>> messages, order how, wall_time deadline) {
+  return impl_->submit(messages, how, deadline);
 }
 
 void core::receive(voter_id from, message&& what) {

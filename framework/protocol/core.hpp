@@ -61,6 +61,7 @@ enum class submit_status : std::uint8_t {
   not_member,   ///< not (yet) active in the group
   too_large,    ///< a message above `message_bytes_max`
   not_enabled,  ///< the group does not take this order
+  too_late,     ///< its deadline is over
 };
 
 /// One look at the inside, for operators and tests.
@@ -95,8 +96,10 @@ public:
   /// input arrived, or a pause in between would answer from a lease that is over (R2).
   void tick(instant mono, wall_time wall);
 
-  /// Takes messages to be multicast in order `how`, all or none of the span. Copies.
-  submit_status submit(std::span<const std::span<const std::byte>> messages, order how = order::total);
+  /// Takes messages to be multicast in order `how`, all or none of the span. Copies. `deadline` is agreed time, 0 = none: a
+  /// T message whose entry is of a later time is delivered nowhere, and `deliver_expired` says so to its sender (DL1). In
+  /// other orders each receiver judges by its own clock: unordered messages that come late are dropped, others are marked (DL2).
+  submit_status submit(std::span<const std::span<const std::byte>> messages, order how = order::total, wall_time deadline = {});
 
   /// A message from `from`, whom the link has identified. Vectors and payload owners are taken over.
   void receive(voter_id from, message&& what);

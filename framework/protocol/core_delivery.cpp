@@ -89,8 +89,11 @@ void core::impl::hand_out(const lane& l, const batch& b, bool is_stable) {
   // A batch whose outcome was told when a checkpoint was restored answers nobody any more.
   d.own = own && !undelivered.empty() && undelivered.front().first == b.seq;
   d.what = b.what;
+  d.deadline = b.deadline;
+  d.late = late(b);
   if (d.own) undelivered.pop_front();
   bytes_since_checkpoint += b.what.bytes();
+  if (d.late && b.cls == order::unordered) return report_expired(l, b, d.own);  // DL2: else it would break lane and view
   out.deliveries.emplace_back(std::move(d));
 }
 
@@ -142,7 +145,15 @@ void core::impl::deliver_total(const entry& e) {
     if (!b) return;
     ++next[best];
     const auto& l = *t->lanes[best];
+    const bool own = l.owner == start.self && l.inc == own_inc;
     auto& undelivered = own_undelivered[static_cast<std::size_t>(order::total)];
+    const bool answers = own && !undelivered.empty() && undelivered.front().first == next[best];
+    if (expired(*b, e)) {
+      bytes_since_checkpoint += b->what.bytes();
+      if (answers) undelivered.pop_front();
+      report_expired(l, *b, answers);
+      continue;
+    }
     deliver_batch d;
     d.index = e.index;
     d.time = e.time;
@@ -151,8 +162,10 @@ void core::impl::deliver_total(const entry& e) {
     d.inc = l.inc;
     d.seq = next[best];
     d.position = delivered + 1;
-    d.own = l.owner == start.self && l.inc == own_inc && !undelivered.empty() && undelivered.front().first == d.seq;
+    d.own = answers;
     d.what = b->what;
+    d.deadline = b->deadline;
+    d.late = late(*b);
     delivered += b->what.sizes.size();
     if (mutated(mutation::delivered_twice) && !d.own && d.seq % 64 == 0) out.deliveries.emplace_back(d);
     if (mutated(mutation::gap_skipped) && !d.own && d.seq % 64 == 0) continue;
@@ -160,6 +173,16 @@ void core::impl::deliver_total(const entry& e) {
     if (d.own) undelivered.pop_front();
     out.deliveries.emplace_back(std::move(d));
   }
+}
+
+/// DL1: decided by the entry that orders it, so equal everywhere and for ever.
+bool core::impl::expired(const batch& b, const entry& e) const {
+  if (b.deadline == wall_time{} || mutated(mutation::deadline_at_sending_only)) return false;
+  return (mutated(mutation::expiry_by_own_clock) ? wall : e.time) > b.deadline;
+}
+
+void core::impl::report_expired(const lane& l, const batch& b, bool own) {
+  out.deliveries.emplace_back(deliver_expired{l.owner.member, l.inc, b.seq, own, b.what, b.cls});
 }
 
 // ---- frontiers ------------------------------------------------------------------------------------------------------

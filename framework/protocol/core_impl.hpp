@@ -179,6 +179,7 @@ struct core::impl {
   // ---- own lanes
   struct open_batch {
     order cls = order::total;
+    wall_time deadline{};
     std::vector<std::uint32_t> sizes;
     std::vector<std::byte> blob;
     instant oldest{};
@@ -360,7 +361,7 @@ struct core::impl {
   core_status status();
 
   // ---- core_lanes.cpp
-  submit_status submit(std::span<const std::span<const std::byte>> messages, order how);
+  submit_status submit(std::span<const std::span<const std::byte>> messages, order how, wall_time deadline);
   void receive_batch(voter_id from, batch&& b);
   void receive_pull(voter_id from, const pull& p);
   bool seal();
@@ -394,6 +395,9 @@ struct core::impl {
   bool ready(const batch& b, slot s, const frontier& stable, bool by_cut) const;
   void deliver_cut(const entry& e);
   void deliver_total(const entry& e);
+  bool expired(const batch& b, const entry& e) const;
+  void report_expired(const lane& l, const batch& b, bool own);
+  bool late(const batch& b) const { return b.deadline != wall_time{} && wall > b.deadline; }
   void hand_out(const lane& l, const batch& b, bool stable);
   sequence stable(slot s);
   frontier stable_frontier();

@@ -8,10 +8,11 @@ namespace cohort::protocol {
 /// Stamps are hybrid logical clocks: microseconds in the upper bits, a counter in the lower twelve (CK8).
 static constexpr unsigned stamp_shift = 12;
 
-submit_status core::impl::submit(std::span<const std::span<const std::byte>> messages, order how) {
+submit_status core::impl::submit(std::span<const std::span<const std::byte>> messages, order how, wall_time deadline) {
   if (!has_state || my_slot == no_slot) return submit_status::not_member;
   if (!in_force->options.orders.has(how)) return submit_status::not_enabled;
   if (!primary) return submit_status::no_quorum;
+  if (deadline != wall_time{} && deadline <= std::max(wall, applied_time)) return submit_status::too_late;
   std::size_t bytes = 0;
   for (const auto& m : messages) {
     if (m.size() > options.message_bytes_max) return submit_status::too_large;
@@ -26,11 +27,13 @@ submit_status core::impl::submit(std::span<const std::span<const std::byte>> mes
   auto& queue = open[static_cast<std::size_t>(kind_of(how))];
   std::size_t left = bytes;
   for (const auto& m : messages) {
-    // One class a batch; the lane keeps the order in which messages were submitted to it.
-    if (queue.empty() || queue.back()->cls != how || queue.back()->blob.size() + m.size() > options.batch_bytes) {
-      if (queue.empty() || queue.back()->cls != how || !queue.back()->sizes.empty()) {
+    const auto fits = [&](const open_batch& b) { return b.cls == how && b.deadline == deadline; };
+    // One class and deadline a batch; the lane keeps the order in which messages were submitted to it.
+    if (queue.empty() || !fits(*queue.back()) || queue.back()->blob.size() + m.size() > options.batch_bytes) {
+      if (queue.empty() || !fits(*queue.back()) || !queue.back()->sizes.empty()) {
         queue.push_back(std::make_shared<open_batch>());
         queue.back()->cls = how;
+        queue.back()->deadline = deadline;
         queue.back()->blob.reserve(std::max(m.size(), std::min(options.batch_bytes, left)));
         queue.back()->oldest = now;
       }
@@ -136,6 +139,7 @@ void core::impl::seal_one(std::shared_ptr<open_batch> b) {
   sealed.owner = self();
   sealed.inc = promises.inc;
   sealed.cls = b->cls;
+  sealed.deadline = b->deadline;
   sealed.seq = own->held() + 1;
   largest_stamp = std::max(static_cast<std::uint64_t>(wall.count()) << stamp_shift, largest_stamp + 1);  // L4
   if (mutated(mutation::stamp_restarts)) largest_stamp = static_cast<std::uint64_t>(wall.count()) << stamp_shift;

@@ -41,6 +41,7 @@ struct batch {
   order cls = order::total;  ///< of all its messages
   log_index tdep = 0;        ///< applied at the owner when sealing: C and SC wait for it
   frontier deps;             ///< what must be passed before it, in the slots of `view`; empty where L5 needs none
+  wall_time deadline{};      ///< of all its messages, 0 = none (DL1)
   lane_name lane() const { return {owner, inc, kind_of(cls)}; }
 };
 

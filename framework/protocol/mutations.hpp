@@ -103,6 +103,8 @@ namespace cohort::protocol {
   X(deaf_admitted, "V23", "V23")                                   \
   X(flapping_not_held_back, "V23b", "V23")                         \
   X(lag_not_told, "FC4", "FC4")                                    \
+  X(deadline_at_sending_only, "M25", "DL1")                        \
+  X(expiry_by_own_clock, "M26", "DL1")                             \
   X(sham_extra_noop, "sham", "none")                               \
   X(sham_batch_size, "sham", "none")                               \
   X(sham_slower_timers, "sham", "none")                            \

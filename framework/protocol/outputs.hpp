@@ -86,6 +86,8 @@ struct deliver_batch {
   payload what;
   order cls = order::total;
   lane_name lane() const { return {sender, inc, kind_of(cls)}; }
+  wall_time deadline{};       ///< 0 = none
+  bool late = false;          ///< by this member's clock it is over already (DL2)
   bool stable = true;         ///< no failure that the group tolerates can lose it any more (durable groups: it is on disks)
 };
 
@@ -98,6 +100,17 @@ struct deliver_view {
   /// Own submissions of each class, the oldest unanswered ones: sealed but not covered, delivered nowhere (rule O10).
   /// Right behind a `deliver_restore` their outcome is unknown instead: the checkpoint may contain them.
   std::array<std::uint64_t, order_count> lost_messages{};
+};
+
+/// A batch whose deadline was over before it was ordered, and is delivered nowhere (DL1); in other orders than T: not here.
+struct deliver_expired {
+  member_id sender = no_member;
+  incarnation inc = 0;
+  sequence seq = 0;
+  bool own = false;           ///< its messages are the oldest unanswered submissions of their class
+  payload what;
+  order cls = order::total;
+  lane_name lane() const { return {sender, inc, kind_of(cls)}; }
 };
 
 /// A read asked for with `read` may be answered from the state reached here (rules R1, R2).
@@ -119,7 +132,7 @@ struct deliver_restore {
 };
 
 using delivery_op =
-  std::variant<deliver_batch, deliver_view, deliver_read, deliver_checkpoint, deliver_restore>;
+  std::variant<deliver_batch, deliver_view, deliver_read, deliver_checkpoint, deliver_restore, deliver_expired>;
 
 // ---- to whoever watches ---------------------------------------------------------------------------------------------
 

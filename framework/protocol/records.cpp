@@ -13,7 +13,7 @@ namespace cohort::protocol {
 namespace {
 
 constexpr std::size_t batch_fixed_bytes_v1 = 2 + 2 + 4 + 4 * 8;
-constexpr std::size_t batch_fixed_bytes = batch_fixed_bytes_v1 + 8 + 4 + 4;
+constexpr std::size_t batch_fixed_bytes = batch_fixed_bytes_v1 + 8 + 4 + 4 + 8;
 constexpr std::size_t roster_bytes = 2 + 8 + 8 + 1, burnt_bytes = 2 + 8, note_bytes = 2 + 8 + 1, extra_bytes = 2 + 8;
 constexpr std::size_t options_bytes = 5 + 2 * 2 + 6 * 8;
 constexpr std::size_t lanes_max = no_slot;  // slots are 16 bits wide, no_slot is none
@@ -125,6 +125,7 @@ void put(byte_writer& w, const persist_batch& b) {
   w.put(b.what.tdep);
   w.put(static_cast<std::uint32_t>(b.what.deps.size()));
   w.put(static_cast<std::uint32_t>(b.what.cls));
+  w.put(static_cast<std::uint64_t>(b.what.deadline.count()));
   for (const auto d : b.what.deps) w.put(d);
   for (const auto size : b.what.what.sizes) w.put(size);
 }
@@ -327,6 +328,7 @@ persist_batch get_batch(byte_reader& r, std::uint16_t version, std::span<const s
     const auto cls = r.get<std::uint32_t>();
     if (cls >= order_count) r.fail();
     b.what.cls = static_cast<order>(cls);
+    b.what.deadline = get_time(r);
     for (auto& d : b.what.deps) d = r.get<std::uint64_t>();
   }
   if (r.rest().size() != 4 * count || !copy_payload(r, count, blob, b.what.what)) r.fail();

@@ -56,6 +56,8 @@ public:
   virtual void submitted(const life&, order, std::uint64_t message_hash) { (void)message_hash; }
   /// A message that the core took is reported as delivered nowhere (O10).
   virtual void undelivered(const life&, order, std::uint64_t message_hash) { (void)message_hash; }
+  /// A batch whose deadline is over is delivered nowhere.
+  virtual void expired(const life&, const protocol::deliver_expired&) {}
   /// A batch of any order.
   virtual void delivered(const life&, const protocol::deliver_batch&) {}
   virtual void installed(const life&, const protocol::deliver_view&) {}

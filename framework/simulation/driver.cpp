@@ -83,7 +83,7 @@ void driver::feed(input& what) {
       return;
     }
     const std::span<const std::byte> message = o->bytes;
-    if (core_.submit({&message, 1}) == submit_status::taken) {
+    if (core_.submit({&message, 1}, order::total, o->deadline) == submit_status::taken) {
       submitted_.push_back(o->number);
       taken(order::total, message);
     } else {
@@ -121,18 +121,19 @@ void driver::send(const std::vector<member_id>& to, const message& what) {
   for (const auto m : to) world_.transmit(who_, m, what);
 }
 
-void driver::lose(const deliver_view& v) {
-  // A checkpoint may contain them: behind a restore nobody can tell (O10).
-  for (auto messages = v.lost_messages[static_cast<std::size_t>(order::total)]; messages > 0 && !submitted_.empty(); --messages) {
-    if (!restored_) world_.returned(world_.op(submitted_.front()), operation::outcome::lost);
-    submitted_.pop_front();
-  }
-  for (std::size_t c = 0; c < order_count; ++c)
-    for (auto messages = v.lost_messages[c]; messages > 0 && !unanswered_[c].empty(); --messages) {
-      if (!restored_)
-        for (auto& w : world_.watchers()) w->undelivered(who_, static_cast<order>(c), unanswered_[c].front());
-      unanswered_[c].pop_front();
+/// The oldest unanswered messages of an order are delivered nowhere.
+void driver::lose(order cls, std::uint64_t messages) {
+  auto& unanswered = unanswered_[static_cast<std::size_t>(cls)];
+  for (; messages > 0 && !unanswered.empty(); --messages) {
+    // A checkpoint may contain them: behind a restore nobody can tell (O10).
+    if (cls == order::total && !submitted_.empty()) {
+      if (!restored_) world_.returned(world_.op(submitted_.front()), operation::outcome::lost);
+      submitted_.pop_front();
     }
+    if (!restored_)
+      for (auto& w : world_.watchers()) w->undelivered(who_, cls, unanswered.front());
+    unanswered.pop_front();
+  }
 }
 
 void driver::deliver_total(const deliver_batch& b) {
@@ -176,8 +177,11 @@ void driver::deliver(delivery_op& what) {
       for (auto& w : world_.watchers()) w->undelivered(who_, b->cls, own.front());
     if (b->own)
       for (std::size_t i = 0; i < b->what.sizes.size() && !own.empty(); ++i) own.pop_front();
+  } else if (auto* expired = std::get_if<deliver_expired>(&what)) {
+    for (auto& c : world_.watchers()) c->expired(who_, *expired);
+    if (expired->own) lose(expired->cls, expired->what.sizes.size());
   } else if (auto* v = std::get_if<deliver_view>(&what)) {
-    lose(*v);
+    for (std::size_t c = 0; c < order_count; ++c) lose(static_cast<order>(c), v->lost_messages[c]);
     restored_ = false;
     for (auto& c : world_.watchers()) c->installed(who_, *v);
   } else if (auto* r = std::get_if<deliver_read>(&what)) {

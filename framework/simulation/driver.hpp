@@ -38,6 +38,7 @@ struct in_operation {
   std::uint64_t number = 0;
   bool read = false;
   std::vector<std::byte> bytes;
+  wall_time deadline{};
 };
 struct in_hand_over {};
 struct in_multicast {
@@ -98,7 +99,7 @@ private:
   void taken(order cls, std::span<const std::byte> message);
   void submit_multicast(const in_multicast& m);
   void deliver_total(const protocol::deliver_batch& b);
-  void lose(const protocol::deliver_view& v);
+  void lose(order cls, std::uint64_t messages);
   void restore(const std::vector<protocol::payload>& chunks);
 
   surroundings& world_;

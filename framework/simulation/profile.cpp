@@ -262,6 +262,15 @@ const std::vector<named>& profiles() {
        s.core.fail_after = 700ms;
        s.weights = {{crash, 8}, {isolate, 4}, {pause, 3}, {split, 2}, {power_off, 3}, {leave, 1}};
      }},
+    {"deadlines", 2,  // messages that are worth nothing later (DL1)
+     [](scenario& s, random& r) {
+       if (r.chance(300)) mixed(s, r);
+       s.deadline_share = 600;
+       s.deadline_most = r.between(1'000, 400'000);
+       s.think_most = 20'000;
+       s.read_share = 150;
+       s.weights[clock_step] = 3;
+     }},
     {"copies", 1,  // nothing is committed with fewer copies (W4)
      [](scenario& s, random& r) {
        s.members = r.chance(500) ? 3 : 5;

@@ -73,6 +73,8 @@ struct scenario {
   unsigned clients = 3, keys = 3;
   std::int64_t think_most = 60'000;
   unsigned read_share = 350, swap_share = 200, other_share = 100;
+  unsigned deadline_share = 0;         ///< per mille of writes that have one (DL1) ...
+  std::int64_t deadline_most = 50'000; ///< ... so far ahead
 
   // Multicasts of other orders than T; 0 = none. Microseconds between two of a member.
   std::int64_t talk_most = 0;

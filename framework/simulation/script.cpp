@@ -366,6 +366,7 @@ void script::heal() {
   for (auto& row : world_.network().slow) row.assign(row.size(), 0);
   world_.network().extra_loss = 0;
   world_.mend_disks();
+  world_.lift_deadlines();
   for (unsigned i = 0; i < world_.members(); ++i) {
     world_.slow_disk(i, 1);
     // Somebody sets the clocks right.

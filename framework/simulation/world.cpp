@@ -411,6 +411,8 @@ std::uint64_t world::call(unsigned client, unsigned node, operation::kind what, 
     returned(operations_.back(), operation::outcome::refused);
     return o.number;
   }
+  if (!i.read && scenario_.deadline_share > 0 && chance_.chance(scenario_.deadline_share))
+    i.deadline = n.clock.wall(now_) + microseconds(chance_.between(100, scenario_.deadline_most));
   give(node, n.alive->who().number, std::move(i), microseconds(chance_.between(5, 100)));
   return o.number;
 }

@@ -44,6 +44,8 @@ public:
   void slow_disk(unsigned node, std::int64_t factor) { nodes_[node].disk_slowness = factor; }
   /// From here on disks are as fast as disks are: slow ones are a fault like others.
   void mend_disks() { scenario_.sync_most = std::min<std::int64_t>(scenario_.sync_most, 5000); scenario_.sync_least = std::min<std::int64_t>(scenario_.sync_least, 1000); }
+  /// What clients ask from here on may take its time.
+  void lift_deadlines() { scenario_.deadline_share = 0; }
   /// Tells the member to let another lead.
   void hand_over(unsigned node) {
     if (nodes_[node].alive) give(node, nodes_[node].alive->who().number, in_hand_over{}, {});

@@ -129,6 +129,7 @@ void gateway::complete_ordered(item& what, cohort::outcome outcome, std::string_
     case cohort::outcome::busy:
     case cohort::outcome::not_member:
     case cohort::outcome::not_enabled:
+    case cohort::outcome::expired:
     case cohort::outcome::lost:
       if (what.answered || what.place.connection == 0) return finish(what, {});  // nobody waits for it
       what.at = stage::refused;

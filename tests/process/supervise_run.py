@@ -188,10 +188,10 @@ def notify():
         node = subprocess.Popen([counter, "--name", "n1", "--data", str(data), *members],
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, text=True,
                                 start_new_session=True, preexec_fn=_child_setup)
-    _running.add(node)
         others = [subprocess.Popen([counter, "--name", name, "--data", str(folder / f"notified-{name}"), *members],
                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, preexec_fn=_child_setup)
                   for name in ("n2", "n3")]
+    _running.add(node)
     _running.update(others)
     for number in (1, 2, 39):
         node.stdin.write(f"{number}\n")

@@ -387,6 +387,25 @@ TEST_SUITE("checkers") {
     CHECK_FALSE(verdict(true, 1, 4));
   }
 
+  TEST_CASE("DL1: nothing is ordered after its deadline") {
+    const auto verdict = [](order cls, int deadline, int time) {
+      auto c = check_deadlines();
+      auto d = batch_at(1);
+      d.cls = cls;
+      d.deadline = wall_time(deadline);
+      d.time = wall_time(time);
+      c->delivered(a, d);
+      return good(c);
+    };
+    for (int i = 1; i <= 10; ++i) {
+      CHECK(verdict(order::total, 100 * i, 100 * i - i));
+      CHECK(verdict(order::total, 100 * i, 100 * i));
+      CHECK(verdict(order::total, 0, 100 * i));      // none
+      CHECK(verdict(order::causal, 100, 100 + i));   // each receiver judges for itself, and marks it (DL2)
+      CHECK_FALSE(verdict(order::total, 100 * i, 100 * i + i));
+    }
+  }
+
   TEST_CASE("O10: what clients were told") {
     const auto verdict = [](operation::outcome told, bool happened, bool twice) {
       auto c = check_outcomes();

@@ -67,6 +67,7 @@ TEST_SUITE("records") {
     const auto& causal = std::get<persist_batch>(back.op.what).what;
     CHECK(causal.cls == order::safe_causal);
     CHECK(causal.tdep == 41);
+    CHECK(causal.deadline == wall_time{1'700'000'000'000'001});
     CHECK(causal.deps == frontier{0, 7, 0xffff'ffff'ffu});
   }
 

@@ -44,6 +44,7 @@ inline protocol::batch sample_causal_batch(sequence seq, const std::vector<std::
   auto b = sample_batch(seq, texts, member_id{1}, 9);
   b.cls = order::safe_causal;
   b.tdep = 41;
+  b.deadline = wall_time{1'700'000'000'000'001};
   b.deps = {0, 7, 0xffff'ffff'ffu};
   return b;
 }

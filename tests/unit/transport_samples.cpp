@@ -112,7 +112,8 @@ struct comparison {
   bool operator()(const batch& a) const {
     const auto& b = as<batch>();
     return a.view == b.view && a.slot == b.slot && a.seq == b.seq && a.stamp == b.stamp && same_payload(a.what, b.what) &&
-           a.owner == b.owner && a.inc == b.inc && a.cls == b.cls && a.tdep == b.tdep && a.deps == b.deps;
+           a.owner == b.owner && a.inc == b.inc && a.cls == b.cls && a.tdep == b.tdep && a.deps == b.deps &&
+           a.deadline == b.deadline;
   }
   bool operator()(const append& a) const {
     const auto& b = as<append>();
@@ -217,7 +218,7 @@ message draw(std::size_t kind, generator& r) {
   switch (kind) {
     case 0:
       return batch{number(r), slot_number, number(r), number(r), draw_payload(r), member_id{slot_number}, number(r),
-                   static_cast<cohort::order>(r() % cohort::order_count), number(r), draw_frontier(r)};
+                   static_cast<cohort::order>(r() % cohort::order_count), number(r), draw_frontier(r), cohort::wall_time(time(r))};
     case 1: {
       append a{number(r), number(r), number(r), number(r), instant(time(r)), number(r), {}};
       for (auto left = r() % 6; left > 0; --left) a.entries.push_back(draw_entry(r));

@@ -152,6 +152,21 @@ void book::undelivered(const life& l, order cls, std::uint64_t hash) {
   if (last_lost_ != none) messages_[last_lost_].lost = true;
 }
 
+/// It counts as had: nobody delivers it, and nobody may.
+void book::expired(const life& l, const deliver_expired& d) {
+  auto& r = reader_of(l);
+  const auto lane = lane_of(d.lane());
+  if (r.had.size() <= lane) r.had.resize(lane + 1);
+  if (r.reached.size() <= lane) r.reached.resize(lane + 1);
+  r.had[lane].add(d.seq);
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < d.what.sizes.size(); begin += d.what.sizes[i++]) {
+    const auto known = by_hash_.find(hash_payload({nullptr, {&d.what.sizes[i], 1}, d.what.blob.subspan(begin, d.what.sizes[i])}));
+    for (auto m = known == by_hash_.end() ? none : known->second; m != none; m = messages_[m].same)
+      if (streams_[messages_[m].stream].member == d.sender && messages_[m].seq == 0) messages_[m].unknown = true;
+  }
+}
+
 void book::know(batch& b, index lane, sequence seq, const deliver_batch& d) {
   b.known = true;
   b.cls = d.cls;
