@@ -1,5 +1,5 @@
-// One of three nodes whose group is measured: total order, volatile, every message delivered to an application process on each
-// node. Driven by lines on stdin, answers each with one JSON line on stdout:
+// One of three nodes whose group is measured: volatile, of one order (`--order NAME`, total if none is named), every message
+// delivered to an application process on each node. Driven by lines on stdin, answers each with one JSON line on stdout:
 //
 //   status                          {"leader": NAME, "active": BOOL, "members": N}
 //   run ID BYTES SECONDS WINDOW     submits for SECONDS, at most WINDOW bytes unanswered, then a mark
@@ -24,7 +24,9 @@
 #include <memory>
 #include <mutex>
 #include <sstream>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -192,14 +194,34 @@ private:
   std::size_t wrong_ = 0;
 };
 
+/// The order named behind `--order`, which it takes out of the arguments.
+cohort::order take_order(int& argc, char** argv) {
+  auto how = cohort::order::total;
+  int kept = 1;
+  for (int i = 1; i < argc; ++i) {
+    if (std::string_view(argv[i]) != "--order") {
+      argv[kept++] = argv[i];
+      continue;
+    }
+    const std::string_view name = ++i < argc ? argv[i] : "";
+    std::size_t found = 0;
+    while (found < cohort::order_count && name != cohort::to_string(static_cast<cohort::order>(found))) ++found;
+    if (found == cohort::order_count)
+      throw std::invalid_argument("--order takes unordered, fifo, safe_fifo, causal, safe_causal or total");
+    how = static_cast<cohort::order>(found);
+  }
+  argc = kept;
+  return how;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
+  const auto order = take_order(argc, argv);
   auto config = cohort::config_from_arguments(argc, argv);
   cohort::node node(config);
   auto counts = std::make_shared<board>();
-  cohort::contract how;
-  how.durability = cohort::durability::in_memory;
+  const auto how = cohort::contract::multicast(order).with(cohort::durability::in_memory);
   node.listen("bench", [counts] { return std::make_unique<counting_process>(counts); }, how);
   node.start();
   sender from(node);
