@@ -202,15 +202,15 @@ protocol::submit_status group_driver::feed_some(pending_port& p, std::size_t& fe
     bytes += size;
   }
   const auto how = run.how.value_or(core_.rules().default_order);
-  auto status = core_.submit(spans_, how);
+  auto status = core_.submit(spans_, how, run.deadline);
   if (status == protocol::submit_status::taken) {
     took(p, spans_.size(), bytes, how);
     fed += bytes + spans_.size() * sizeof(std::uint32_t);
   } else if (status == protocol::submit_status::too_large) {
     p.port->refuse_rest(block, outcome::too_large);  // ports check sizes: limits differ only if the core's were lowered
     p.blocks.pop_front();
-  } else if (status == protocol::submit_status::not_enabled) {
-    fed += p.port->refuse_run(block, outcome::not_enabled);
+  } else if (status == protocol::submit_status::not_enabled || status == protocol::submit_status::too_late) {
+    fed += p.port->refuse_run(block, status == protocol::submit_status::too_late ? outcome::expired : outcome::not_enabled);
     if (block.consumed()) p.blocks.pop_front();
   }
   return status;

@@ -133,11 +133,16 @@ group_port::~group_port() {
   state_->ready.clear();
 }
 
-void group_port::submit(std::span<const std::span<const std::byte>> messages, std::uint64_t first_tag, std::optional<order> how) {
+void group_port::submit(std::span<const std::span<const std::byte>> messages, std::uint64_t first_tag, const submit_options& options) {
   auto& s = *state_;
   auto& limits = s.group->how;
   auto& block = *s.staging;
   auto queued = s.queued.load(std::memory_order_relaxed);
+  const auto& how = options.how;
+  wall_time deadline{};
+  // Whole milliseconds, so that messages of a while share a batch.
+  if (options.within.count() > 0)
+    deadline = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch() + options.within);
   std::size_t added = 0;
   for (auto& message : messages) {
     auto tag = first_tag++;
@@ -154,10 +159,10 @@ void group_port::submit(std::span<const std::span<const std::byte>> messages, st
     block.blob.insert(block.blob.end(), message.begin(), message.end());
     block.sizes.push_back(static_cast<std::uint32_t>(message.size()));
     auto* last = block.runs.empty() ? nullptr : &block.runs.back();
-    if (last && last->how == how && last->first_tag + last->count == tag)
+    if (last && last->how == how && last->deadline == deadline && last->first_tag + last->count == tag)
       ++last->count;
     else
-      block.runs.push_back({tag, 1, how});
+      block.runs.push_back({tag, 1, how, deadline});
   }
   s.queued.fetch_add(added, std::memory_order_relaxed);
 }

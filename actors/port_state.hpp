@@ -19,6 +19,7 @@ struct submission_block {
     std::uint64_t first_tag = 0;
     std::uint32_t count = 0;
     std::optional<order> how;  ///< none: the group's default
+    wall_time deadline{};
   };
   struct question {
     std::uint64_t tag = 0;
@@ -27,7 +28,7 @@ struct submission_block {
   };
   std::vector<std::byte> blob;  ///< messages, back to back
   std::vector<std::uint32_t> sizes;
-  std::vector<tag_run> runs;  ///< consecutive tags of one order, together as many as `sizes`
+  std::vector<tag_run> runs;  ///< consecutive tags of one order and deadline, together as many as `sizes`
   std::vector<std::byte> question_bytes;
   std::vector<question> questions;  ///< linearizable
   protocol::instant flushed{};

@@ -100,7 +100,7 @@ void replica::run(work& w) {
 void replica::deliver(protocol::deliver_batch& b, work& w) {
   if (listener_) {
     listener_->deliver(
-      {b.what.sizes, b.what.blob, b.position, b.index, b.view, b.sender, b.inc, b.time, b.own, b.cls, b.stable});
+      {b.what.sizes, b.what.blob, b.position, b.index, b.view, b.sender, b.inc, b.time, b.own, b.cls, b.late, b.stable});
     if (!b.own && !machine_) return;
   }
   delivery d;

@@ -4,6 +4,7 @@
 #include <cohort/delivery.hpp>
 #include <cohort/order.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -123,6 +124,20 @@ struct port_state;
 struct group_entry;
 }  // namespace detail
 
+/// How messages are multicast.
+struct submit_options {
+  submit_options() = default;
+  submit_options(order o, std::chrono::milliseconds within = {}) : how(o), within(within) {}
+  submit_options(std::optional<order> o) : how(o) {}
+
+  std::optional<order> how;          ///< none: the contract's `default_order`, as it is when the protocol takes the message
+  /// Not 0: from now on, by this node's clock, rounded up to milliseconds. A T message that is ordered later, in agreed time,
+  /// is delivered nowhere and completes as `expired` (decided by the group's log, so equal everywhere); one that is applied
+  /// later somewhere is delivered and marked `late` there (the crash model promises no more, rules DL1, DL2). In other orders
+  /// every receiver judges by its own clock: unordered messages that come late are dropped there, others are marked.
+  std::chrono::milliseconds within{0};
+};
+
 /// One caller's way into a group, for gateways and measurements: batches in, batches of answers out, no actor needed.
 /// Obtained from `node::port`. A port belongs to one thread at a time (except `wake`, see below); each thread that
 /// submits opens a port of its own. Messages of one port keep their order.
@@ -140,10 +155,9 @@ public:
   /// Queues messages to be multicast in order `how`; message `i` is answered under `first_tag + i`, once it is delivered
   /// here. Copies. Never blocks: what the group's window cannot take waits in the port's queue (`contract::queue_bytes`),
   /// and what does not fit there completes as `busy`.
-  /// An order which the contract does not enable completes as `not_enabled`. Without an order it is the contract's
-  /// `default_order`, as it is when the protocol takes the message.
-  void submit(std::span<const std::span<const std::byte>> messages, std::uint64_t first_tag, std::optional<order> how = {});
-  void submit(std::span<const std::byte> message, std::uint64_t tag, std::optional<order> how = {}) {
+  /// An order which the contract does not enable completes as `not_enabled`.
+  void submit(std::span<const std::span<const std::byte>> messages, std::uint64_t first_tag, const submit_options& how = {});
+  void submit(std::span<const std::byte> message, std::uint64_t tag, const submit_options& how = {}) {
     submit({&message, 1}, tag, how);
   }
 

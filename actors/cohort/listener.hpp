@@ -23,6 +23,7 @@ struct delivery_batch {
   wall_time time{};                      ///< agreed time of that entry: equal everywhere for T
   bool own = false;                      ///< submitted through this node in this life
   order how = order::total;
+  bool late = false;                     ///< its deadline is over by this node's clock (DL2)
   bool stable = true;                    ///< no tolerated failure can lose it any more (journaled: it is on the disks)
 };
 

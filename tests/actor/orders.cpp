@@ -136,6 +136,38 @@ TEST_SUITE("orders") {
     }
   }
 
+  TEST_CASE("a message with a deadline ends once, as delivered everywhere or as expired everywhere") {
+    const auto heard = three_ears();
+    cluster c(3, {}, [&](node& n, int i) {
+      n.listen("room", [out = heard[i]] { return std::make_unique<ear>(out); }, everything());
+    });
+    c.start_all();
+    REQUIRE(eventually([&] { return c.all_serve(); }));
+    auto port = c.at(1).port("room");
+    std::uint64_t tag = 0, answered = 0, replied = 0, expired = 0;
+    completion_batch done;
+    const auto take = [&] {
+      while (port.take(done))
+        for (std::size_t i = 0; i < done.size(); ++i, ++answered) {
+          replied += done[i].outcome == outcome::replied;
+          expired += done[i].outcome == outcome::expired;
+        }
+    };
+    // A millisecond is about what ordering takes here: some make it, some do not.
+    for (int i = 0; i < 400; ++i) {
+      const auto message = text(1, order::total, i);
+      port.submit(std::as_bytes(std::span(message)), ++tag, {order::total, 1ms});
+      port.flush();
+      std::this_thread::sleep_for(200us);
+      take();
+    }
+    REQUIRE(eventually([&] { return take(), answered == tag; }));
+    CHECK(replied + expired == tag);
+    CHECK(eventually([&] { return heard[0]->count() == replied && heard[1]->count() == replied && heard[2]->count() == replied; }));
+    CHECK(heard[0]->of(order::total) == heard[1]->of(order::total));
+    CHECK(heard[0]->of(order::total) == heard[2]->of(order::total));
+  }
+
   TEST_CASE("without an order it is the contract's default one; what is not enabled is refused") {
     const auto heard = three_ears();
     cluster c(3, {}, [&](node& n, int i) {
