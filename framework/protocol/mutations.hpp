@@ -103,6 +103,7 @@ namespace cohort::protocol {
   X(deaf_admitted, "V23", "V23")                                   \
   X(flapping_not_held_back, "V23b", "V23")                         \
   X(lag_not_told, "FC4", "FC4")                                    \
+  X(stable_one_too_early, "D8", "D8")                              \
   X(sham_extra_noop, "sham", "none")                               \
   X(sham_batch_size, "sham", "none")                               \
   X(sham_slower_timers, "sham", "none")                            \
