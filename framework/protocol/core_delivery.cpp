@@ -202,7 +202,7 @@ sequence core::impl::stable(slot s) {
     const bool current = p && (p->inc == r.inc || mutated(mutation::inactive_counted_stable)) && p->view == in_force->number;
     scratch.push_back(current ? at(p->have, s) : 0);
   }
-  const auto threshold = stability_threshold(*in_force);
+  const auto threshold = std::max<std::size_t>(1, stability_threshold(*in_force) - (mutated(mutation::stable_one_too_early) ? 1 : 0));
   if (scratch.size() < threshold) return 0;
   std::ranges::nth_element(scratch, scratch.begin() + static_cast<std::ptrdiff_t>(threshold - 1), std::greater<>());
   return scratch[threshold - 1];

@@ -15,6 +15,8 @@
 
 namespace cohort::protocol {
 
+struct inspector;
+
 /// Small deterministic generator for timeouts (splitmix64): the same on every compiler and library (N1).
 class random_source {
 public:
@@ -30,6 +32,7 @@ public:
   }
 
 private:
+  friend struct inspector;
   std::uint64_t state_;
 };
 

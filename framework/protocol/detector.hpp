@@ -11,6 +11,8 @@ namespace cohort::protocol {
 /// long or longer (Hayashibara et al., "The phi Accrual Failure Detector", 2004).
 using suspicion = std::uint32_t;
 
+struct inspector;
+
 /// Accrual detector of one peer: learns from the instants at which evidence of life arrives how long that peer's pauses
 /// are, and says how unlikely a silence is. Two readings of a pause, of which the kinder one counts: an answer that is
 /// *late* (normal distribution of pauses, with a least deviation) and answers that were *lost* (geometric distribution;
@@ -45,6 +47,7 @@ public:
   duration patience(suspicion limit) const;
 
 private:
+  friend struct inspector;
   void add(std::uint16_t pause);
   void estimate();
 

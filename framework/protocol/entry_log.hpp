@@ -6,6 +6,8 @@
 
 namespace cohort::protocol {
 
+struct inspector;
+
 /// A member's copy of the replicated log above its base (section 3), with the views it contains and the journal
 /// position of every entry. Indices run from `base().index + 1` to `last()` without gaps.
 class entry_log {
@@ -50,6 +52,7 @@ public:
   const known_view& last_view() const { return views_.back(); }
 
 private:
+  friend struct inspector;
   struct stored {
     entry what;
     journal_position position = 0;

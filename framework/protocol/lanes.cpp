@@ -88,6 +88,14 @@ journal_position lane::first_position(journal_position none_above) const {
   return first;
 }
 
+lane_store::lane_store(const lane_store& other) : tables_(other.tables_) {
+  const auto shared = other.all();
+  std::vector<lane_ptr> own;
+  for (const auto& l : shared) own.push_back(std::make_shared<lane>(*l));
+  for (auto& t : tables_)
+    for (auto& l : t.lanes) l = own[static_cast<std::size_t>(std::ranges::find(shared, l) - shared.begin())];
+}
+
 void lane_store::learn(const view& v, const frontier& first) {
   COHORT_INVARIANT(tables_.empty() || tables_.back().number < v.number, tables_.back().number, v.number);
   table t{v.number, {}};

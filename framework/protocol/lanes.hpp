@@ -7,6 +7,8 @@
 
 namespace cohort::protocol {
 
+struct inspector;
+
 /// One sender incarnation's stream of batches (section 2), as far as this member holds it.
 class lane {
 public:
@@ -39,6 +41,7 @@ public:
   journal_position first_position(journal_position none_above) const;
 
 private:
+  friend struct inspector;
   struct stored {
     batch what;
     journal_position position = 0;
@@ -72,6 +75,11 @@ public:
     std::vector<lane_ptr> lanes;  ///< by slot
   };
 
+  lane_store() = default;
+  /// A copy has lanes of its own, shared among its tables as they are here.
+  lane_store(const lane_store& other);
+  lane_store& operator=(const lane_store&) = delete;
+
   /// Learns the view's slots. Lanes it shares with known views are the same objects; new ones start at `first` (in its
   /// slots), which is 0 except at a base.
   void learn(const view& v, const frontier& first);
@@ -93,6 +101,7 @@ public:
   std::size_t bytes() const;
 
 private:
+  friend struct inspector;
   std::vector<table> tables_;  ///< ascending by number
 };
 

@@ -105,6 +105,7 @@ namespace cohort::protocol {
   X(lag_not_told, "FC4", "FC4")                                    \
   X(deadline_at_sending_only, "M25", "DL1")                        \
   X(expiry_by_own_clock, "M26", "DL1")                             \
+  X(stable_one_too_early, "D8", "D8")                              \
   X(sham_extra_noop, "sham", "none")                               \
   X(sham_batch_size, "sham", "none")                               \
   X(sham_slower_timers, "sham", "none")                            \
