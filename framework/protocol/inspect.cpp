@@ -157,8 +157,8 @@ fingerprint inspector::digest(const core& c) {
   for (const auto& queue : open) {
     d.add(queue.size());
     for (const auto& b : queue) {
-      const auto& [cls, deadline, sizes, blob, oldest] = *b;
-      d.all(cls, deadline, sizes, blob.size(), oldest);
+      const auto& [cls, due, sizes, blob, oldest] = *b;
+      d.all(cls, due, sizes, blob.size(), oldest);
       for (const auto byte : blob) d.add(std::to_integer<unsigned>(byte));
     }
   }
