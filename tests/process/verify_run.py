@@ -42,7 +42,8 @@ with Cluster(server) as cluster, tempfile.TemporaryDirectory() as other:
     sound = data.read_bytes()
     assert mark in sound, "the value is not in the file"
     data.write_bytes(sound.replace(mark, mark[:-1] + b"E"))
-    expect(1, ["DAMAGED", "record at position", "move the data directory away"], node.data)
+    # A node that is stopped leaves a checkpoint.
+    expect(1, ["DAMAGED", "chunk 1 of the checkpoint", "move the data directory away"], node.data)
     expect(1, ["DAMAGED", "node n2", "no such directory"], pathlib.Path(other) / "absent", *directories)  # damage counts more
     data.write_bytes(sound[:4 * 4096])
     expect(1, ["DAMAGED"], node.data)
@@ -55,4 +56,14 @@ with Cluster(server) as cluster, tempfile.TemporaryDirectory() as other:
     expect(2, ["required"])
     cluster.start().ready()  # looking changed nothing
     assert node.call("GET", "key:49") == mark
+    # One that is killed leaves records.
+    late = b"a value that only a record holds"
+    assert node.call("SET", "key:late", late) == "OK"
+    for each in cluster.nodes:
+        each.kill()
+    sound = data.read_bytes()
+    assert late in sound, "the value is not in the file"
+    expect(0, ["sound"], node.data)
+    data.write_bytes(sound.replace(late, late[:-1] + b"E"))
+    expect(1, ["DAMAGED", "record at position", "move the data directory away"], node.data)
 print("verified")
