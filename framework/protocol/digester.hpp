@@ -37,7 +37,7 @@ public:
   template <class... T>
   void add(const std::variant<T...>& v) {
     word(v.index());
-    std::visit([this](const auto& held) { add(held); }, v);
+    std::visit([this](const auto& held) { this->add(held); }, v);
   }
   template <class T>
   void add(const std::shared_ptr<T>& p) {
