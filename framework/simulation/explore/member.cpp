@@ -137,7 +137,8 @@ struct pass {
       const auto is_batch = [](const story::event& e) { return e.what == story::kind::batch; };
       begin = std::find_if(begin, all.end(), is_batch);
       const auto end = std::find_if_not(begin, all.end(), is_batch);
-      std::stable_sort(begin, end, [](const auto& x, const auto& y) { return std::pair(x.position, x.message) < std::pair(y.position, y.message); });
+      const auto key = [](const story::event& e) { return std::tuple(e.position, e.message, e.view, e.inc, e.seq, e.hash); };
+      std::sort(begin, end, [&](const auto& x, const auto& y) { return key(x) < key(y); });
       begin = end;
     }
   }
