@@ -352,33 +352,29 @@ void group_driver::deliver_all(protocol::outputs& out) {
   credit_->finished(std::move(w));
 }
 
+/// The oldest own messages of an order are delivered nowhere, or nobody can tell.
+void group_driver::answer_own(order how, std::uint64_t messages, outcome what) {
+  if (messages == 0) return;
+  auto& own = own_[static_cast<std::size_t>(how)];
+  std::vector<own_run> runs;
+  if (!own.take(messages, runs)) broken("own messages answered which were not submitted", messages, own.size());
+  answer_all(runs, what);
+}
+
 /// Finds out whose messages and questions an operation answers.
 void group_driver::account(protocol::delivery_op& op, work& w) {
   if (auto* b = std::get_if<protocol::deliver_batch>(&op)) {
     w.bytes += b->what.bytes();
     auto& own = own_[static_cast<std::size_t>(b->cls)];
-    if (b->lost_before > 0) {
-      std::vector<own_run> lost;
-      if (!own.take(b->lost_before, lost)) broken("own messages lost which were not submitted", b->lost_before, own.size());
-      answer_all(lost, outcome::lost);
-    }
+    answer_own(b->cls, b->lost_before, outcome::lost);
     if (b->own && !own.take(b->what.sizes.size(), w.runs))
       broken("own messages delivered which were not submitted", b->what.sizes.size(), own.size());
   } else if (auto* e = std::get_if<protocol::deliver_expired>(&op)) {
-    auto& own = own_[static_cast<std::size_t>(e->cls)];
-    std::vector<own_run> expired;
-    const auto messages = e->own ? e->what.sizes.size() : 0;
-    if (!own.take(messages, expired)) broken("own messages expired which were not submitted", messages, own.size());
-    answer_all(expired, outcome::expired);
+    if (e->own) answer_own(e->cls, e->what.sizes.size(), outcome::expired);
   } else if (auto* v = std::get_if<protocol::deliver_view>(&op)) {
-    for (std::size_t how = 0; how < order_count; ++how) {
-      if (v->lost_messages[how] == 0) continue;
-      std::vector<own_run> lost;
-      if (!own_[how].take(v->lost_messages[how], lost))
-        broken("own messages lost which were not submitted", v->lost_messages[how], own_[how].size());
-      // A checkpoint hides what was delivered before it: ours may be among that.
-      answer_all(lost, after_restore_ ? outcome::unknown : outcome::lost);
-    }
+    // A checkpoint hides what was delivered before it: ours may be among that.
+    for (std::size_t how = 0; how < order_count; ++how)
+      answer_own(static_cast<order>(how), v->lost_messages[how], after_restore_ ? outcome::unknown : outcome::lost);
     host_.view_installed(group_->index, *v);
   } else if (auto* r = std::get_if<protocol::deliver_read>(&op)) {
     auto at = std::find_if(reads_.begin(), reads_.end(), [&](auto& g) { return g.id == r->tag; });

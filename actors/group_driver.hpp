@@ -123,6 +123,7 @@ private:
   void send_all(protocol::outputs& out);
   void release_sends();
   void deliver_all(protocol::outputs& out);
+  void answer_own(order how, std::uint64_t messages, outcome what);
   void account(protocol::delivery_op& op, work& w);
   void hand_over(work_ptr w);
   void release_deliveries();

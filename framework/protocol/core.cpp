@@ -291,6 +291,13 @@ core_status core::impl::status() {
   return s;
 }
 
+std::uint64_t core::impl::nth_largest(std::size_t n) const {
+  if (n == 0 || scratch.size() < n) return 0;
+  const auto nth = scratch.begin() + static_cast<std::ptrdiff_t>(n - 1);
+  std::nth_element(scratch.begin(), nth, scratch.end(), std::greater<>());
+  return *nth;
+}
+
 void core::impl::check_invariants() const {
   if (!has_state) return;
   COHORT_INVARIANT(applied <= commit, applied, commit);

@@ -122,19 +122,25 @@ bool core::impl::satisfied(voter_id origin, const change_request& r) const {
   return true;
 }
 
-/// Empty `none`, or why the group would be worse off than told.
+/// Whether the request is for this member to go.
+bool core::impl::lets_go(voter_id origin, const change_request& r, const roster_entry& e) {
+  if (r.kind == change_kind::leave) return e.id == origin;
+  return r.kind == change_kind::remove && e.id.member == r.who;
+}
+
+/// `none`, or why the group would be worse off than told.
 change_refusal core::impl::flaw_of(voter_id origin, const change_request& r) const {
   if (r.kind == change_kind::restore) return change_refusal::none;
   if (r.kind == change_kind::options) return flaw_of(r.options);
-  const auto goes = [&](const roster_entry& e) { return r.kind == change_kind::leave ? e.id == origin : e.id.member == r.who; };
-  const bool known = std::ranges::any_of(in_force->roster, goes);
+  const auto leaves = [&](const roster_entry& e) { return lets_go(origin, r, e); };
+  const bool known = std::ranges::any_of(in_force->roster, leaves);
   if (!known && r.kind == change_kind::remove && !std::ranges::binary_search(start.founders, r.who)) return change_refusal::unknown_member;
   std::size_t voters = 0, active = 0;
   for (const auto& e : in_force->roster) {
-    if (!e.voter || goes(e)) continue;
+    if (!e.voter || leaves(e)) continue;
     ++voters;
     // Witnesses report although they are not active (W1).
-    if (e.active ? !silent(e) : e.witness && !silent(e)) ++active;
+    if ((e.active || e.witness) && !silent(e)) ++active;
   }
   if (known && voters == 0) return change_refusal::last_member;
   const std::size_t needed = std::max<std::size_t>(voters / 2 + 1, in_force->options.min_copies);
@@ -156,11 +162,7 @@ bool core::impl::still_wanted(const wanted_change& w) const {
 }
 
 bool core::impl::goes(const roster_entry& r) const {
-  return std::ranges::any_of(wanted_changes, [&](const wanted_change& w) {
-    if (!still_wanted(w)) return false;
-    if (w.what.kind == change_kind::leave) return w.origin == r.id;
-    return w.what.kind == change_kind::remove && w.what.who == r.id.member;
-  });
+  return std::ranges::any_of(wanted_changes, [&](const wanted_change& w) { return lets_go(w.origin, w.what, r) && still_wanted(w); });
 }
 
 /// What is asked for beside the roster.

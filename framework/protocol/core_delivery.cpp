@@ -21,6 +21,7 @@ bool core::impl::may_deliver_live() const { return my_slot != no_slot && (primar
 bool core::impl::deliver_live() {
   if (total_only() || !may_deliver_live()) return false;
   const frontier limit = wedged.on && !mutated(mutation::deliveries_not_frozen) ? wedged.front : lanes.held(in_force->number);
+  if (covers(passed, limit)) return false;
   return pass(limit, stable_frontier(), false);
 }
 
@@ -71,26 +72,37 @@ void core::impl::deliver_unordered(const lane& l, const batch& b) {
   hand_out(l, b, false);
 }
 
-void core::impl::hand_out(const lane& l, const batch& b, bool is_stable) {
-  auto& undelivered = own_undelivered[static_cast<std::size_t>(b.cls)];
+/// What does not depend on when it is delivered.
+deliver_batch core::impl::describe(const lane& l, const batch& b) const {
   deliver_batch d;
-  d.index = applied;
-  d.time = applied_time;
   d.view = in_force->number;
   d.sender = l.owner.member;
   d.inc = l.inc;
   d.seq = b.seq;
   d.cls = b.cls;
+  d.what = b.what;
+  d.deadline = b.deadline;
+  d.late = late(b);
+  return d;
+}
+
+/// A batch whose outcome was told when a checkpoint was restored answers nobody any more.
+bool core::impl::answers_own(const lane& l, const batch& b) const {
+  const auto& undelivered = own_undelivered[static_cast<std::size_t>(b.cls)];
+  return l.owner == start.self && l.inc == own_inc && !undelivered.empty() && undelivered.front().first == b.seq;
+}
+
+void core::impl::hand_out(const lane& l, const batch& b, bool is_stable) {
+  auto& undelivered = own_undelivered[static_cast<std::size_t>(b.cls)];
+  auto d = describe(l, b);
+  d.index = applied;
+  d.time = applied_time;
   d.stable = is_stable;
   const bool own = l.owner == start.self && l.inc == own_inc;
   // O10: extras are delivered behind the final cut, so what lies between is delivered nowhere.
   for (; own && b.cls == order::unordered && !undelivered.empty() && undelivered.front().first < b.seq; undelivered.pop_front())
     d.lost_before += undelivered.front().second;
-  // A batch whose outcome was told when a checkpoint was restored answers nobody any more.
-  d.own = own && !undelivered.empty() && undelivered.front().first == b.seq;
-  d.what = b.what;
-  d.deadline = b.deadline;
-  d.late = late(b);
+  d.own = answers_own(l, b);
   if (d.own) undelivered.pop_front();
   bytes_since_checkpoint += b.what.bytes();
   if (d.late && b.cls == order::unordered) return report_expired(l, b, d.own);  // DL2: else it would break lane and view
@@ -145,27 +157,19 @@ void core::impl::deliver_total(const entry& e) {
     if (!b) return;
     ++next[best];
     const auto& l = *t->lanes[best];
-    const bool own = l.owner == start.self && l.inc == own_inc;
     auto& undelivered = own_undelivered[static_cast<std::size_t>(order::total)];
-    const bool answers = own && !undelivered.empty() && undelivered.front().first == next[best];
+    const bool answers = answers_own(l, *b);
     if (expired(*b, e)) {
       bytes_since_checkpoint += b->what.bytes();
       if (answers) undelivered.pop_front();
       report_expired(l, *b, answers);
       continue;
     }
-    deliver_batch d;
+    auto d = describe(l, *b);
     d.index = e.index;
     d.time = e.time;
-    d.view = in_force->number;
-    d.sender = l.owner.member;
-    d.inc = l.inc;
-    d.seq = next[best];
     d.position = delivered + 1;
     d.own = answers;
-    d.what = b->what;
-    d.deadline = b->deadline;
-    d.late = late(*b);
     delivered += b->what.sizes.size();
     if (mutated(mutation::delivered_twice) && !d.own && d.seq % 64 == 0) out.deliveries.emplace_back(d);
     if (mutated(mutation::gap_skipped) && !d.own && d.seq % 64 == 0) continue;
@@ -203,9 +207,7 @@ sequence core::impl::stable(slot s) {
     scratch.push_back(current ? at(p->have, s) : 0);
   }
   const auto threshold = std::max<std::size_t>(1, stability_threshold(*in_force) - (mutated(mutation::stable_one_too_early) ? 1 : 0));
-  if (scratch.size() < threshold) return 0;
-  std::ranges::nth_element(scratch, scratch.begin() + static_cast<std::ptrdiff_t>(threshold - 1), std::greater<>());
-  return scratch[threshold - 1];
+  return nth_largest(threshold);
 }
 
 frontier core::impl::stable_frontier() {
@@ -241,7 +243,6 @@ frontier core::impl::closed_frontier(frontier from, const frontier& limit) const
 
 /// Only T waits for cuts. What else there is can be covered by and by: for trimming, and for those who catch up by the log.
 bool core::impl::cut_is_urgent(const frontier& before, const frontier& cut) const {
-  if (total_only()) return true;
   if (!in_force->options.orders.has(order::total)) return false;
   const auto& table = *lanes.table_of(in_force->number);
   for (slot s = 0; s < table.lanes.size(); ++s) {

@@ -298,14 +298,14 @@ void core::impl::receive_take_over(voter_id from, const take_over& t) {
   stand_for_real(true);
 }
 
-/// The newest of our send times which a quorum (E2) has echoed.
-instant core::impl::quorum_echo() const {
+/// The newest of our send times which a quorum (E2) of those who have installed that view has echoed.
+instant core::impl::quorum_echo(view_number installed) const {
   std::uint64_t newest = ~std::uint64_t(0);
   for (const auto& v : governing_views())
     newest = std::min(newest, quorum_value(*v, [&](voter_id id) -> std::uint64_t {
       if (id == start.self) return static_cast<std::uint64_t>(stamp.count());
       const auto* p = known_peer(id);
-      return p ? static_cast<std::uint64_t>(p->echo.count()) : 0;
+      return p && p->view >= installed ? static_cast<std::uint64_t>(p->echo.count()) : 0;
     }));
   return instant(static_cast<std::int64_t>(newest));
 }
@@ -313,14 +313,7 @@ instant core::impl::quorum_echo() const {
 /// The same for leases: only who has installed our view counts, for only then it is known to vote by its rules (X2).
 instant core::impl::lease_echo() const {
   if (in_force->options.reads != read_mode::lease || log.last_view().what->options.reads != read_mode::lease) return instant{};
-  std::uint64_t newest = ~std::uint64_t(0);
-  for (const auto& v : governing_views())
-    newest = std::min(newest, quorum_value(*v, [&](voter_id id) -> std::uint64_t {
-      if (id == start.self) return static_cast<std::uint64_t>(stamp.count());
-      const auto* p = known_peer(id);
-      return p && p->view >= in_force->number ? static_cast<std::uint64_t>(p->echo.count()) : 0;
-    }));
-  return instant(static_cast<std::int64_t>(newest));
+  return quorum_echo(in_force->number);
 }
 
 /// Link evidence: a reset end of a link means a dead process nearly always, and nothing for certain. It lets a follower

@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <functional>
 #include <map>
 
 namespace cohort::protocol {
@@ -360,6 +359,8 @@ struct core::impl {
   /// The largest value that a quorum of `v`'s voters reaches.
   template <class Value>
   std::uint64_t quorum_value(const view& v, Value&& of) const;
+  /// The value in `scratch` that so many of them reach; 0 if there are fewer. Reorders them.
+  std::uint64_t nth_largest(std::size_t n) const;
   void check_invariants() const;
   core_status status();
 
@@ -401,6 +402,8 @@ struct core::impl {
   bool expired(const batch& b, const entry& e) const;
   void report_expired(const lane& l, const batch& b, bool own);
   bool late(const batch& b) const { return b.deadline != wall_time{} && wall > b.deadline; }
+  deliver_batch describe(const lane& l, const batch& b) const;
+  bool answers_own(const lane& l, const batch& b) const;
   void hand_out(const lane& l, const batch& b, bool stable);
   sequence stable(slot s);
   frontier stable_frontier();
@@ -422,7 +425,8 @@ struct core::impl {
   void send_append(peer& p);
   void send_ack();
   log_index durable_match();
-  log_index copied(const view& v, std::size_t copies, const std::function<std::uint64_t(voter_id)>& matched) const;
+  template <class Value>
+  log_index copied(const view& v, std::size_t copies, Value&& matched) const;
   log_index witness_bound();
   log_index minimal_applied();
   void truncate_from(log_index from);
@@ -447,7 +451,7 @@ struct core::impl {
   void drive_handover();
   const peer* successor(member_id wanted) const;
   void receive_take_over(voter_id from, const take_over& t);
-  instant quorum_echo() const;
+  instant quorum_echo(view_number installed = 0) const;
   instant lease_echo() const;
   void set_primary(bool on);
 
@@ -494,6 +498,7 @@ struct core::impl {
   change_refusal flaw_of(voter_id origin, const change_request& r) const;
   change_refusal flaw_of(const view_options& o) const;
   bool still_wanted(const wanted_change& w) const;
+  static bool lets_go(voter_id origin, const change_request& r, const roster_entry& e);
   bool goes(const roster_entry& r) const;
   void apply_requests(view& next) const;
   void settle_requests();
@@ -552,10 +557,16 @@ std::uint64_t core::impl::quorum_value(const view& v, Value&& of) const {
   scratch.clear();
   for (const auto& r : v.roster)
     if (r.voter) scratch.push_back(of(r.id));
-  if (scratch.empty()) return 0;
-  const auto nth = scratch.begin() + static_cast<std::ptrdiff_t>(quorum_size(v) - 1);
-  std::nth_element(scratch.begin(), nth, scratch.end(), std::greater<>());
-  return *nth;
+  return nth_largest(quorum_size(v));
+}
+
+/// Highest index that so many data voters have acked.
+template <class Value>
+log_index core::impl::copied(const view& v, std::size_t copies, Value&& matched) const {
+  scratch.clear();
+  for (const auto& r : v.roster)
+    if (r.voter && !r.witness) scratch.push_back(matched(r.id));
+  return nth_largest(copies);
 }
 
 }  // namespace cohort::protocol

@@ -157,16 +157,6 @@ log_index core::impl::durable_match() {
   return std::min(match, log.durable(persisted_to));
 }
 
-/// Highest index that so many data voters have acked.
-log_index core::impl::copied(const view& v, std::size_t copies, const std::function<std::uint64_t(voter_id)>& matched) const {
-  scratch.clear();
-  for (const auto& r : v.roster)
-    if (r.voter && !r.witness) scratch.push_back(matched(r.id));
-  if (scratch.size() < copies) return 0;
-  std::ranges::nth_element(scratch, scratch.begin() + static_cast<std::ptrdiff_t>(copies - 1), std::greater<>());
-  return scratch[copies - 1];
-}
-
 /// W3: how far the log may be offered to a witness: what so many active data voters hold that the loss of the leader cannot
 /// leave an entry known to the witness alone, which would then refuse every living candidate. Those active in the newest view
 /// of the log count, or the entry that lets a dead one go would wait for it for ever.
@@ -270,12 +260,17 @@ bool core::impl::propose() {
   const bool settled = !change.running && !wedged.on && !handover.on && commit >= first_own_entry && log.last_view().index <= applied;
   if (!settled && !mutated(mutation::cut_behind_view)) return false;
   const auto before = log.cut_behind(log.last());
-  auto from = before;
-  raise(from, closed);
-  auto cut = closed_frontier(from, lanes.held(in_force->number));
+  auto cut = lanes.held(in_force->number);
+  bool urgent = true;
+  if (!total_only()) {
+    auto from = before;
+    raise(from, closed);
+    cut = closed_frontier(from, cut);
+    urgent = cut_is_urgent(from, cut);
+  }
   if (cut == before) return false;
   COHORT_INVARIANT(covers(cut, before), log.last(), in_force->number);
-  if (!cut_is_urgent(from, cut) && now - cut_proposed < options.heartbeat) {
+  if (!urgent && now - cut_proposed < options.heartbeat) {
     closed = std::move(cut);
     return false;
   }

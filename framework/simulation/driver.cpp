@@ -173,8 +173,7 @@ void driver::deliver(delivery_op& what) {
     if (b->cls == order::total) return deliver_total(*b);
     // The application has no state that depends on these; who sent them is told what became of them.
     auto& own = unanswered_[static_cast<std::size_t>(b->cls)];
-    for (auto lost = b->lost_before; lost > 0 && !own.empty(); --lost, own.pop_front())
-      for (auto& w : world_.watchers()) w->undelivered(who_, b->cls, own.front());
+    lose(b->cls, b->lost_before);
     if (b->own)
       for (std::size_t i = 0; i < b->what.sizes.size() && !own.empty(); ++i) own.pop_front();
   } else if (auto* expired = std::get_if<deliver_expired>(&what)) {
