@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::size_t chunk_bytes = 64u << 10;   // of submissions per call of the core, about one batch
 constexpr std::size_t chunk_messages = 2048;
-constexpr std::size_t turn_bytes = 1u << 20;     // of submissions per turn, so that peers' bytes get their turn
 constexpr std::size_t spare_works = 64;
 
 protocol::instant steady_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
@@ -60,6 +59,7 @@ group_driver::group_driver(std::shared_ptr<group_entry> group, const protocol::c
       credit_(std::move(credit)),
       core_(options, start),
       bound_(group_->how.outcome_bound),
+      part_bytes_(options.part_bytes),
       durable_(durable),
       appended_(durable) {
   begin_turn();
@@ -179,6 +179,7 @@ void group_driver::feed() {
     }
     if (status == protocol::submit_status::no_quorum || status == protocol::submit_status::not_member)
       return refuse_pending(refusal(status));
+    // `part_waits` holds up only what the same port submitted behind it.
     idle = fed == before ? idle + 1 : 0;
     if (p.blocks.empty())
       ports_.erase(ports_.begin() + static_cast<std::ptrdiff_t>(first_port_));
@@ -189,6 +190,7 @@ void group_driver::feed() {
 
 protocol::submit_status group_driver::feed_some(pending_port& p, std::size_t& fed) {
   auto& block = *p.blocks.front();
+  if (block.sizes[block.next_message] > part_bytes_) return feed_parts(p, fed);
   spans_.clear();
   std::size_t bytes = 0;
   auto* at = block.blob.data() + block.next_byte;
@@ -196,7 +198,7 @@ protocol::submit_status group_driver::feed_some(pending_port& p, std::size_t& fe
   const auto run_end = block.next_message + run.count - block.next_in_run;
   for (auto i = block.next_message; i < run_end && spans_.size() < chunk_messages; ++i) {
     auto size = block.sizes[i];
-    if (!spans_.empty() && bytes + size > chunk_bytes) break;
+    if (size > part_bytes_ || (!spans_.empty() && bytes + size > chunk_bytes)) break;
     spans_.push_back({at, size});
     at += size;
     bytes += size;
@@ -239,6 +241,7 @@ void group_driver::took(pending_port& p, std::size_t messages, std::size_t bytes
 }
 
 void group_driver::refuse_pending(outcome why) {
+  for (auto& p : ports_) give_up_large(p.port.get());
   for (auto& p : ports_)
     for (auto& block : p.blocks) {
       p.port->refuse_rest(*block, why);
@@ -252,6 +255,7 @@ void group_driver::expire() {
   for (auto& of_order : own_) of_order.expire(now_);
   for (auto& p : ports_)
     while (!p.blocks.empty() && p.blocks.front()->flushed + bound_ <= now_) {
+      give_up_large(p.port.get());
       p.port->refuse_rest(*p.blocks.front(), outcome::busy);
       p.port->recycle(std::move(p.blocks.front()));
       p.blocks.pop_front();
@@ -367,10 +371,10 @@ void group_driver::account(protocol::delivery_op& op, work& w) {
     w.bytes += b->what.bytes();
     auto& own = own_[static_cast<std::size_t>(b->cls)];
     answer_own(b->cls, b->lost_before, outcome::lost);
-    if (b->own && !own.take(b->what.sizes.size(), w.runs))
-      broken("own messages delivered which were not submitted", b->what.sizes.size(), own.size());
-  } else if (auto* e = std::get_if<protocol::deliver_expired>(&op)) {
-    if (e->own) answer_own(e->cls, e->what.sizes.size(), outcome::expired);
+    if (b->own && !own.take(b->messages(), w.runs))
+      broken("own messages delivered which were not submitted", b->messages(), own.size());
+  } else if (auto* e = std::get_if<protocol::deliver_void>(&op)) {
+    if (e->own) answer_own(e->cls, e->messages(), e->why == protocol::void_cause::expired ? outcome::expired : outcome::lost);
   } else if (auto* v = std::get_if<protocol::deliver_view>(&op)) {
     // A checkpoint hides what was delivered before it: ours may be among that.
     for (std::size_t how = 0; how < order_count; ++how)

@@ -56,6 +56,8 @@ private:
 /// Lives on the protocol thread. Knows neither CAF nor sockets nor disks.
 class group_driver {
 public:
+  static constexpr std::size_t turn_bytes = 1u << 20;  ///< of submissions per turn, so that peers' bytes get their turn
+
   group_driver(std::shared_ptr<group_entry> group, const protocol::core_options& options,
                const protocol::core_start& start, protocol::journal_position durable, driver_host& host,
                std::shared_ptr<driver_credit> credit);
@@ -115,6 +117,8 @@ private:
   void ask(const std::shared_ptr<port_state>& port, submission_block& block);
   void feed();
   protocol::submit_status feed_some(pending_port& p, std::size_t& fed);
+  protocol::submit_status feed_parts(pending_port& p, std::size_t& fed);
+  void give_up_large(const port_state* port);
   void took(pending_port& p, std::size_t messages, std::size_t bytes, order how);
   void changed(const protocol::event& e);
   void answer_changes(const std::string& why);
@@ -141,6 +145,8 @@ private:
   std::vector<std::unique_ptr<submission_block>> inbox_;
   std::vector<std::span<const std::byte>> spans_;
   std::array<ledger, order_count> own_;  ///< by order
+  const std::size_t part_bytes_;         ///< larger messages are fed in parts
+  std::array<const port_state*, order_count> large_{};  ///< by order: whose large message the core has some parts of
   std::deque<read_group> reads_;
   std::uint64_t next_read_ = 1;
   bool accepting_ = true;

@@ -32,6 +32,7 @@ void submission_block::clear() {
   questions.clear();
   next_message = next_byte = next_run = 0;
   next_in_run = 0;
+  next_part_byte = 0;
 }
 
 question_set::~question_set() {

@@ -70,6 +70,8 @@ protocol::core_options core_options_of(const contract& how) {
   o.wedge_wait = how.election_min;
   o.pull_wait = 2 * how.election_min;
   o.message_bytes_max = how.message_bytes_max;
+  // Several parts fit the share of the window that large messages may take.
+  o.part_bytes = std::clamp<std::size_t>(how.lane_window / 32, 16u << 10, 256u << 10);
   o.clock_rate_error = how.clock_rate_ppm * 1e-6;
   o.clock_margin = how.clock_margin;
   // A shorter lease is the longest one with more margin (R2).

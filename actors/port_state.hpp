@@ -38,6 +38,7 @@ struct submission_block {
   std::size_t next_byte = 0;
   std::size_t next_run = 0;
   std::uint32_t next_in_run = 0;
+  std::size_t next_part_byte = 0;  ///< of a large message
 
   bool empty() const { return sizes.empty() && questions.empty(); }
   bool consumed() const { return next_message == sizes.size(); }

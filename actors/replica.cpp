@@ -78,7 +78,7 @@ const char* to_string(protocol::view_cause cause) {
 }
 
 replica::replica(std::shared_ptr<const group_entry> group, replica_services services)
-    : group_(std::move(group)), services_(std::move(services)) {
+    : group_(std::move(group)), services_(std::move(services)), assembler_(group_->how.message_bytes_max) {
   if (services_.witness) return;
   if (group_->make_machine) machine_ = group_->make_machine();
   if (group_->make_listener) listener_ = group_->make_listener();
@@ -98,6 +98,13 @@ void replica::run(work& w) {
 }
 
 void replica::deliver(protocol::deliver_batch& b, work& w) {
+  if (!b.part.whole()) {
+    const bool ends_own = b.own && b.messages() > 0;
+    if (!assembler_.take(b)) {
+      if (ends_own) answer_own(w, outcome::lost);
+      return;
+    }
+  }
   if (listener_) {
     listener_->deliver(
       {b.what.sizes, b.what.blob, b.position, b.index, b.view, b.sender, b.inc, b.time, b.own, b.cls, b.late, b.stable});
@@ -117,18 +124,21 @@ void replica::deliver(protocol::deliver_batch& b, work& w) {
     bytes += size;
     if (machine_ && b.cls == order::total) machine_->apply(d, answer_);  // state may depend on nothing else (G11)
     ++d.position;
-    if (b.own) {
-      auto& run = w.runs[next_run_];
-      if (!run.answered) {
-        if (answering_ != run.port) answer_port(run.port);
-        answers_.add(run.first_tag, outcome::replied, answer_.bytes());
-      }
-      // The run shrinks as it is answered: should the application throw, the rest is what `work` reports as unknown.
-      ++run.first_tag;
-      if (--run.count == 0) ++next_run_;
-    }
+    if (b.own) answer_own(w, outcome::replied);
     if (machine_) answer_.clear();
   }
+}
+
+/// The oldest own message that is not answered. Its run shrinks: should the application throw, the rest is what `work` reports
+/// as unknown.
+void replica::answer_own(work& w, outcome what) {
+  auto& run = w.runs[next_run_];
+  if (!run.answered) {
+    if (answering_ != run.port) answer_port(run.port);
+    answers_.add(run.first_tag, what, answer_.bytes());
+  }
+  ++run.first_tag;
+  if (--run.count == 0) ++next_run_;
 }
 
 void replica::ask(question_set& questions) {
@@ -161,17 +171,20 @@ void replica::deliver(protocol::deliver_read&, work& w) {
 }
 
 void replica::deliver(protocol::deliver_checkpoint& c, work&) {
-  services_.store_checkpoint(c.at, [this](sink& out) {
+  services_.store_checkpoint(c.at, [this, &c](sink& out) {
+    assembler_.checkpoint(c.at, out);
     if (machine_) machine_->checkpoint(out);
   });
 }
 
 void replica::deliver(protocol::deliver_restore& r, work&) {
   chunk_source from(r.at.index, r.chunks, services_);
+  if (r.at.with_parts) assembler_.restore(from);
   if (machine_) machine_->restore(from);
 }
 
 void replica::deliver(protocol::deliver_view& v, work&) {
+  assembler_.view_installed(*v.what);
   if (listener_) listener_->view_changed(describe(v, services_.names));
 }
 

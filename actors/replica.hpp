@@ -3,6 +3,8 @@
 #include "actors/group_entry.hpp"
 #include "actors/work.hpp"
 
+#include "framework/protocol/assembler.hpp"
+
 #include <functional>
 #include <memory>
 #include <string>
@@ -35,10 +37,11 @@ public:
 private:
   void deliver(protocol::deliver_batch& b, work& w);
   void deliver(protocol::deliver_view& v, work& w);
-  void deliver(protocol::deliver_expired&, work&) {}  // its sender has been told
+  void deliver(protocol::deliver_void& v, work&) { assembler_.drop(v); }  // its sender has been told
   void deliver(protocol::deliver_read& r, work& w);
   void deliver(protocol::deliver_checkpoint& c, work& w);
   void deliver(protocol::deliver_restore& r, work& w);
+  void answer_own(work& w, outcome what);
   void answer_port(const std::shared_ptr<port_state>& port);
   void flush_answers();
 
@@ -46,6 +49,7 @@ private:
   replica_services services_;
   std::unique_ptr<state_machine> machine_;
   std::unique_ptr<listener> listener_;
+  protocol::assembler assembler_;
 
   reply answer_;
   std::size_t next_run_ = 0;      ///< in the work's `runs`

@@ -257,9 +257,9 @@ void runtime::open_endpoint() {
   (void)transport::parse_name_servers(config_.name_servers, c.name_servers);  // checked with the configuration
   for (auto& g : groups_) {
     c.groups.push_back({g.entry->index, g.entry->name, contract_hash(g), g.voter, g.blank});
-    message_bytes = std::max(message_bytes, g.entry->how.message_bytes_max);
+    message_bytes = std::max(message_bytes, core_options_of(g.entry->how).part_bytes);
   }
-  c.limits.frame_bytes_max = transport::frame_bytes_for(message_bytes, defaults.batch_bytes);
+  c.limits.frame_bytes_max = transport::frame_bytes_for(std::max(message_bytes, defaults.part_bytes), defaults.batch_bytes);
   endpoint_ = std::make_unique<transport::endpoint>(*loop_, std::move(c), *this);
   if (auto error = endpoint_->start(); !error.empty()) throw node_error(error);
   log_.write(log_level::info, "listening on " + config_.listen + " (links are not encrypted)");

@@ -10,8 +10,8 @@
 namespace cohort::transport {
 
 /// Version of the wire format this library speaks, and the oldest it still understands (docs/transport.md, versions).
-inline constexpr std::uint32_t wire_version = 2;
-inline constexpr std::uint32_t wire_version_oldest = 2;
+inline constexpr std::uint32_t wire_version = 3;
+inline constexpr std::uint32_t wire_version_oldest = 3;
 
 /// Kind of a frame. Numbers are part of the wire format: new ones at the end, none is ever reused. A frame of an unknown
 /// kind is counted and dropped (rule M1).

@@ -63,6 +63,8 @@ verdict read(wire::View::Reader in, const codec_limits& limits, protocol::view_p
   if (const auto bad = read(in.getOptions(), limits, v->options)) return bad;
   v->kinds = in.getKinds();
   if ((v->kinds & ~3u) != 0 || (protocol::kinds_of(v->options.orders) & ~v->kinds) != 0) return "a view lacks lanes";
+  v->admitted = in.getAdmitted();
+  if (v->admitted > v->number) return "a view admits members of later ones";
   if (in.getBarred().size() > limits.roster_max) return "a view bars too many members";
   for (const auto m : in.getBarred()) v->barred.push_back(member_id{m});
   if (!std::ranges::is_sorted(v->barred)) return "a view's barred members are not sorted";
@@ -280,7 +282,9 @@ bool decode_batch(const input& in, protocol::batch& out) {
     out.stamp = root.getStamp();
     out.owner = member_id{root.getOwner()};
     out.inc = root.getInc();
-    return read_payload(root, in.owner, out.what);
+    out.part = {root.getPart(), root.getMore(), root.getBegun()};
+    if (const auto bad = read_payload(root, in.owner, out.what)) return bad;
+    return out.part.whole() || out.what.sizes.size() == 1 ? fine : "a part of a message among other messages";
   });
 }
 

@@ -45,6 +45,7 @@ void fill(wire::View::Builder out, const protocol::view& in) {
   out.setNumber(in.number);
   fill(out.initOptions(), in.options);
   out.setKinds(in.kinds);
+  out.setAdmitted(in.admitted);
   auto barred = out.initBarred(static_cast<unsigned>(in.barred.size()));
   for (unsigned i = 0; i < in.barred.size(); ++i) barred.set(i, static_cast<std::uint16_t>(in.barred[i]));
   auto roster = out.initRoster(static_cast<unsigned>(in.roster.size()));
@@ -210,6 +211,9 @@ void fill_head(wire::Batch::Builder out, const protocol::batch& in) {
   out.setClass(static_cast<std::uint8_t>(in.cls));
   out.setTdep(in.tdep);
   out.setDeadline(in.deadline.count());
+  out.setPart(in.part.number);
+  out.setMore(in.part.more);
+  out.setBegun(in.part.begun);
   if (!in.deps.empty()) fill(out.initDeps(static_cast<unsigned>(in.deps.size())), in.deps);
 }
 

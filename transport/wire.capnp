@@ -64,6 +64,9 @@ struct Batch {
   tdep  @9 :UInt64;
   deps  @10 :List(UInt64);
   deadline @11 :Int64;           # microseconds since 1970, 0 = none
+  part  @12 :UInt32;             # of a large message, counted from 0
+  more  @13 :Bool;               # and it is not the last one
+  begun @14 :UInt64;             # view in which part 0 was sealed
 }
 
 # A batch above the final cut of its lane that is delivered all the same.
@@ -109,6 +112,7 @@ struct View {
   options @4 :Options;
   kinds  @5 :UInt8 = 2;          # a bit for each kind of lane
   barred @6 :List(UInt16);
+  admitted @7 :UInt64;           # newest view in which somebody became active
 
   struct Entry {
     member   @0 :UInt16;

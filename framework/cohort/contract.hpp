@@ -143,7 +143,7 @@ struct contract {
   milliseconds delay_bound{0};           ///< Delta: from sealing to receipt, in the timing model (TM1); 0: none declared
 
   // ---- limits ----
-  std::size_t message_bytes_max = 16u << 20;    ///< 1 byte to 256 MiB
+  std::size_t message_bytes_max = 16u << 20;    ///< 1 byte to 1 GiB; those above 256 KiB travel in parts (L10)
   std::size_t lane_window = 8u << 20;           ///< in flight beyond the slowest active member (FC1); 64 KiB up
   std::size_t queue_bytes = 32u << 20;          ///< *local*, per port: submitted, not yet taken by the protocol
   std::size_t backlog_bytes = 64u << 20;        ///< *local*: delivered, not yet applied: above it own submissions wait

@@ -1,5 +1,7 @@
 #include "framework/contract/explain.hpp"
 
+#include <bit>
+
 namespace cohort {
 namespace contracts {
 namespace {
@@ -165,20 +167,22 @@ void times(page& p, const situation& s) {
 
 void memory(page& p, const situation& s) {
   const auto& c = s.c;
-  const std::uint64_t lanes = s.q.data * (2 * std::uint64_t{c.lane_window} + c.message_bytes_max);
+  const std::uint64_t lanes = s.q.data * (2 * std::uint64_t{c.lane_window} + (256u << 10));
+  const std::uint64_t unfinished = s.q.data * static_cast<std::uint64_t>(std::popcount(c.orders.bits())) * c.message_bytes_max;
   const std::uint64_t kept =
       s.is_volatile() ? std::min<std::uint64_t>(c.checkpoint_bytes, 8u << 20) : c.checkpoint_bytes;
   const std::uint64_t away = c.reliability == reliability::all_members && s.is_volatile() ? c.retain_bytes : 0;
   const std::uint64_t applied = 2 * std::uint64_t{c.backlog_bytes};
   p.title("memory of a member, at most, beside the application's own state");
   p.line("in flight",
-         bytes_text(lanes) + ": " + std::to_string(s.q.data) + " lanes of two windows and a message (FC1, FC2)");
+         bytes_text(lanes) + ": " + std::to_string(s.q.data) + " lanes of two windows and a part of a message (FC1, FC2)");
+  p.line("unfinished", bytes_text(unfinished) + ": a message of each member in each order, of which parts have come (L10)");
   p.line("since checkpoint",
          bytes_text(kept) + ", or the state's size if that is larger: payload until the next one is made (S2, S3)");
   p.line("to be applied", bytes_text(applied) + ": two backlogs");
   if (away > 0) p.line("for others", bytes_text(away) + ": retained (S4)");
   p.line("submitted", bytes_text(c.queue_bytes) + " a port");
-  p.line("together", bytes_text(lanes + kept + applied + away) + ", and the ports");
+  p.line("together", bytes_text(lanes + unfinished + kept + applied + away) + ", and the ports");
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ void values_are_in_range(const situation& s, ruling& r) {
   range(s, r, "retain_time", &contract::retain_time, none, hours(24 * 365), "retention ends");
   range(s, r, "trust_domains", &contract::trust_domains, 1u, 64u, "somebody runs the nodes");
   range(s, r, "min_copies", &contract::min_copies, 1u, 64u, "a message that nobody holds is lost");
-  range(s, r, "message_bytes_max", &contract::message_bytes_max, 1, 256u << 20, "a message is held in one piece");
+  range(s, r, "message_bytes_max", &contract::message_bytes_max, 1, 1u << 30, "a message is held in memory in one piece");
   range(s, r, "lane_window", &contract::lane_window, 64u << 10, unbounded, "a window holds at least one batch");
   range(s, r, "queue_bytes", &contract::queue_bytes, 1, unbounded, "a queue without room refuses everything");
   range(s, r, "backlog_bytes", &contract::backlog_bytes, 1, unbounded, "without room for what is delivered nothing is");

@@ -329,6 +329,11 @@ submit_status core::submit(std::span<const std::span<const std::byte>> messages,
   return impl_->submit(messages, how, deadline);
 }
 
+submit_status core::submit_part(std::span<const std::byte> part, bool more, order how, wall_time deadline) {
+  return impl_->submit_part(part, more, how, deadline);
+}
+void core::give_up_parts(order how) { impl_->open_messages[static_cast<std::size_t>(how)] = {}; }
+
 void core::receive(voter_id from, message&& what) {
   auto& c = *impl_;
   if (from.member == c.self() || !std::ranges::binary_search(c.known_members, from.member)) return;

@@ -27,6 +27,7 @@ struct core_options : view_options {
   duration batch_delay{0};                       ///< ... or its oldest message waited so long (0: at the next drain)
   std::size_t batches_in_flight = 1;             ///< own unacknowledged batches before small ones are gathered (N3)
   std::size_t message_bytes_max = 16u << 20;     ///< largest single message
+  std::size_t part_bytes = 256 * 1024;           ///< larger messages travel in parts of this size (L10)
   std::size_t journal_backlog_max = 64u << 20;   ///< bytes not on disk yet above which nothing new is taken
   std::size_t append_entries_max = 256;          ///< entries per APPEND
   std::size_t append_window = 4096;              ///< entries in flight to one member
@@ -62,6 +63,8 @@ enum class submit_status : std::uint8_t {
   too_large,    ///< a message above `message_bytes_max`
   not_enabled,  ///< the group does not take this order
   too_late,     ///< its deadline is over
+  part_waits,   ///< parts before this one are under way; smaller messages may go first, `window_open` tells when to go on
+  interrupted,  ///< somebody became active since part 0: begin again with that (L11)
 };
 
 /// One look at the inside, for operators and tests.
@@ -97,9 +100,15 @@ public:
   void tick(instant mono, wall_time wall);
 
   /// Takes messages to be multicast in order `how`, all or none of the span. Copies. `deadline` is agreed time, 0 = none: a
-  /// T message whose entry is of a later time is delivered nowhere, and `deliver_expired` says so to its sender (DL1). In
+  /// T message whose entry is of a later time is delivered nowhere, and `deliver_void` says so to its sender (DL1). In
   /// other orders each receiver judges by its own clock: unordered messages that come late are dropped, others are marked (DL2).
   submit_status submit(std::span<const std::span<const std::byte>> messages, order how = order::total, wall_time deadline = {});
+
+  /// Takes the next part of a large message, of `part_bytes` or fewer; it counts as one message once the last one (not `more`)
+  /// is taken. One message at a time in each order; any status but `taken`, `busy` and `part_waits` makes the next call begin
+  /// with part 0, and so does `give_up_parts`. What was taken of a message without its last part is delivered nowhere.
+  submit_status submit_part(std::span<const std::byte> part, bool more, order how = order::total, wall_time deadline = {});
+  void give_up_parts(order how);
 
   /// A message from `from`, whom the link has identified. Vectors and payload owners are taken over.
   void receive(voter_id from, message&& what);

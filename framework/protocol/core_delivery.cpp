@@ -65,7 +65,7 @@ bool core::impl::pass(const frontier& limit, const frontier& safe, bool by_cut) 
 
 /// U waits for nothing, not even for a gap in its lane.
 void core::impl::deliver_unordered(const lane& l, const batch& b) {
-  if (b.cls != order::unordered || b.view != in_force->number || wedged.on || !may_deliver_live()) return;
+  if (b.cls != order::unordered || !b.part.whole() || b.view != in_force->number || wedged.on || !may_deliver_live()) return;
   const slot s = slot_of(*in_force, l.owner, l.inc, l.kind);
   if (s == no_slot) return;
   if (!mutated(mutation::unordered_forgotten)) ahead[s].push_back(b.seq);
@@ -82,6 +82,7 @@ deliver_batch core::impl::describe(const lane& l, const batch& b) const {
   d.cls = b.cls;
   d.what = b.what;
   d.deadline = b.deadline;
+  d.part = b.part;
   d.late = late(b);
   return d;
 }
@@ -105,7 +106,8 @@ void core::impl::hand_out(const lane& l, const batch& b, bool is_stable) {
   d.own = answers_own(l, b);
   if (d.own) undelivered.pop_front();
   bytes_since_checkpoint += b.what.bytes();
-  if (d.late && b.cls == order::unordered) return report_expired(l, b, d.own);  // DL2: else it would break lane and view
+  if (interrupted(b)) return report_void(void_cause::interrupted, l, b, d.own);
+  if (d.late && b.cls == order::unordered && !b.part.more) return report_void(void_cause::expired, l, b, d.own);  // DL2: else it would break lane and view
   out.deliveries.emplace_back(std::move(d));
 }
 
@@ -120,7 +122,7 @@ void core::impl::deliver_cut(const entry& e) {
     for (const auto& x : e.extras) {
       const auto* l = lanes.find(in_force->number, x.slot);
       const auto* b = l ? l->find(x.seq) : nullptr;
-      if (!b || b->cls != order::unordered || x.seq <= passed[x.slot]) continue;
+      if (!b || b->cls != order::unordered || !b->part.whole() || x.seq <= passed[x.slot]) continue;
       if (std::ranges::find(ahead[x.slot], x.seq) != ahead[x.slot].end()) continue;
       if (mutated(mutation::extras_ignored)) continue;
       hand_out(*l, *b, true);
@@ -159,10 +161,10 @@ void core::impl::deliver_total(const entry& e) {
     const auto& l = *t->lanes[best];
     auto& undelivered = own_undelivered[static_cast<std::size_t>(order::total)];
     const bool answers = answers_own(l, *b);
-    if (expired(*b, e)) {
+    if (const bool over = expired(*b, e); over || interrupted(*b)) {
       bytes_since_checkpoint += b->what.bytes();
       if (answers) undelivered.pop_front();
-      report_expired(l, *b, answers);
+      report_void(over ? void_cause::expired : void_cause::interrupted, l, *b, answers);
       continue;
     }
     auto d = describe(l, *b);
@@ -170,7 +172,7 @@ void core::impl::deliver_total(const entry& e) {
     d.time = e.time;
     d.position = delivered + 1;
     d.own = answers;
-    delivered += b->what.sizes.size();
+    delivered += b->messages();
     if (mutated(mutation::delivered_twice) && !d.own && d.seq % 64 == 0) out.deliveries.emplace_back(d);
     if (mutated(mutation::gap_skipped) && !d.own && d.seq % 64 == 0) continue;
     bytes_since_checkpoint += b->what.bytes();
@@ -181,12 +183,12 @@ void core::impl::deliver_total(const entry& e) {
 
 /// DL1: decided by the entry that orders it, so equal everywhere and for ever.
 bool core::impl::expired(const batch& b, const entry& e) const {
-  if (b.deadline == wall_time{} || mutated(mutation::deadline_at_sending_only)) return false;
+  if (b.deadline == wall_time{} || b.part.more || mutated(mutation::deadline_at_sending_only)) return false;  // a large message is judged by its end
   return (mutated(mutation::expiry_by_own_clock) ? wall : e.time) > b.deadline;
 }
 
-void core::impl::report_expired(const lane& l, const batch& b, bool own) {
-  out.deliveries.emplace_back(deliver_expired{l.owner.member, l.inc, b.seq, own, b.what, b.cls});
+void core::impl::report_void(void_cause why, const lane& l, const batch& b, bool own) {
+  out.deliveries.emplace_back(deliver_void{why, l.owner.member, l.inc, b.seq, own, b.what, b.cls, b.part});
 }
 
 // ---- frontiers ------------------------------------------------------------------------------------------------------

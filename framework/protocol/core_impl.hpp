@@ -182,6 +182,7 @@ struct core::impl {
   struct open_batch {
     order cls = order::total;
     wall_time deadline{};
+    message_part part;
     std::vector<std::uint32_t> sizes;
     std::vector<std::byte> blob;
     instant oldest{};
@@ -193,6 +194,15 @@ struct core::impl {
   incarnation own_inc = 0;         ///< under which they were sealed; a newer one may be taken before their lane's end is seen
   std::uint64_t largest_stamp = 0;
   bool told_busy = false;
+  /// By class: the large message whose parts are being submitted; part 0 is next if there is none.
+  struct open_message {
+    std::uint32_t parts = 0;       ///< sealed
+    view_number begun = 0;
+    incarnation inc = 0;           ///< under which
+  };
+  std::array<open_message, order_count> open_messages;
+  std::array<std::deque<std::pair<sequence, std::size_t>>, 2> parts_under_way;  ///< by kind of lane: own parts, seq and bytes
+  bool told_part_waits = false;
 
   // ---- role
   core_role role = core_role::follower;
@@ -366,12 +376,20 @@ struct core::impl {
 
   // ---- core_lanes.cpp
   submit_status submit(std::span<const std::span<const std::byte>> messages, order how, wall_time deadline);
+  submit_status takes(order how, wall_time deadline) const;
+  bool window_full(std::size_t bytes) const;
   void receive_batch(voter_id from, batch&& b);
   void receive_pull(voter_id from, const pull& p);
   bool seal();
   bool seal(lane_kind k);
   void seal_one(std::shared_ptr<open_batch> b);
   bool may_seal() const { return has_state && my_slot != no_slot && !wedged.on; }
+  // ---- core_parts.cpp
+  submit_status submit_part(std::span<const std::byte> bytes, bool more, order how, wall_time deadline);
+  bool interrupted(const batch& b) const;
+  std::size_t part_window() const { return std::max<std::size_t>(options.lane_window / 8, 2 * options.part_bytes); }
+  std::size_t part_bytes_under_way();
+
   bool nothing_open() const { return open[0].empty() && open[1].empty(); }
   std::uint64_t undelivered(order o) const;                       ///< own messages
   bool all_delivered() const;
@@ -400,7 +418,7 @@ struct core::impl {
   void deliver_cut(const entry& e);
   void deliver_total(const entry& e);
   bool expired(const batch& b, const entry& e) const;
-  void report_expired(const lane& l, const batch& b, bool own);
+  void report_void(void_cause why, const lane& l, const batch& b, bool own);
   bool late(const batch& b) const { return b.deadline != wall_time{} && wall > b.deadline; }
   deliver_batch describe(const lane& l, const batch& b) const;
   bool answers_own(const lane& l, const batch& b) const;

@@ -8,20 +8,30 @@ namespace cohort::protocol {
 /// Stamps are hybrid logical clocks: microseconds in the upper bits, a counter in the lower twelve (CK8).
 static constexpr unsigned stamp_shift = 12;
 
-submit_status core::impl::submit(std::span<const std::span<const std::byte>> messages, order how, wall_time deadline) {
+/// Whether a message of that class can be taken at all.
+submit_status core::impl::takes(order how, wall_time deadline) const {
   if (!has_state || my_slot == no_slot) return submit_status::not_member;
   if (!in_force->options.orders.has(how)) return submit_status::not_enabled;
   const bool goes_on = options.minority_multicast && !is_safe(how);  // V17
   if (!primary && !goes_on) return submit_status::no_quorum;
   if (deadline != wall_time{} && deadline <= std::max(wall, applied_time)) return submit_status::too_late;
+  return submit_status::taken;
+}
+
+/// FC1. Something is always let through when nothing is under way, however large it is.
+bool core::impl::window_full(std::size_t bytes) const {
+  const std::size_t under_way = own_in_flight() + open_bytes;
+  return (under_way > 0 && under_way + bytes > options.lane_window) || (journal_full() && options.durable);
+}
+
+submit_status core::impl::submit(std::span<const std::span<const std::byte>> messages, order how, wall_time deadline) {
+  if (const auto refusal = takes(how, deadline); refusal != submit_status::taken) return refusal;
   std::size_t bytes = 0;
   for (const auto& m : messages) {
-    if (m.size() > options.message_bytes_max) return submit_status::too_large;
+    if (m.size() > std::min(options.message_bytes_max, options.part_bytes)) return submit_status::too_large;
     bytes += m.size() + sizeof(std::uint32_t);
   }
-  // FC1. Something is always let through when nothing is under way, however large it is.
-  const std::size_t under_way = own_in_flight() + open_bytes;
-  if ((under_way > 0 && under_way + bytes > options.lane_window) || (journal_full() && options.durable)) {
+  if (window_full(bytes)) {
     told_busy = true;
     return submit_status::busy;
   }
@@ -155,10 +165,11 @@ void core::impl::seal_one(std::shared_ptr<open_batch> b) {
   }
   open_bytes -= b->blob.size() + b->sizes.size() * sizeof(std::uint32_t);
   own_inc = promises.inc;
-  own_undelivered[static_cast<std::size_t>(b->cls)].emplace_back(sealed.seq, b->sizes.size());
+  sealed.part = b->part;
   sealed.what.sizes = b->sizes;
   sealed.what.blob = b->blob;
   sealed.what.owner = std::move(b);
+  own_undelivered[static_cast<std::size_t>(sealed.cls)].emplace_back(sealed.seq, sealed.messages());
   const auto position = persist(persist_batch{sealed});
   send_to(active_others(), sealed);
   own->store(std::move(sealed), position);
@@ -166,7 +177,7 @@ void core::impl::seal_one(std::shared_ptr<open_batch> b) {
 }
 
 void core::impl::receive_batch(voter_id from, batch&& b) {
-  if (!has_state || b.what.sizes.empty()) return;
+  if (!has_state || b.what.sizes.empty() || (!b.part.whole() && b.what.sizes.size() != 1)) return;
   // L6, I12: lanes that ended with an older view have delivered all they ever will; staying ones are beyond it.
   if (b.view < in_force->number && !mutated(mutation::late_batches_accepted)) return;
   auto* l = lane_of(b.lane(), b.view, b.slot);
@@ -181,7 +192,7 @@ void core::impl::receive_batch(voter_id from, batch&& b) {
   if (!wanted && from_owner) {
     // FC2: two windows per lane; the owner sends again what is dropped here.
     const bool current = b.view == in_force->number;
-    if (current && l->bytes_above(at(applied_cut, slot_of(*in_force, l->owner, l->inc, l->kind))) + b.what.bytes() > 2 * options.lane_window + options.message_bytes_max) return;
+    if (current && l->bytes_above(at(applied_cut, slot_of(*in_force, l->owner, l->inc, l->kind))) + b.what.bytes() > 2 * options.lane_window + options.part_bytes) return;
   }
   if (options.durable && journal_full()) return;  // a disk that does not keep up must not fill the memory
   if (b.seq > l->held() + lane_ahead_max) return;
@@ -285,6 +296,10 @@ frontier core::impl::acked_frontier() {
 }
 
 void core::impl::window_check() {
+  if (told_part_waits && my_slot != no_slot && may_seal() && part_bytes_under_way() <= part_window() / 2) {
+    told_part_waits = false;
+    notify(event_kind::window_open);
+  }
   if (!told_busy || my_slot == no_slot) return;
   if (own_in_flight() + open_bytes > options.lane_window / 2 || (journal_full() && options.durable)) return;
   told_busy = false;

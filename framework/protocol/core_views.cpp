@@ -448,6 +448,8 @@ view_ptr core::impl::next_view(bool with_promotions, bool with_requests) const {
       it->inc = std::max(it->inc, r.inc);
   }
   std::ranges::sort(next->burnt, {}, &burnt_entry::member);
+  const auto came = [&](const roster_entry& r) { return r.active && slot_of(*in_force, r.id, r.inc) == no_slot; };
+  next->admitted = std::ranges::any_of(next->roster, came) ? next->number : in_force->admitted;
   return next;
 }
 

@@ -62,12 +62,12 @@ public:
         fail_after, lane_window, retain_bytes, retain_time);
   }
   void add(const view& x) {
-    const auto& [number, roster, burnt, notes, options, kinds, barred] = x;
-    all(number, roster, burnt, notes, options, kinds, barred);
+    const auto& [number, roster, burnt, notes, options, kinds, barred, admitted] = x;
+    all(number, roster, burnt, notes, options, kinds, barred, admitted);
   }
   void add(const mark& x) {
-    const auto& [index, term, time, cut, in_force, delivered] = x;
-    all(index, term, time, cut, in_force, delivered);
+    const auto& [index, term, time, cut, in_force, delivered, with_parts] = x;
+    all(index, term, time, cut, in_force, delivered, with_parts);
   }
   void add(const lane_name& x) { const auto& [owner, inc, kind] = x; all(owner, inc, kind); }
   void add(const extra& x) { const auto& [slot, seq] = x; all(slot, seq); }
@@ -81,9 +81,10 @@ public:
     const auto& [index, term, kind, time, cut, next, extras] = x;
     all(index, term, kind, time, cut, next, extras);
   }
+  void add(const message_part& x) { const auto& [number, more, begun] = x; all(number, more, begun); }
   void add(const batch& x) {
-    const auto& [view, slot, seq, stamp, what, owner, inc, cls, tdep, deps, deadline] = x;
-    all(view, slot, seq, stamp, what, owner, inc, cls, tdep, deps, deadline);
+    const auto& [view, slot, seq, stamp, what, owner, inc, cls, tdep, deps, deadline, part] = x;
+    all(view, slot, seq, stamp, what, owner, inc, cls, tdep, deps, deadline, part);
   }
   void add(const append& x) {
     const auto& [term, prev_index, prev_term, commit, send_time, min_applied, entries] = x;

@@ -112,7 +112,8 @@ fingerprint inspector::digest(const core& c) {
                state_position, view_position, durable_view, written_bytes, persisted_bytes, unwritten, disk_progress, log,
                lanes, has_state, commit, applied, applied_cut, applied_time, delivered, in_force, view_index, view_floor,
                my_slot, passed, ahead, closed, scratch, match_term, match, offered, offered_term, offered_since,
-               offered_pull, open, open_bytes, own_undelivered, own_inc, largest_stamp, told_busy, role, leader, leader_id,
+               offered_pull, open, open_bytes, own_undelivered, own_inc, largest_stamp, told_busy, open_messages, parts_under_way, told_part_waits,
+               role, leader, leader_id,
                leader_contact, election_at, votes, own_vote_position, own_vote_counted, first_own_entry, led_since,
                cut_proposed, stand_not_before, handover, lease_given_up, primary, leader_min_applied, echo_time, wedged,
                blank_report, change, attempts, links_rest_until, departed, peers, heard_counter, ack_due, reject_due, reject_prev, reject_hint,
@@ -157,12 +158,13 @@ fingerprint inspector::digest(const core& c) {
   for (const auto& queue : open) {
     d.add(queue.size());
     for (const auto& b : queue) {
-      const auto& [cls, due, sizes, blob, oldest] = *b;
-      d.all(cls, due, sizes, blob.size(), oldest);
+      const auto& [cls, due, part, sizes, blob, oldest] = *b;
+      d.all(cls, due, part, sizes, blob.size(), oldest);
       for (const auto byte : blob) d.add(std::to_integer<unsigned>(byte));
     }
   }
-  d.all(open_bytes, own_undelivered, own_inc, largest_stamp, told_busy, role, leader, leader_id, leader_contact, election_at,
+  for (const auto& [parts, begun, inc] : open_messages) d.all(parts, begun, inc);
+  d.all(open_bytes, own_undelivered, own_inc, largest_stamp, told_busy, parts_under_way, told_part_waits, role, leader, leader_id, leader_contact, election_at,
         votes, own_vote_position, own_vote_counted, first_own_entry, led_since, cut_proposed, stand_not_before);
   {
     const auto& [on, asked, for_links, to, since, sent] = handover;

@@ -42,6 +42,9 @@ struct batch {
   log_index tdep = 0;        ///< applied at the owner when sealing: C and SC wait for it
   frontier deps;             ///< what must be passed before it, in the slots of `view`; empty where L5 needs none
   wall_time deadline{};      ///< of all its messages, 0 = none (DL1)
+  message_part part;
+  /// Messages that end with it: a large one counts with its last part.
+  std::size_t messages() const { return part.more ? 0 : what.sizes.size(); }
   lane_name lane() const { return {owner, inc, kind_of(cls)}; }
 };
 

@@ -106,6 +106,8 @@ namespace cohort::protocol {
   X(deadline_at_sending_only, "M25", "DL1")                        \
   X(expiry_by_own_clock, "M26", "DL1")                             \
   X(stable_one_too_early, "D8", "D8")                              \
+  X(interrupted_goes_on, "L11", "L11")                             \
+  X(interrupted_delivered, "L11b", "L11")                          \
   X(sham_extra_noop, "sham", "none")                               \
   X(sham_batch_size, "sham", "none")                               \
   X(sham_slower_timers, "sham", "none")                            \

@@ -87,6 +87,8 @@ struct deliver_batch {
   order cls = order::total;
   lane_name lane() const { return {sender, inc, kind_of(cls)}; }
   wall_time deadline{};       ///< 0 = none
+  message_part part;          ///< a part of a large message: `assembler` makes the message of it
+  std::size_t messages() const { return part.more ? 0 : what.sizes.size(); }
   bool late = false;          ///< by this member's clock it is over already (DL2)
   bool stable = true;         ///< no failure that the group tolerates can lose it any more (durable groups: it is on disks)
 };
@@ -102,14 +104,23 @@ struct deliver_view {
   std::array<std::uint64_t, order_count> lost_messages{};
 };
 
-/// A batch whose deadline was over before it was ordered, and is delivered nowhere (DL1); in other orders than T: not here.
-struct deliver_expired {
+/// Why a batch's messages are delivered nowhere although a cut covers it.
+enum class void_cause : std::uint8_t {
+  expired = 0,      ///< the deadline was over before it was ordered (DL1); in other orders than T: not here
+  interrupted = 1,  ///< somebody became active between the parts of a large message, and cannot have the first of them (L11)
+};
+
+/// A batch that is delivered nowhere.
+struct deliver_void {
+  void_cause why{};
   member_id sender = no_member;
   incarnation inc = 0;
   sequence seq = 0;
   bool own = false;           ///< its messages are the oldest unanswered submissions of their class
   payload what;
   order cls = order::total;
+  message_part part;
+  std::size_t messages() const { return part.more ? 0 : what.sizes.size(); }
   lane_name lane() const { return {sender, inc, kind_of(cls)}; }
 };
 
@@ -132,7 +143,7 @@ struct deliver_restore {
 };
 
 using delivery_op =
-  std::variant<deliver_batch, deliver_view, deliver_read, deliver_checkpoint, deliver_restore, deliver_expired>;
+  std::variant<deliver_batch, deliver_view, deliver_read, deliver_checkpoint, deliver_restore, deliver_void>;
 
 // ---- to whoever watches ---------------------------------------------------------------------------------------------
 

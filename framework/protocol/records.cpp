@@ -13,7 +13,8 @@ namespace cohort::protocol {
 namespace {
 
 constexpr std::size_t batch_fixed_bytes_v1 = 2 + 2 + 4 + 4 * 8;
-constexpr std::size_t batch_fixed_bytes = batch_fixed_bytes_v1 + 8 + 4 + 4 + 8;
+constexpr std::size_t batch_fixed_bytes_v2 = batch_fixed_bytes_v1 + 8 + 4 + 4 + 8;
+constexpr std::size_t batch_fixed_bytes = batch_fixed_bytes_v2 + 8 + 4 + 4;
 constexpr std::size_t roster_bytes = 2 + 8 + 8 + 1, burnt_bytes = 2 + 8, note_bytes = 2 + 8 + 1, extra_bytes = 2 + 8;
 constexpr std::size_t options_bytes = 5 + 2 * 2 + 6 * 8;
 constexpr std::size_t lanes_max = no_slot;  // slots are 16 bits wide, no_slot is none
@@ -22,12 +23,12 @@ constexpr std::size_t extras_max = lanes_max * lane_ahead_max;
 // ---- sizes ----------------------------------------------------------------------------------------------------------
 
 std::size_t view_size(const view& v) {
-  return 8 + 3 * 4 + options_bytes + 1 + 4 + v.barred.size() * 2 + v.roster.size() * roster_bytes + v.burnt.size() * burnt_bytes + v.notes.size() * note_bytes;
+  return 8 + 3 * 4 + options_bytes + 1 + 4 + 8 + v.barred.size() * 2 + v.roster.size() * roster_bytes + v.burnt.size() * burnt_bytes + v.notes.size() * note_bytes;
 }
 
 std::size_t view_size(const view_ptr& v) { return 1 + (v ? view_size(*v) : 0); }
 std::size_t frontier_size(const frontier& f) { return 4 + 8 * f.size(); }
-std::size_t mark_size(const mark& m) { return 4 * 8 + frontier_size(m.cut) + view_size(m.in_force); }
+std::size_t mark_size(const mark& m) { return 4 * 8 + 1 + frontier_size(m.cut) + view_size(m.in_force); }
 
 std::size_t head_size(const persist_batch& b) {
   return batch_fixed_bytes + b.what.what.sizes.size_bytes() + 8 * b.what.deps.size();
@@ -97,6 +98,7 @@ void put(byte_writer& w, const view& v) {
   w.put(v.kinds);
   w.put(static_cast<std::uint32_t>(v.barred.size()));
   for (const auto m : v.barred) w.put(static_cast<std::uint16_t>(m));
+  w.put(v.admitted);
 }
 
 void put(byte_writer& w, const view_ptr& v) {
@@ -111,10 +113,11 @@ void put(byte_writer& w, const mark& m) {
   w.put(m.delivered);
   put(w, m.cut);
   put(w, m.in_force);
+  w.put(static_cast<std::uint8_t>(m.with_parts ? 1 : 0));
 }
 
 void put(byte_writer& w, const persist_batch& b) {
-  // Fields of version 1 first: how many sizes there are is found before the version may be believed.
+  // Fields of older versions first: how many sizes there are is found before the version may be believed.
   w.put(static_cast<std::uint16_t>(b.what.owner));
   w.put(b.what.slot);
   w.put(static_cast<std::uint32_t>(b.what.what.sizes.size()));
@@ -126,6 +129,9 @@ void put(byte_writer& w, const persist_batch& b) {
   w.put(static_cast<std::uint32_t>(b.what.deps.size()));
   w.put(static_cast<std::uint32_t>(b.what.cls));
   w.put(static_cast<std::uint64_t>(b.what.deadline.count()));
+  w.put(b.what.part.begun);
+  w.put(b.what.part.number);
+  w.put(static_cast<std::uint32_t>(b.what.part.more ? 1 : 0));
   for (const auto d : b.what.deps) w.put(d);
   for (const auto size : b.what.what.sizes) w.put(size);
 }
@@ -276,6 +282,8 @@ view_ptr get_view(byte_reader& r, std::uint16_t version) {
     for (auto& m : v->barred) m = member_id{r.get<std::uint16_t>()};
     if (!std::ranges::is_sorted(v->barred)) r.fail();
   }
+  if (version >= 3) v->admitted = r.get<std::uint64_t>();
+  if (v->admitted > v->number) r.fail();
   return r.failed() ? nullptr : v;
 }
 
@@ -295,6 +303,9 @@ mark get_mark(byte_reader& r, std::uint16_t version) {
   m.delivered = r.get<std::uint64_t>();
   m.cut = get_frontier(r);
   m.in_force = get_optional_view(r, version);
+  const auto with_parts = version >= 3 ? r.get<std::uint8_t>() : 0;
+  if (with_parts > 1) r.fail();
+  m.with_parts = with_parts == 1;
   return m;
 }
 
@@ -329,6 +340,14 @@ persist_batch get_batch(byte_reader& r, std::uint16_t version, std::span<const s
     if (cls >= order_count) r.fail();
     b.what.cls = static_cast<order>(cls);
     b.what.deadline = get_time(r);
+    if (version >= 3) {
+      b.what.part.begun = r.get<std::uint64_t>();
+      b.what.part.number = r.get<std::uint32_t>();
+      const auto more = r.get<std::uint32_t>();
+      if (more > 1) r.fail();
+      b.what.part.more = more == 1;
+      if (!b.what.part.whole() && count != 1) r.fail();
+    }
     for (auto& d : b.what.deps) d = r.get<std::uint64_t>();
   }
   if (r.rest().size() != 4 * count || !copy_payload(r, count, blob, b.what.what)) r.fail();
@@ -400,7 +419,7 @@ header get_header(std::span<const std::byte> bytes) {
 /// Bytes before the blob, or 0 if the record cannot hold what its header says.
 std::size_t head_bytes(std::span<const std::byte> bytes, const header& h) {
   if (h.type != static_cast<std::uint8_t>(record_type::batch)) return bytes.size();
-  const std::size_t fixed = h.version == 1 ? batch_fixed_bytes_v1 : batch_fixed_bytes;
+  const std::size_t fixed = h.version == 1 ? batch_fixed_bytes_v1 : h.version == 2 ? batch_fixed_bytes_v2 : batch_fixed_bytes;
   if (bytes.size() < record_header_bytes + fixed) return 0;
   byte_reader sizes(bytes.subspan(record_header_bytes + 4));
   byte_reader deps(bytes.subspan(record_header_bytes + batch_fixed_bytes_v1 + 8));

@@ -10,9 +10,9 @@ namespace cohort::protocol {
 /// 64-bit checksum over bytes, handed in so that the core depends on no library. Production and simulation use XXH3-64.
 using checksum_fn = std::uint64_t (*)(std::span<const std::byte> bytes, std::uint64_t seed);
 
-/// Version of the record layout; a journal with a larger one is refused. Records of version 1 know no orders but T; they
-/// are read.
-inline constexpr std::uint16_t record_version = 2;
+/// Version of the record layout; a journal with a larger one is refused. Older ones are read: those of version 1 know no orders
+/// but T, those of version 2 no large messages in parts.
+inline constexpr std::uint16_t record_version = 3;
 
 enum class record_type : std::uint8_t { batch = 1, entry = 2, truncate = 3, state = 4, install = 5, mark = 6 };
 

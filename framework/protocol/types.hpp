@@ -39,6 +39,17 @@ struct voter_id {
 /// One number per slot of a view: a position in every lane (rule L9). Missing components count as 0.
 using frontier = std::vector<sequence>;
 
+/// Which part of a large message a batch is: such a message travels in several batches of its lane, each with one part of it
+/// and nothing else, so that others' messages go in between (rule L10 of docs/protocol.md).
+struct message_part {
+  std::uint32_t number = 0;  ///< counted from 0
+  bool more = false;         ///< it is not the last one
+  view_number begun = 0;     ///< view in which part 0 was sealed
+  /// Not a part at all: whole messages.
+  bool whole() const { return number == 0 && !more; }
+  bool operator==(const message_part&) const = default;
+};
+
 /// The messages of one batch: `sizes[i]` bytes each, back to back in `blob`. `owner` keeps both alive, so a batch moves
 /// from the receive buffer to the journal and the application without being copied (rule N7). Immutable once built.
 struct payload {

@@ -104,6 +104,7 @@ struct view {
   view_options options;
   lane_kinds kinds = bit_of(lane_kind::causal);
   std::vector<member_id> barred;   ///< removed by an operator; ascending
+  view_number admitted = 0;        ///< the newest view, this one included, in which somebody became active
   bool operator==(const view&) const = default;
 };
 
@@ -166,6 +167,7 @@ struct mark {
   frontier cut;                 ///< in the slots of `in_force`
   view_ptr in_force;            ///< the view in force behind `index`
   std::uint64_t delivered = 0;  ///< messages in the total order up to here
+  bool with_parts = true;       ///< the state begins with unfinished large messages; older versions wrote none
 };
 
 }  // namespace cohort::protocol

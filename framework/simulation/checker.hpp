@@ -57,8 +57,10 @@ public:
   /// A message that the core took is reported as delivered nowhere (O10).
   virtual void undelivered(const life&, order, std::uint64_t message_hash) { (void)message_hash; }
   /// A batch whose deadline is over is delivered nowhere.
-  virtual void expired(const life&, const protocol::deliver_expired&) {}
-  /// A batch of any order.
+  virtual void expired(const life&, const protocol::deliver_void&) {}
+  /// A batch that ends no message, or one that is void because it was interrupted (L11): had, and nothing comes of it.
+  virtual void part(const life&, const protocol::lane_name&, sequence, const protocol::message_part&) {}
+  /// A batch of any order; a large message as if it had come in one batch, its last one.
   virtual void delivered(const life&, const protocol::deliver_batch&) {}
   virtual void installed(const life&, const protocol::deliver_view&) {}
   virtual void restored(const life&, const protocol::mark&) {}

@@ -7,19 +7,26 @@ namespace cohort::sim {
 
 using namespace protocol;
 
+namespace {
+
+constexpr std::size_t large_waiting_max = 3;
+
+}  // namespace
+
 driver::driver(surroundings& world, const workload& app, const life& who, disk& storage, const core_options& options,
                core_start start, const disk::found& found, std::size_t chunk_bytes)
     : world_(world), app_(app), who_(who), disk_(storage), chunk_bytes_(chunk_bytes), core_(options, start),
-      machine_(app.make()) {
+      part_bytes_(options.part_bytes), assembler_(options.message_bytes_max), machine_(app.make()) {
   if (found.checkpoint && !inspector::of(core_).is_witness()) {
-    restore(storage.newest_checkpoint()->chunks);
+    restore(*found.checkpoint, storage.newest_checkpoint()->chunks);
     position_ = found.checkpoint->delivered;
   }
   if (found.state) persisted_ = found.state->last_position;
 }
 
-void driver::restore(const std::vector<payload>& chunks) {
+void driver::restore(const mark& at, const std::vector<payload>& chunks) {
   chunk_source in(chunks);
+  if (at.with_parts) assembler_.restore(in);
   machine_->restore(in);
 }
 
@@ -31,6 +38,7 @@ void driver::pass(instant mono, wall_time wall) {
     inputs_.pop_front();
     feed(what);
   }
+  submit_parts();
   core_.drain();
   auto& out = core_.out();
   for (auto& op : out.persists) {
@@ -76,32 +84,66 @@ void driver::feed(input& what) {
   } else if (auto* change = std::get_if<in_request>(&what)) {
     core_.request(change->kind, change->who, change->options);
   } else if (auto* talk = std::get_if<in_multicast>(&what)) {
-    submit_multicast(*talk);
+    submit({std::move(talk->bytes), talk->how, {}, {}});
   } else if (auto* o = std::get_if<in_operation>(&what)) {
     if (o->read) {
       core_.read(o->number);
       return;
     }
-    const std::span<const std::byte> message = o->bytes;
-    if (core_.submit({&message, 1}, order::total, o->deadline) == submit_status::taken) {
-      submitted_.push_back(o->number);
-      taken(order::total, message);
-    } else {
-      world_.returned(world_.op(o->number), operation::outcome::refused);
+    submit({std::move(o->bytes), order::total, o->deadline, o->number});
+  }
+}
+
+void driver::submit(submission s) {
+  if (s.bytes.size() > part_bytes_) {
+    auto& queue = large_[static_cast<std::size_t>(s.how)];
+    if (queue.size() >= large_waiting_max) return refused(s);
+    return queue.push_back(std::move(s));
+  }
+  const std::span<const std::byte> message = s.bytes;
+  if (core_.submit({&message, 1}, s.how, s.deadline) == submit_status::taken)
+    taken(s);
+  else
+    refused(s);
+}
+
+/// What the core takes now of the oldest large message of each class.
+void driver::submit_parts() {
+  for (auto& queue : large_) {
+    while (!queue.empty()) {
+      auto& s = queue.front();
+      const auto part = std::span(s.bytes).subspan(s.taken, std::min(part_bytes_, s.bytes.size() - s.taken));
+      const auto status = core_.submit_part(part, s.taken + part.size() < s.bytes.size(), s.how, s.deadline);
+      if (status == submit_status::busy || status == submit_status::part_waits) break;
+      if (status == submit_status::interrupted) {
+        s.taken = 0;
+        continue;
+      }
+      s.taken += part.size();
+      if (status == submit_status::taken && s.taken < s.bytes.size()) continue;
+      if (status == submit_status::taken)
+        taken(s);
+      else
+        refused(s);
+      queue.pop_front();
     }
   }
 }
 
-void driver::submit_multicast(const in_multicast& m) {
-  const std::span<const std::byte> message = m.bytes;
-  if (core_.submit({&message, 1}, m.how) == submit_status::taken) taken(m.how, message);
+void driver::refused(const submission& s) {
+  if (s.operation) world_.returned(world_.op(*s.operation), operation::outcome::refused);
 }
 
 /// The core took a message: its outcome will be told in the order of its class.
-void driver::taken(order cls, std::span<const std::byte> message) {
-  const auto hash = hash_payload(one_message(message));
-  unanswered_[static_cast<std::size_t>(cls)].push_back(hash);
-  for (auto& c : world_.watchers()) c->submitted(who_, cls, hash);
+void driver::taken(const submission& s) {
+  const auto hash = hash_payload(one_message(s.bytes));
+  unanswered_[static_cast<std::size_t>(s.how)].push_back(hash);
+  if (s.operation) submitted_.push_back(*s.operation);
+  for (auto& c : world_.watchers()) c->submitted(who_, s.how, hash);
+}
+
+void driver::had_part(const lane_name& lane, sequence seq, const message_part& part) {
+  for (auto& c : world_.watchers()) c->part(who_, lane, seq, part);
 }
 
 void driver::release_sends() {
@@ -169,6 +211,11 @@ void driver::deliver_total(const deliver_batch& b) {
 
 void driver::deliver(delivery_op& what) {
   if (auto* b = std::get_if<deliver_batch>(&what)) {
+    if (!b->part.whole() && !assembler_.take(*b)) {
+      if (b->own && b->messages() > 0) lose(b->cls, b->messages());
+      lose(b->cls, b->lost_before);
+      return had_part(b->lane(), b->seq, b->part);
+    }
     for (auto& c : world_.watchers()) c->delivered(who_, *b);
     if (b->cls == order::total) return deliver_total(*b);
     // The application has no state that depends on these; who sent them is told what became of them.
@@ -176,12 +223,17 @@ void driver::deliver(delivery_op& what) {
     lose(b->cls, b->lost_before);
     if (b->own)
       for (std::size_t i = 0; i < b->what.sizes.size() && !own.empty(); ++i) own.pop_front();
-  } else if (auto* expired = std::get_if<deliver_expired>(&what)) {
-    for (auto& c : world_.watchers()) c->expired(who_, *expired);
-    if (expired->own) lose(expired->cls, expired->what.sizes.size());
+  } else if (auto* none = std::get_if<deliver_void>(&what)) {
+    assembler_.drop(*none);
+    if (none->why == void_cause::expired && none->part.whole())
+      for (auto& c : world_.watchers()) c->expired(who_, *none);
+    else
+      had_part(none->lane(), none->seq, none->part);
+    if (none->own) lose(none->cls, none->messages());
   } else if (auto* v = std::get_if<deliver_view>(&what)) {
     for (std::size_t c = 0; c < order_count; ++c) lose(static_cast<order>(c), v->lost_messages[c]);
     restored_ = false;
+    assembler_.view_installed(*v->what);
     for (auto& c : world_.watchers()) c->installed(who_, *v);
   } else if (auto* r = std::get_if<deliver_read>(&what)) {
     auto& o = world_.op(r->tag);
@@ -197,6 +249,7 @@ void driver::deliver(delivery_op& what) {
     world_.returned(o, operation::outcome::done);
   } else if (auto* k = std::get_if<deliver_checkpoint>(&what)) {
     chunk_sink out(chunk_bytes_);
+    assembler_.checkpoint(k->at, out);
     machine_->checkpoint(out);
     disk_.store_checkpoint(k->at, out.take());
     world_.disk_has_work(who_);
@@ -205,7 +258,7 @@ void driver::deliver(delivery_op& what) {
     if (inspector::of(core_).is_witness()) return;
     std::vector<payload> chunks;
     for (std::uint32_t n = 1; n <= restored->chunks; ++n) chunks.push_back(disk_.load(restored->at.index, n));
-    restore(chunks);
+    restore(restored->at, chunks);
     position_ = restored->at.delivered;
     restored_ = true;
     for (auto& c : world_.watchers()) c->state_reached(who_, position_, app_.digest(*machine_));

@@ -1,10 +1,12 @@
 #pragma once
 
+#include "framework/protocol/assembler.hpp"
 #include "framework/simulation/checker.hpp"
 #include "framework/simulation/workload.hpp"
 
 #include <deque>
 #include <functional>
+#include <optional>
 #include <variant>
 
 namespace cohort::sim {
@@ -96,11 +98,22 @@ private:
   void release_sends();
   void deliver(protocol::delivery_op& what);
   void send(const std::vector<member_id>& to, const protocol::message& what);
-  void taken(order cls, std::span<const std::byte> message);
-  void submit_multicast(const in_multicast& m);
+  /// A message on its way into the core: an operation's or a multicast.
+  struct submission {
+    std::vector<std::byte> bytes;
+    order how{};
+    wall_time deadline{};
+    std::optional<std::uint64_t> operation;
+    std::size_t taken = 0;  ///< bytes, of a large one
+  };
+  void submit(submission s);
+  void submit_parts();
+  void refused(const submission& s);
+  void taken(const submission& s);
+  void had_part(const protocol::lane_name& lane, sequence seq, const protocol::message_part& part);
   void deliver_total(const protocol::deliver_batch& b);
   void lose(order cls, std::uint64_t messages);
-  void restore(const std::vector<protocol::payload>& chunks);
+  void restore(const protocol::mark& at, const std::vector<protocol::payload>& chunks);
 
   surroundings& world_;
   const workload& app_;
@@ -108,6 +121,9 @@ private:
   disk& disk_;
   std::size_t chunk_bytes_;
   protocol::core core_;
+  std::size_t part_bytes_;
+  protocol::assembler assembler_;
+  std::array<std::deque<submission>, order_count> large_;  ///< by class, whose parts the core does not have yet
   std::unique_ptr<state_machine> machine_;
   std::uint64_t position_ = 0;         ///< of the last message that the machine applied
   std::deque<input> inputs_;

@@ -245,6 +245,22 @@ const std::vector<named>& profiles() {
        s.loss = static_cast<unsigned>(r.below(150));
        s.weights = {{crash, 6}, {isolate, 8}, {pause, 4}, {split, 5}, {hunt, 2}, {one_way, 2}, {loss_burst, 2}, {restart_all, 1}};
      }},
+    {"large", 4,  // messages travel in parts, with others between them, while views come and go (L10, L11)
+     [](scenario& s, random& r) {
+       if (r.chance(750)) mixed(s, r);
+       s.rich_application = r.chance(500);
+       s.core.part_bytes = static_cast<std::size_t>(r.between(20, 100));
+       s.core.lane_window = static_cast<std::uint64_t>(r.between(1500, 6000));
+       s.core.checkpoint_bytes = static_cast<std::uint64_t>(r.between(500, 4000));
+       s.chunk_bytes = 48;
+       s.core.batches_in_flight = 4;
+       s.core.fail_after = 700ms;
+       s.reorders = r.chance(500);
+       s.loss = static_cast<unsigned>(r.below(200));
+       s.delay_most = r.between(500, 30'000);
+       s.fault_gap_most = r.between(300'000, 1'200'000);
+       s.weights = {{crash, 6}, {isolate, 6}, {pause, 4}, {split, 4}, {hunt, 1}, {loss_burst, 2}, {wipe, 1}, {restart_all, 1}};
+     }},
     {"requests", 3,  // members leave, are removed and restored, the rules change, amid everything else (V9, X1)
      [](scenario& s, random& r) {
        if (r.chance(700)) mixed(s, r);

@@ -314,4 +314,54 @@ TEST_SUITE("directed") {
       return s.members[d].delivered.size() == 2 && s.members[b].delivered == s.members[d].delivered;
     });
   }
+
+  TEST_CASE("L11: a large message that somebody came into begins again") {
+    falls_with(mutation::interrupted_goes_on, [] {
+      auto s = stage::founded(3, in_memory());
+      const auto a = static_cast<unsigned>(s.leader()), c = (a + 1) % 3;
+      s.crash(c);
+      s.go(4s);
+      const auto part = std::as_bytes(std::span("part"));
+      auto& sender = *s.members[a].core;
+      if (sender.submit_part(part, true) != submit_status::taken) return false;
+      s.go(1s);
+      s.start(c);
+      s.go(4s);
+      if (!s.status(c).active) return false;
+      const bool told = sender.submit_part(part, false) == submit_status::interrupted;
+      return told && sender.submit_part(part, true) == submit_status::taken && sender.submit_part(part, false) == submit_status::taken;
+    });
+  }
+
+  TEST_CASE("L11: parts from before somebody came are delivered to nobody") {
+    falls_with(mutation::interrupted_delivered, [] {
+      auto options = in_memory();
+      options.orders = {order::fifo, order::total};
+      auto s = stage::founded(3, options);
+      const auto a = static_cast<unsigned>(s.leader()), b = (a + 1) % 3, c = (a + 2) % 3;
+      s.crash(c);
+      s.go(4s);
+      const auto begun = s.inside(b).in_force->number;
+      s.start(c);
+      s.go(4s);
+      if (!s.status(c).active || s.inside(b).in_force->number == begun) return false;
+      const auto& v = *s.inside(b).in_force;
+      const auto& lane = *s.inside(b).lanes.find(v.number, slot_of(v, s.members[a].id, s.status(a).inc, lane_kind::plain));
+      batch end;
+      end.view = v.number;
+      end.slot = slot_of(v, s.members[a].id, s.status(a).inc, lane_kind::plain);
+      end.seq = lane.held() + 1;
+      end.stamp = 1;
+      end.owner = s.members[a].id.member;
+      end.inc = s.status(a).inc;
+      end.cls = order::fifo;
+      end.part = {1, false, begun};
+      static constexpr std::uint32_t size = 3;
+      end.what = {nullptr, {&size, 1}, std::as_bytes(std::span("end")).first(3)};
+      const auto before = s.members[b].delivered.size();
+      s.inject(a, b, end);
+      s.settle();
+      return lane.held() == end.seq && s.members[b].delivered.size() == before;
+    });
+  }
 }

@@ -70,7 +70,7 @@ TEST_CASE("explain: the default contract") {
         "1 on the way, at all members", "1 round trip to a quorum at the leader", "2 round trips: wedge",
         "the crash of any 1 member", "the restart of any number of members", "2 members away: it stops",
         "members that lie", "within 600 ms = 2 election_min", "excluded within 2350 ms", "PA7",
-        "96 MiB: 3 lanes of two windows", "256 MiB, or the state's size"})
+        "49920 KiB: 3 lanes of two windows", "48 MiB: a message of each member in each order", "256 MiB, or the state's size"})
     CHECK_MESSAGE(holds(text, part), part);
   CHECK(!holds(text, "not built"));
 }

@@ -82,7 +82,7 @@ const breach breaches[] = {
     {"D5", no, crash_group, [](auto& g) { g.c.heartbeat = 0ms; }, "heartbeat = \"0 ms\""},
     {"D5", no, crash_group, [](auto& g) { g.c.outcome_bound = 9ms; }, "from \"10 ms\""},
     {"D5", no, crash_group, [](auto& g) { g.c.message_bytes_max = 0; }, "message_bytes_max"},
-    {"D5", no, crash_group, [](auto& g) { g.c.message_bytes_max = (256u << 20) + 1; }, "\"256 MiB\""},
+    {"D5", no, crash_group, [](auto& g) { g.c.message_bytes_max = (1u << 30) + 1; }, "\"1 GiB\""},
     {"D5", no, crash_group, [](auto& g) { g.c.lane_window = 1000; }, "\"64 KiB\""},
     {"D5", no, crash_group, [](auto& g) { g.c.queue_bytes = 0; }, "queue_bytes"},
     {"D5", no, crash_group, [](auto& g) { g.c.retain_time = -1ms; }, "retain_time"},

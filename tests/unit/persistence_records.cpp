@@ -36,6 +36,26 @@ std::vector<persist_op> all_kinds() {
 
 }  // namespace
 
+/// A record of an older version, whose body ends with `blob` bytes of payload.
+std::vector<std::byte> old_record(std::uint16_t version, record_type type, journal_position position, const std::vector<std::byte>& body,
+                                  std::size_t blob) {
+  std::vector<std::byte> bytes(record_header_bytes + body.size());
+  byte_writer w(bytes);
+  w.put(std::uint64_t{0});
+  w.put(position);
+  w.put(std::uint32_t{3});
+  w.put(static_cast<std::uint32_t>(body.size()));
+  w.put(version);
+  w.put(static_cast<std::uint8_t>(type));
+  w.put(std::uint8_t{0});
+  w.put(std::uint32_t{0});
+  w.put_bytes(body);
+  const auto all = std::span<const std::byte>(bytes);
+  const auto sum = persistence::checksum(all.subspan(8, all.size() - 8 - blob), persistence::checksum(all.last(blob), position));
+  byte_writer(bytes).put(sum);
+  return bytes;
+}
+
 TEST_SUITE("records") {
   TEST_CASE("what was encoded comes back, byte for byte when encoded again") {
     for (const auto& op : all_kinds()) {
@@ -69,6 +89,17 @@ TEST_SUITE("records") {
     CHECK(causal.tdep == 41);
     CHECK(causal.deadline == wall_time{1'700'000'000'000'001});
     CHECK(causal.deps == frontier{0, 7, 0xffff'ffff'ffu});
+    CHECK(causal.part.whole());
+    auto part = sample_causal_batch(8, {"a part"});
+    REQUIRE(decoded(encoded({9, persist_batch{part}}), 9, back) == record_error::none);
+    CHECK(std::get<persist_batch>(back.op.what).what.part == message_part{3, true, 2});
+  }
+
+  TEST_CASE("a part of a large message stands alone in its batch") {
+    auto crowded = sample_causal_batch(8, {"a", "b"});
+    crowded.part = {1, false, 2};
+    decoded_record back;
+    CHECK(decoded(encoded({9, persist_batch{crowded}}), 9, back) == record_error::malformed);
   }
 
   TEST_CASE("a record gathered in two parts is the same record") {
@@ -181,23 +212,7 @@ TEST_SUITE("records") {
 
   TEST_CASE("records of version 1 are read: they know no order but total") {
     // As version 1 wrote them, field by field.
-    const auto record = [](record_type type, journal_position position, const std::vector<std::byte>& body, std::size_t blob) {
-      std::vector<std::byte> bytes(record_header_bytes + body.size());
-      byte_writer w(bytes);
-      w.put(std::uint64_t{0});
-      w.put(position);
-      w.put(std::uint32_t{3});
-      w.put(static_cast<std::uint32_t>(body.size()));
-      w.put(std::uint16_t{1});
-      w.put(static_cast<std::uint8_t>(type));
-      w.put(std::uint8_t{0});
-      w.put(std::uint32_t{0});
-      w.put_bytes(body);
-      const auto all = std::span<const std::byte>(bytes);
-      const auto sum = persistence::checksum(all.subspan(8, all.size() - 8 - blob), persistence::checksum(all.last(blob), position));
-      byte_writer(bytes).put(sum);
-      return bytes;
-    };
+    const auto record = [](auto... fields) { return old_record(1, fields...); };
     decoded_record back;
     {
       std::vector<std::byte> body(2 + 2 + 4 + 4 * 8 + 2 * 4 + 3);
@@ -245,6 +260,44 @@ TEST_SUITE("records") {
       CHECK(e.extras.empty());
       CHECK(e.next->number == 12);
       CHECK(e.next->options.orders == order_set{order::total});
+    }
+  }
+
+  TEST_CASE("records of version 2 are read: they know no large messages, and their marks head states without any") {
+    decoded_record back;
+    {
+      std::vector<std::byte> body(2 + 2 + 4 + 4 * 8 + 8 + 4 + 4 + 8 + 8 + 4 + 3);
+      byte_writer w(body);
+      w.put(std::uint16_t{2});
+      w.put(std::uint16_t{1});
+      w.put(std::uint32_t{1});
+      for (const std::uint64_t n : {77u, 3u, 5u, 99u, 41u}) w.put(n);
+      w.put(std::uint32_t{1});
+      w.put(static_cast<std::uint32_t>(order::safe_causal));
+      w.put(std::uint64_t{0});
+      w.put(std::uint64_t{6});
+      w.put(std::uint32_t{3});
+      for (const char c : {'a', 'b', 'c'}) w.put(static_cast<std::uint8_t>(c));
+      REQUIRE(decoded(old_record(2, record_type::batch, 7, body, 3), 7, back) == record_error::none);
+      const auto& b = std::get<persist_batch>(back.op.what).what;
+      CHECK(b.cls == order::safe_causal);
+      CHECK(b.deps == frontier{6});
+      CHECK(b.part.whole());
+      CHECK(messages(b.what) == std::vector<std::string>{"abc"});
+    }
+    {
+      std::vector<std::byte> body(8 + 2 + 3 * 8 + 4 * 8 + 4 + 1);
+      byte_writer w(body);
+      w.put(std::uint64_t{4});
+      w.put(std::uint16_t{1});
+      for (const std::uint64_t n : {12u, 4u, 2u, 9u, 3u, 99u, 1000u}) w.put(n);
+      w.put(std::uint32_t{0});
+      w.put(std::uint8_t{0});
+      REQUIRE(decoded(old_record(2, record_type::state, 8, body, 0), 8, back) == record_error::none);
+      const auto& base = std::get<persist_state>(back.op.what).what.base;
+      CHECK(base.index == 9);
+      CHECK(base.delivered == 1000);
+      CHECK_FALSE(base.with_parts);
     }
   }
 }

@@ -36,7 +36,7 @@ inline std::vector<std::string> messages(const protocol::payload& p) {
 
 inline protocol::batch sample_batch(sequence seq, const std::vector<std::string>& texts, member_id owner = no_member,
                                     incarnation inc = 0) {
-  return {3, 1, seq, 0x1234'5678'9abc'def0u, sample_payload(texts), owner, inc};
+  return {3, 1, seq, 0x1234'5678'9abc'def0u, sample_payload(texts), owner, inc, order::total, 0, {}, {}, {}};
 }
 
 /// One of a group in which orders are mixed.
@@ -46,6 +46,7 @@ inline protocol::batch sample_causal_batch(sequence seq, const std::vector<std::
   b.tdep = 41;
   b.deadline = wall_time{1'700'000'000'000'001};
   b.deps = {0, 7, 0xffff'ffff'ffu};
+  if (texts.size() == 1) b.part = {3, true, 2};
   return b;
 }
 
@@ -60,6 +61,7 @@ inline protocol::view_ptr sample_view() {
   v.options.retain_bytes = 1u << 20;
   v.kinds = protocol::kinds_of(v.options.orders);
   v.barred = {member_id{4}, member_id{7}};
+  v.admitted = 5;
   return std::make_shared<const protocol::view>(std::move(v));
 }
 
@@ -77,13 +79,16 @@ inline protocol::hard_state sample_state(term_number term) {
   return {term, {member_id{1}, 12}, 4, 2, sample_mark(1)};
 }
 
-/// Puts the right checksum on a record that was changed: its blob starts behind the sizes, if it has one.
+/// Puts the right checksum on a record that was changed: its blob starts behind dependencies and sizes, if it has one.
 inline void sign(std::span<std::byte> record, protocol::journal_position position) {
   std::size_t head = record.size();
-  if (record[26] == std::byte{1} && record.size() >= 72) {
-    std::uint32_t count = 0;
-    std::memcpy(&count, record.data() + 36, 4);
-    if (72 + 4 * std::uint64_t{count} <= record.size()) head = 72 + 4 * std::size_t{count};
+  constexpr std::size_t fixed = 32 + 80;
+  if (record[26] == std::byte{1} && record.size() >= fixed) {
+    std::uint32_t sizes = 0, deps = 0;
+    std::memcpy(&sizes, record.data() + 36, 4);
+    std::memcpy(&deps, record.data() + 80, 4);
+    const auto end = fixed + 4 * std::uint64_t{sizes} + 8 * std::uint64_t{deps};
+    if (end <= record.size()) head = static_cast<std::size_t>(end);
   }
   const auto sum = checksum(record.first(head).subspan(8), checksum(record.subspan(head), position));
   std::memcpy(record.data(), &sum, 8);

@@ -228,8 +228,8 @@ TEST_SUITE("hostile") {
     raw_socket r(s.configs[0].listen.port);
     r.send(encode_hello(h).bytes);
     REQUIRE(s.drained(r));
-    CHECK(contains(s.a.text(link_event_kind::refused), "node n2 speaks versions 8 to 9 of the wire format, this node 2 to 2"));
-    CHECK(contains(r.received, "node n1 speaks versions 2 to 2 of the wire format, this node 8 to 9"));
+    CHECK(contains(s.a.text(link_event_kind::refused), "node n2 speaks versions 8 to 9 of the wire format, this node 3 to 3"));
+    CHECK(contains(r.received, "node n1 speaks versions 3 to 3 of the wire format, this node 8 to 9"));
     // A newer node that still speaks our version is welcome.
     h.oldest = 1;
     raw_socket newer(s.configs[0].listen.port);

@@ -59,6 +59,7 @@ view_ptr draw_view(generator& r) {
   }
   v->options = draw_options(r);
   v->kinds = static_cast<lane_kinds>(kinds_of(v->options.orders) | (coin(r) ? 3 : 0));
+  v->admitted = v->number - r() % 2 * std::min<cohort::view_number>(v->number, 3);
   for (auto left = r() % 3; left > 0; --left) v->barred.push_back(member_id{static_cast<std::uint16_t>(10 - left)});
   m = 0;
   for (auto left = r() % 8; left > 0; --left) {
@@ -113,7 +114,7 @@ struct comparison {
     const auto& b = as<batch>();
     return a.view == b.view && a.slot == b.slot && a.seq == b.seq && a.stamp == b.stamp && same_payload(a.what, b.what) &&
            a.owner == b.owner && a.inc == b.inc && a.cls == b.cls && a.tdep == b.tdep && a.deps == b.deps &&
-           a.deadline == b.deadline;
+           a.deadline == b.deadline && a.part == b.part;
   }
   bool operator()(const append& a) const {
     const auto& b = as<append>();
@@ -216,9 +217,12 @@ std::string text_of(const payload& p, std::size_t i) {
 message draw(std::size_t kind, generator& r) {
   const auto slot_number = static_cast<slot>(r());
   switch (kind) {
-    case 0:
-      return batch{number(r), slot_number, number(r), number(r), draw_payload(r), member_id{slot_number}, number(r),
-                   static_cast<cohort::order>(r() % cohort::order_count), number(r), draw_frontier(r), cohort::wall_time(time(r))};
+    case 0: {
+      batch b{number(r), slot_number, number(r), number(r), draw_payload(r), member_id{slot_number}, number(r),
+              static_cast<cohort::order>(r() % cohort::order_count), number(r), draw_frontier(r), cohort::wall_time(time(r)), {}};
+      if (b.what.sizes.size() == 1) b.part = {static_cast<std::uint32_t>(r()), coin(r), number(r)};
+      return b;
+    }
     case 1: {
       append a{number(r), number(r), number(r), number(r), instant(time(r)), number(r), {}};
       for (auto left = r() % 6; left > 0; --left) a.entries.push_back(draw_entry(r));

@@ -152,8 +152,16 @@ void book::undelivered(const life& l, order cls, std::uint64_t hash) {
   if (last_lost_ != none) messages_[last_lost_].lost = true;
 }
 
+void book::part(const life& l, const lane_name& name, sequence seq, const message_part&) {
+  auto& r = reader_of(l);
+  const auto lane = lane_of(name);
+  if (r.had.size() <= lane) r.had.resize(lane + 1);
+  if (r.reached.size() <= lane) r.reached.resize(lane + 1);
+  r.had[lane].add(seq);
+}
+
 /// It counts as had: nobody delivers it, and nobody may.
-void book::expired(const life& l, const deliver_expired& d) {
+void book::expired(const life& l, const deliver_void& d) {
   auto& r = reader_of(l);
   const auto lane = lane_of(d.lane());
   if (r.had.size() <= lane) r.had.resize(lane + 1);

@@ -96,7 +96,8 @@ public:
   void submitted(const life&, order, std::uint64_t message_hash) override;
   void undelivered(const life&, order, std::uint64_t message_hash) override;
   void delivered(const life&, const protocol::deliver_batch&) override;
-  void expired(const life&, const protocol::deliver_expired&) override;
+  void expired(const life&, const protocol::deliver_void&) override;
+  void part(const life&, const protocol::lane_name&, sequence, const protocol::message_part&) override;
   void installed(const life&, const protocol::deliver_view&) override;
   void restored(const life&, const protocol::mark&) override;
 

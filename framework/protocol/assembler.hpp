@@ -1,0 +1,55 @@
+#pragma once
+
+#include "framework/protocol/outputs.hpp"
+
+#include <cohort/stream.hpp>
+
+#include <vector>
+
+namespace cohort::protocol {
+
+/// Makes large messages of their parts (rules L10, L11), where deliveries leave the core for the application. Its state is a
+/// function of what was delivered, and belongs to every checkpoint: parts below a checkpoint's cut never come again.
+///
+/// One thread at a time. What cannot come from a core that keeps the rules (a part that continues nothing, a message above
+/// the bound) is a message that nobody delivers.
+class assembler {
+public:
+  explicit assembler(std::size_t message_bytes_max) : bytes_max_(message_bytes_max) {}
+
+  /// Takes a part of a large message. True if it was the last one: `b` holds the message then, as if it had come in one batch.
+  bool take(deliver_batch& b);
+  /// A part that is delivered nowhere, and the message with it.
+  void drop(const deliver_void& v);
+  /// Lanes that ended deliver nothing more, and what was begun before somebody became active is interrupted.
+  void view_installed(const view& v);
+
+  /// Writes what the checkpoint `at` needs: the parts below its cut of messages that reach beyond it. The same at all members.
+  void checkpoint(const mark& at, sink& out);
+  /// Replaces everything by what `checkpoint` wrote. Throws `truncated_checkpoint`.
+  void restore(source& in);
+
+  /// Bytes of unfinished messages.
+  std::size_t bytes() const;
+
+private:
+  struct part {
+    sequence seq = 0;
+    payload what;
+  };
+  struct message_so_far {
+    lane_name lane;
+    order cls = order::total;
+    view_number begun = 0;
+    std::vector<part> parts;
+    std::size_t bytes = 0;
+    /// Delivered here, and still to be found in checkpoints whose cut lies between its parts: live delivery is ahead of cuts.
+    bool complete = false;
+  };
+  message_so_far* open(const lane_name& lane, order cls);
+
+  std::size_t bytes_max_;
+  std::vector<message_so_far> messages_;
+};
+
+}  // namespace cohort::protocol
