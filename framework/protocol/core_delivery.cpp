@@ -198,7 +198,7 @@ void core::impl::report_void(void_cause why, const lane& l, const batch& b, bool
 sequence core::impl::stable(slot s) {
   scratch.clear();
   for (const auto& r : in_force->roster) {
-    if (r.witness && !mutated(mutation::witness_counted_stable)) continue;
+    if (r.witness) continue;
     if (!r.voter || (!r.active && !mutated(mutation::inactive_counted_stable))) continue;
     if (r.id == start.self) {
       if (r.inc == promises.inc) scratch.push_back(acked(s));
@@ -208,7 +208,9 @@ sequence core::impl::stable(slot s) {
     const bool current = p && (p->inc == r.inc || mutated(mutation::inactive_counted_stable)) && p->view == in_force->number;
     scratch.push_back(current ? at(p->have, s) : 0);
   }
-  const auto threshold = std::max<std::size_t>(1, stability_threshold(*in_force) - (mutated(mutation::stable_one_too_early) ? 1 : 0));
+  auto threshold = std::max<std::size_t>(1, stability_threshold(*in_force) - (mutated(mutation::stable_one_too_early) ? 1 : 0));
+  // As if every member of a quorum held it, the witnesses too.
+  if (mutated(mutation::witness_counted_stable)) threshold = 1 + data_voter_count(*in_force) - std::min(data_voter_count(*in_force), quorum_size(*in_force));
   return nth_largest(threshold);
 }
 

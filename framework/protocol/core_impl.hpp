@@ -446,6 +446,7 @@ struct core::impl {
   template <class Value>
   log_index copied(const view& v, std::size_t copies, Value&& matched) const;
   log_index witness_bound();
+  log_index last_offered(const peer& p);
   log_index minimal_applied();
   void truncate_from(log_index from);
 

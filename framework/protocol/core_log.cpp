@@ -298,12 +298,19 @@ void core::impl::send_appends() {
     auto& p = peer_of(r.id);
     if (superseded(p)) continue;
     const bool due = heartbeat_due || now - p.append_sent >= options.heartbeat;
-    const bool more = !p.probing && p.next <= log.last() && p.next < p.match + 1 + options.append_window;
+    const bool more = !p.probing && p.next <= last_offered(p) && p.next < p.match + 1 + options.append_window;
     if (due || more) send_append(p);
     // Followers repeat their acks with every heartbeat; ours may have been lost, too, and owners resend by it (L7).
     if (due) ack_due = true;
   }
   heartbeat_due = false;
+}
+
+/// The newest entry that it may have now.
+log_index core::impl::last_offered(const peer& p) {
+  const auto* r = find(*in_force, p.id);
+  const bool holds_no_payload = r && r->witness && !mutated(mutation::witness_first);
+  return holds_no_payload ? std::min(log.last(), witness_bound()) : log.last();  // W3
 }
 
 void core::impl::send_append(peer& p) {
@@ -327,9 +334,7 @@ void core::impl::send_append(peer& p) {
   a.min_applied = leader_min_applied;
   if (servable) {
     const log_index window = std::max<log_index>(p.match + options.append_window, a.prev_index);
-    log_index upto = std::min({log.last(), a.prev_index + options.append_entries_max, window});
-    if (const auto* r = find(*in_force, p.id); r && r->witness && !mutated(mutation::witness_first))
-      upto = std::min(upto, std::max(a.prev_index, witness_bound()));
+    const log_index upto = std::min({std::max(a.prev_index, last_offered(p)), a.prev_index + options.append_entries_max, window});
     for (log_index i = p.next; i <= upto; ++i) a.entries.push_back(log.at(i));
     if (!p.probing) p.next = upto + 1;
   }

@@ -231,11 +231,11 @@ void core::impl::rescue_stranded() {
 }
 
 void core::impl::change_views() {
+  rescue_stranded();  // first: the stranded member may be the one whose report a change waits for
   if (change.running) {
     drive_change();
     return;
   }
-  rescue_stranded();
   // V1: preconditions as C7.
   if (commit < first_own_entry || log.last_view().index > applied || handover.on) return;
   if (!change_wanted()) return;

@@ -10,7 +10,8 @@ std::uint64_t simple_sum(std::span<const std::byte> bytes, std::uint64_t seed) {
   return h;
 }
 
-stage::stage(unsigned n, core_options o) : options(o), members(n), cuts(n, std::vector<bool>(n)) {
+stage::stage(unsigned n, core_options o, std::vector<member_id> no_payload)
+    : options(o), witnesses(std::move(no_payload)), members(n), cuts(n, std::vector<bool>(n)) {
   for (unsigned i = 0; i < n; ++i) start(i);
 }
 
@@ -38,9 +39,11 @@ void stage::start(unsigned i) {
   s.seed = 77 * i + m.lives;
   s.checksum = simple_sum;
   for (unsigned k = 0; k < members.size(); ++k) s.founders.push_back(member_id(k));
+  s.witnesses = witnesses;
   s.ever_founded = !first;
   if (!first && options.durable) {
     recovery r;
+    if (std::ranges::binary_search(witnesses, member_id(i))) r.without_payload();
     if (m.checkpoint) r.checkpoint(m.checkpoint->first, m.checkpoint->second);
     for (const auto& op : m.records)
       if (const auto* state = std::get_if<persist_state>(&op.what)) r.state(state->what);

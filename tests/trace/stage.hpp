@@ -44,7 +44,7 @@ public:
     std::chrono::microseconds clock_error{};
   };
 
-  stage(unsigned members, core_options options);
+  stage(unsigned members, core_options options, std::vector<member_id> witnesses = {});
   /// Founded, with a leader, quiet.
   static stage founded(unsigned members, core_options options);
 
@@ -75,6 +75,7 @@ public:
   void inject(unsigned from, unsigned to, message what) { in_flight.push_back({from, to, std::move(what)}); }
 
   core_options options;
+  std::vector<member_id> witnesses;
   std::uint32_t checkpoint_chunks = 0;       ///< how large checkpoints are; chunks themselves are never answered
   std::vector<member> members;
   std::vector<flying> in_flight;

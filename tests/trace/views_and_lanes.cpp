@@ -2,6 +2,7 @@
 #include "tests/trace/directed.hpp"
 
 #include <algorithm>
+#include <array>
 
 using namespace cohort;
 using namespace cohort::trace;
@@ -362,6 +363,55 @@ TEST_SUITE("directed") {
       s.inject(a, b, end);
       s.settle();
       return lane.held() == end.seq && s.members[b].delivered.size() == before;
+    });
+  }
+
+  TEST_CASE("S3: a leader that cannot serve a member it needs lets one lead whose log reaches further back") {
+    falls_with(mutation::stranded_forever, [] {
+      auto options = durable();
+      options.checkpoint_entries = 3;
+      auto s = stage::founded(5, options);
+      const auto q = static_cast<unsigned>(s.leader());
+      const unsigned l = (q + 1) % 5, m = (q + 2) % 5, x = (q + 3) % 5, y = (q + 4) % 5;
+      const auto say = [&](unsigned i, const char* what) {
+        for (int n = 0; n < 12; ++n) s.submit(i, what), s.settle();
+      };
+      say(q, "all");
+      s.crash(l);
+      s.go(4s);
+      say(q, "without L");
+      // M stays active and hears no news. L comes back by a checkpoint of what M lacks, catches up, and leads.
+      const auto no_news = [&](const flying& f) {
+        const auto* a = std::get_if<append>(&f.what);
+        return f.to != m || !a || a->entries.empty();
+      };
+      for (int n = 0; n < 12; ++n) {
+        s.submit(q, "without M");
+        runs_until(s, 20ms, [] { return false; }, no_news);
+      }
+      s.start(l);
+      runs_until(s, 1s, [&] { return s.status(l).active && s.status(l).applied == s.status(q).applied; }, no_news);
+      s.hand_over(q, member_id(l));
+      if (!runs_until(s, 500ms, [&] { return s.status(l).is_leader && s.status(l).commit == s.status(l).last; }, no_news)) return false;
+      if (s.status(l).base <= s.status(m).applied) return false;
+      // Now nothing is committed without M.
+      s.crash(x, false);
+      s.crash(y, false);
+      s.submit(l, "last");
+      s.go(20s);
+      return std::ranges::all_of(std::array{l, q, m}, [&](unsigned i) { return !s.members[i].delivered.empty() && s.members[i].delivered.back() == "last"; });
+    });
+  }
+
+  TEST_CASE("W3 (F47): a witness hears of an entry only when its leader is not alone with the payload") {
+    falls_with(mutation::witness_first, [] {
+      stage s(3, durable(), {member_id(2)});
+      s.go(1s);
+      const auto a = static_cast<unsigned>(s.leader());
+      s.submit(a, "payload");
+      const auto proposed = [&] { return s.status(a).last; };
+      runs_until(s, 200ms, [] { return false; }, [&](const flying& f) { return f.from == 2 || f.to == 2; });
+      return proposed() > s.status(2).last && s.status(a).commit < proposed();
     });
   }
 }
