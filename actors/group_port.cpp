@@ -1,6 +1,8 @@
 #include "actors/group_entry.hpp"
 #include "actors/port_state.hpp"
 
+#include <cohort/session.hpp>
+
 #include <chrono>
 #include <utility>
 
@@ -139,14 +141,23 @@ void group_port::submit(std::span<const std::span<const std::byte>> messages, st
   auto& limits = s.group->how;
   auto& block = *s.staging;
   auto queued = s.queued.load(std::memory_order_relaxed);
-  const auto& how = options.how;
+  const auto how = options.session_request ? std::optional(order::total) : options.how;
   wall_time deadline{};
   // Whole milliseconds, so that messages of a while share a batch.
   if (options.within.count() > 0)
     deadline = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch() + options.within);
   std::size_t added = 0;
-  for (auto& message : messages) {
+  std::vector<std::byte> marked;
+  for (auto message : messages) {
     auto tag = first_tag++;
+    if (options.session_request && !limits.sessions) {
+      s.refuse(tag, outcome::not_enabled);
+      continue;
+    }
+    if (limits.sessions && !options.session_request && is_session_message(message)) {
+      write_plain(marked, message);
+      message = marked;
+    }
     if (message.size() > limits.message_bytes_max) {
       s.refuse(tag, outcome::too_large);
       continue;
@@ -168,8 +179,14 @@ void group_port::submit(std::span<const std::span<const std::byte>> messages, st
   s.queued.fetch_add(added, std::memory_order_relaxed);
 }
 
-void group_port::query(std::span<const std::byte> question, reads how, std::uint64_t tag) {
+void group_port::query(std::span<const std::byte> question, reads how, std::uint64_t tag, bool session_question) {
   auto& s = *state_;
+  std::vector<std::byte> marked;
+  if (session_question && !s.group->how.sessions) return s.refuse(tag, outcome::not_enabled);
+  if (s.group->how.sessions && !session_question && is_session_message(question)) {
+    write_plain(marked, question);
+    question = marked;
+  }
   auto add = [&](std::vector<std::byte>& bytes, std::vector<detail::submission_block::question>& list) {
     list.push_back({tag, bytes.size(), question.size()});
     bytes.insert(bytes.end(), question.begin(), question.end());

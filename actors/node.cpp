@@ -8,6 +8,7 @@
 #include "actors/service_notice.hpp"
 
 #include <cohort/contract_check.hpp>
+#include <cohort/session.hpp>
 
 #include <malloc.h>
 
@@ -109,7 +110,12 @@ void node::impl::host(std::string_view group, machine_factory machine, listener_
   auto entry = std::make_shared<detail::group_entry>();
   entry->name = group;
   entry->how = how;
-  entry->make_machine = std::move(machine);
+  if (how.sessions && !machine)
+    throw node_error("group " + std::string(group) + ": sessions = true needs a state machine, and this group only listens");
+  if (how.sessions)
+    entry->make_machine = [inside = std::move(machine)] { return with_sessions(inside()); };
+  else
+    entry->make_machine = std::move(machine);
   entry->make_listener = std::move(listener);
   if (!groups_.try_emplace(entry->name, entry).second)
     throw node_error("group " + entry->name + " is named twice");

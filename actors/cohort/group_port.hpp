@@ -136,6 +136,8 @@ struct submit_options {
   /// later somewhere is delivered and marked `late` there (the crash model promises no more, rules DL1, DL2). In other orders
   /// every receiver judges by its own clock: unordered messages that come late are dropped there, others are marked.
   std::chrono::milliseconds within{0};
+  bool session_request = false;  ///< the messages were written by the functions of <cohort/session.hpp> and go in total order; completes as
+                                 ///< `not_enabled` where the contract has no `sessions`
 };
 
 /// One caller's way into a group, for gateways and measurements: batches in, batches of answers out, no actor needed.
@@ -162,7 +164,8 @@ public:
   }
 
   /// Asks the state machine (`state_machine::query`) on this node.
-  void query(std::span<const std::byte> question, reads how, std::uint64_t tag);
+  /// `session_question`: it was written by `write_question` (<cohort/session.hpp>), for a group whose contract has `sessions`.
+  void query(std::span<const std::byte> question, reads how, std::uint64_t tag, bool session_question = false);
 
   /// Hands over what submit and query gathered since the last flush. Called once per turn of the caller's loop; without
   /// it nothing leaves.

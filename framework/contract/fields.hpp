@@ -38,6 +38,7 @@ inline constexpr auto fields = std::tuple{
   field{"durability", &contract::durability, 5},
   field{"replication", &contract::replication, 10},
   field{"deterministic", &contract::deterministic, 12},
+  field{"sessions", &contract::sessions, 4},
   field{"action_participant", &contract::action_participant, 5},
   field{"volatile_participant", &contract::volatile_participant, 2},
   field{"reads", &contract::reads, 3},

@@ -34,7 +34,8 @@ constexpr rule table[] = {
      "certificates decide"},
     {"R1", reads_need_an_order, "linearizable and lease reads need the total order"},
     {"G11", replication_needs_total,
-     "a replicated object needs the total order, also as the default; warns: total order that nothing uses"},
+     "a replicated object needs the total order, also as the default, and sessions need it; warns: total order that "
+     "nothing uses"},
     {"G15", replicas_are_deterministic,
      "active replication needs deterministic handlers; others are replicated by primary and backups"},
     {"G12", actions_need_what_lasts,

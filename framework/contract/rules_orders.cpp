@@ -84,6 +84,10 @@ void replication_needs_total(const situation& s, ruling& r) {
              "replicas stay equal only if all apply the same messages in the same order",
              {s.has(order::total) ? "default_order" : "orders", "replication"}, {ordered, c.with(replication::none)});
   }
+  if (c.sessions && !s.has(order::total))
+    r.reject("sessions in a group without total order",
+             "all members must agree which request of a session came first (F2)", {"sessions", "orders"},
+             {enabling(c, order::total), c.with(&contract::sessions, false)});
   if (c.replication == replication::none && s.has(order::total) && c.default_order != order::total &&
       c.reads == reads::local && !c.action_participant)
     r.warn("total order is enabled and nothing shows its use",

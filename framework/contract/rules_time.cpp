@@ -28,10 +28,13 @@ void deadlines_need_a_clock(const situation& s, ruling& r) {
              "timely and late can be told apart only if the error of both clocks is known (CK1, TM2)", {"model"},
              {for_crashes(s.c)});
   if (s.c.deadline.count() <= 0) return;
-  if (s.has(order::total) && !s.node.interval_clock)
+  if (s.has(order::total) && !s.node.interval_clock) {
+    std::vector<contract> remedies{without_deadline(s.c)};
+    if (auto less = disabling(s.c, order::total); !less.orders.empty()) remedies.push_back(less);
     r.reject("deadlines of total messages on nodes whose clocks yield no intervals",
              "whether a message has expired is decided in the log, by the leader's interval (DL1)",
-             {"deadline", "orders"}, {without_deadline(s.c)});
+             {"deadline", "orders"}, std::move(remedies));
+  }
   if (s.node.interval_clock && 4 * s.node.clock_error > s.c.deadline)
     r.warn("clocks are " + std::to_string(s.node.clock_error.count()) + " us wide and the deadline is " +
                time_text(s.c.deadline),

@@ -173,6 +173,7 @@ const breach breaches[] = {
      "in \"causal\" order"},
     {"G11", no, lossy_group, [](auto& g) { g.c.replication = replication::primary_backup; },
      "a primary with backups in a group without total"},
+    {"G11", no, lossy_group, [](auto& g) { g.c.sessions = true; }, "sessions in a group without total"},
     {"G11", told, crash_group,
      [](auto& g) {
        g.c.orders.add(order::fifo);

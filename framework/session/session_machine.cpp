@@ -1,0 +1,102 @@
+#include "framework/session/messages.hpp"
+
+#include <string>
+#include <utility>
+
+namespace cohort {
+namespace session {
+namespace {
+
+constexpr std::uint64_t checkpoint_version = 1;
+
+/// A state machine with a table of sessions in front of it.
+class session_machine final : public state_machine {
+public:
+  explicit session_machine(std::unique_ptr<state_machine> inner) : inner_(std::move(inner)) {}
+
+  void apply(const delivery& d, reply& answer) override {
+    newest_ = {d.position, d.index, d.view, d.time};
+    table_.advance(d.time);
+    if (!is_session_message(d.payload)) return inner_->apply(d, answer);
+    request r;
+    if (!read_request(d.payload, r) || r.what == kind::question)
+      return write_reply(answer, session_outcome::malformed, false, newest_, 0, {});
+    switch (r.what) {
+      case kind::plain: {
+        auto inside = d;
+        inside.payload = r.payload;
+        return inner_->apply(inside, answer);
+      }
+      case kind::open: {
+        const auto what = table_.open(r.name, r.limits, r.owner, d.position);
+        return write_reply(answer, what, false, newest_, r.name.birth, {});
+      }
+      case kind::close: return write_reply(answer, table_.close(r.name), false, newest_, 0, {});
+      case kind::call: return call(d, r, answer);
+      case kind::cancel: {
+        const auto v = table_.cancel(r.name, r.number, newest_);
+        return write_reply(answer, v.what, v.what == session_outcome::replied, v.at, r.name.birth, v.answer);
+      }
+      case kind::question: break;
+    }
+  }
+
+  void query(std::span<const std::byte> question, reply& answer) const override {
+    if (!is_session_message(question)) return inner_->query(question, answer);
+    request r;
+    if (!read_request(question, r) || (r.what != kind::plain && r.what != kind::question))
+      return write_reply(answer, session_outcome::malformed, false, newest_, 0, {});
+    if (r.what == kind::plain) return inner_->query(r.payload, answer);
+    if (newest_.index < r.seen || newest_.time < r.not_before)
+      return write_reply(answer, session_outcome::behind, false, newest_, 0, {});
+    reply inside;
+    inner_->query(r.payload, inside);
+    write_reply(answer, session_outcome::replied, false, newest_, 0, inside.bytes());
+  }
+
+  void checkpoint(sink& out) const override {
+    out.write_u64(checkpoint_version);
+    for (const auto f : {newest_.position, newest_.index, newest_.view, static_cast<std::uint64_t>(newest_.time.count())})
+      out.write_u64(f);
+    table_.checkpoint(out);
+    inner_->checkpoint(out);
+  }
+
+  void restore(source& in) override {
+    if (const auto version = in.read_u64(); version != checkpoint_version)
+      throw truncated_checkpoint("the checkpoint's sessions have format " + std::to_string(version) + ", and this program reads " +
+                                 std::to_string(checkpoint_version) + ": it is of a newer program, or of a group without sessions");
+    newest_.position = in.read_u64();
+    newest_.index = in.read_u64();
+    newest_.view = in.read_u64();
+    newest_.time = wall_time(static_cast<std::int64_t>(in.read_u64()));
+    table_.restore(in);
+    inner_->restore(in);
+  }
+
+private:
+  void call(const delivery& d, const request& r, reply& answer) {
+    const auto v = table_.begin(r.name, r.number, r.acknowledged_below);
+    if (!v.execute) return write_reply(answer, v.what, v.what == session_outcome::replied, v.at, r.name.birth, v.answer);
+    auto inside = d;
+    inside.payload = r.payload;
+    inside_.clear();
+    inner_->apply(inside, inside_);
+    table_.executed(inside_.bytes(), newest_);
+    write_reply(answer, session_outcome::replied, false, newest_, r.name.birth, inside_.bytes());
+  }
+
+  std::unique_ptr<state_machine> inner_;
+  session_table table_;
+  stamp newest_;
+  reply inside_;
+};
+
+}  // namespace
+}  // namespace session
+
+std::unique_ptr<state_machine> with_sessions(std::unique_ptr<state_machine> machine) {
+  return std::make_unique<session::session_machine>(std::move(machine));
+}
+
+}  // namespace cohort

@@ -1,0 +1,175 @@
+// What becomes of each request of a session, one rule after the other.
+#include "tests/unit/session_support.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace cohort;
+using namespace cohort::test;
+using namespace std::chrono_literals;
+
+TEST_SUITE("session: table") {
+  TEST_CASE("a request is executed once, and its answer given as often as it is asked for") {
+    sessions_under_test t;
+    const auto s = t.open(1);
+    CHECK(t.last.what == session_outcome::replied);
+    CHECK(s.birth == 1);
+    auto r = t.call(s, 1, "a");
+    CHECK(r.what == session_outcome::replied);
+    CHECK(!r.repeated);
+    CHECK(text_of(r.payload) == "a#1");
+    CHECK(r.position == 2);
+    CHECK(r.index == 12);
+    CHECK(r.view == 3);
+    CHECK(r.time == 1000s);
+    t.now += 1s;
+    r = t.call(s, 1, "a");
+    CHECK(r.repeated);
+    CHECK(text_of(r.payload) == "a#1");
+    CHECK(r.position == 2);
+    CHECK(r.time == 1000s);
+    CHECK(t.times("a") == 1);
+    CHECK(t.open(1) == s);  // asked again since the answer was lost
+    CHECK(t.renew(s) == session_outcome::replied);
+  }
+
+  TEST_CASE("numbers come in any order; acknowledged ones are forgotten, also by late copies with an older mark") {
+    sessions_under_test t;
+    const auto s = t.open(1);
+    for (std::uint64_t n : {3, 1, 7, 2}) CHECK(text_of(t.call(s, n, std::to_string(n)).payload) == std::to_string(n) + "#1");
+    CHECK(t.call(s, 8, "8", 4).what == session_outcome::replied);
+    CHECK(t.call(s, 3, "3").what == session_outcome::forgotten);
+    CHECK(t.call(s, 7, "7").repeated);
+    CHECK(t.call(s, 5, "5").what == session_outcome::replied);
+    CHECK(t.call(s, 200, "200", 200).what == session_outcome::replied);  // past all that has a place
+    CHECK(t.call(s, 7, "7").what == session_outcome::forgotten);
+    CHECK(t.call(s, 199, "199").what == session_outcome::forgotten);
+    for (std::uint64_t n : {1, 2, 3, 5, 7, 8, 200}) CHECK(t.times(std::to_string(n)) == 1);
+    CHECK(t.times("199") == 0);
+    CHECK(t.call(s, 0, "0", 0).what == session_outcome::malformed);
+    CHECK(t.call(s, 201, "201", 202).what == session_outcome::malformed);
+    CHECK(t.times("201") == 0);
+  }
+
+  TEST_CASE("sessions do not see each other's numbers, and plain messages pass") {
+    sessions_under_test t;
+    const auto a = t.open(1), b = t.open(2);
+    CHECK(!t.call(a, 1, "x").repeated);
+    CHECK(!t.call(b, 1, "x").repeated);
+    CHECK(t.times("x") == 2);
+    CHECK(text_of(t.apply(bytes_of("x")).payload) == "x#3");
+    std::vector<std::byte> inner, outer;
+    write_close(inner, a);  // an application's own bytes that look like a request
+    write_plain(outer, inner);
+    CHECK(text_of(t.apply(outer).payload).ends_with("#1"));
+    CHECK(t.call(a, 1, "x").repeated);
+    CHECK(text_of(t.ask("x").payload) == "3");
+    inner.pop_back();
+    CHECK(t.apply(inner).what == session_outcome::malformed);
+  }
+
+  TEST_CASE("what is full refuses and executes nothing; acknowledging makes room") {
+    sessions_under_test t;
+    const auto s = t.open(1, {.open_requests_max = 4, .answer_bytes_max = 200});
+    CHECK(t.call(s, 5, "far").what == session_outcome::too_far);
+    CHECK(t.call(s, 1, std::string(200, 'x')).what == session_outcome::replied);
+    CHECK(t.call(s, 2, "full").what == session_outcome::answers_full);
+    CHECK(t.call(s, 1, std::string(200, 'x')).repeated);
+    CHECK(t.times("full") == 0);
+    CHECK(t.call(s, 2, "full", 2).what == session_outcome::replied);
+    CHECK(t.call(s, 5, "far", 2).what == session_outcome::replied);
+    CHECK(t.times("far") == 1);
+
+    const auto big = t.open(2, {.table_bytes_max = 100});
+    CHECK(t.call(big, 1, "of all").what == session_outcome::answers_full);
+
+    sessions_under_test few;
+    const session_limits limits{.sessions_max = 3, .sessions_per_owner_max = 2};
+    const auto first = few.open(1, limits, 7);
+    few.open(2, limits, 7);
+    few.open(3, limits, 7);
+    CHECK(few.last.what == session_outcome::sessions_full);
+    few.open(4, limits, 8);
+    CHECK(few.last.what == session_outcome::replied);
+    few.open(5, limits, 9);
+    CHECK(few.last.what == session_outcome::sessions_full);
+    CHECK(few.close(first) == session_outcome::replied);
+    few.open(3, limits, 7);
+    CHECK(few.last.what == session_outcome::replied);
+  }
+
+  TEST_CASE("a session ends by agreed time, counted from its last request; a new one of its name knows nothing of it") {
+    sessions_under_test t;
+    const auto s = t.open(1, {.lifetime = 10s});
+    CHECK(t.call(s, 1, "a").what == session_outcome::replied);
+    t.now += 9s;
+    CHECK(t.call(s, 1, "a").repeated);
+    t.now += 9999ms;
+    CHECK(t.renew(s) == session_outcome::replied);
+    t.now += 10s;
+    CHECK(t.call(s, 1, "a").what == session_outcome::no_session);
+    CHECK(t.renew(s) == session_outcome::no_session);
+    const auto again = t.open(1, {.lifetime = 10s});
+    CHECK(again.birth != s.birth);
+    CHECK(t.call(s, 1, "a").what == session_outcome::no_session);  // of the life before
+    CHECK(t.times("a") == 1);
+    CHECK(t.call(again, 1, "a").what == session_outcome::replied);
+    CHECK(t.close(s) == session_outcome::no_session);
+    CHECK(t.close(again) == session_outcome::replied);
+    CHECK(t.call(again, 2, "b").what == session_outcome::no_session);
+    t.now += 100s;
+    CHECK(text_of(t.apply(bytes_of("plain")).payload) == "plain#1");
+  }
+
+  TEST_CASE("a cancelled request was executed or never is") {
+    sessions_under_test t;
+    const auto s = t.open(1);
+    CHECK(t.cancel(s, 1).what == session_outcome::cancelled);
+    CHECK(t.call(s, 1, "late").what == session_outcome::cancelled);
+    CHECK(t.times("late") == 0);
+    CHECK(t.call(s, 2, "early").what == session_outcome::replied);
+    const auto r = t.cancel(s, 2);
+    CHECK(r.what == session_outcome::replied);
+    CHECK(text_of(r.payload) == "early#1");
+    CHECK(t.cancel(s, 1).what == session_outcome::cancelled);
+    CHECK(t.cancel(s, 0).what == session_outcome::forgotten);
+  }
+
+  TEST_CASE("a question is answered with the state's place, or refused by a replica that is behind") {
+    sessions_under_test t;
+    const auto s = t.open(1);
+    const auto done = t.call(s, 1, "a");
+    auto r = t.ask("a", done.index, 1000s);
+    CHECK(r.what == session_outcome::replied);
+    CHECK(text_of(r.payload) == "1");
+    CHECK(r.index == done.index);
+    CHECK(r.position == 2);
+    CHECK(t.ask("a", done.index + 1).what == session_outcome::behind);
+    CHECK(t.ask("a", 0, 1000s + 1us).what == session_outcome::behind);
+  }
+
+  TEST_CASE("a checkpoint holds sessions, answers, limits and times") {
+    sessions_under_test t;
+    const auto s = t.open(1, {.lifetime = 10s, .open_requests_max = 4}, 5);
+    CHECK(t.call(s, 1, "a").what == session_outcome::replied);
+    CHECK(t.call(s, 3, "c").what == session_outcome::replied);
+    CHECK(t.cancel(s, 2).what == session_outcome::cancelled);
+    const auto kept = t.checkpoint();
+    sessions_under_test other;
+    other.restart_from(kept);
+    CHECK(other.checkpoint() == kept);
+    other.position = t.position;
+    other.now = t.now + 9s;
+    CHECK(other.call(s, 1, "a").repeated);
+    CHECK(text_of(other.last.payload) == "a#1");
+    CHECK(other.last.position == 2);
+    CHECK(other.call(s, 2, "b").what == session_outcome::cancelled);
+    CHECK(other.call(s, 5, "e").what == session_outcome::too_far);
+    CHECK(other.times("a") == 1);
+    other.now += 10s;
+    CHECK(other.call(s, 1, "a").what == session_outcome::no_session);
+    for (std::size_t cut = 0; cut < kept.size(); cut += 7) CHECK_THROWS_AS(other.restart_from(kept.substr(0, cut)), truncated_checkpoint);
+    std::string wrong = kept;
+    wrong[0] = 9;
+    CHECK_THROWS_AS(other.restart_from(wrong), truncated_checkpoint);
+  }
+}
