@@ -287,6 +287,8 @@ void node::impl::end_actors() {
   }
   system_.reset();
   system_config_.reset();
+  std::lock_guard guard(stable_mutex_);
+  stable_ = nullptr;
 }
 
 int node::impl::run() {

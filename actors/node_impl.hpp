@@ -6,6 +6,7 @@
 #include "actors/supervision.hpp"
 
 #include <cohort/node.hpp>
+#include <cohort/stable_storage.hpp>
 
 #include <atomic>
 #include <condition_variable>
@@ -40,6 +41,7 @@ struct node::impl {
   void subscribe(std::string_view group, const caf::actor& process);
   std::shared_ptr<supervisors::impl> supervision() const;
   caf::actor_system& system();
+  std::shared_ptr<cohort::stable_store> stable_storage(const stable_storage_options& how);
   std::string failure_text() const;
   std::thread::id protocol_thread() const;
 
@@ -72,6 +74,9 @@ private:
   std::shared_ptr<supervisors::impl> supervision_;
   std::shared_ptr<detail::dead_letters> letters_;
   std::map<std::string, caf::actor, std::less<>> handles_;
+
+  std::mutex stable_mutex_;  // guards `stable_`, of which the opening takes long
+  std::shared_ptr<stable_store> stable_;
 
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable changed_;

@@ -23,34 +23,11 @@ std::string system_error(const std::filesystem::path& where, const std::string& 
   return "data directory " + where.string() + ": cannot " + what + ": " + std::strerror(code) + hint;
 }
 
-/// A new directory entry is only there for good when the directory itself was flushed.
-int flush_directory(const std::filesystem::path& directory) {
-  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return errno;
-  const int code = ::fsync(fd) == 0 ? 0 : errno;
-  ::close(fd);
-  return code;
-}
-
 std::uint64_t random_id() {
   std::uint64_t id = 0;
   while (id == 0)
     if (::getrandom(&id, sizeof id, 0) != sizeof id) id = 0;
   return id;
-}
-
-std::string make_directory(const std::filesystem::path& directory) {
-  std::error_code code;
-  if (std::filesystem::is_directory(directory, code)) return {};
-  std::vector<std::filesystem::path> changed;  // each directory above that gets a new entry, not only the nearest one
-  for (auto p = std::filesystem::absolute(directory, code); !std::filesystem::is_directory(p, code) && p.has_relative_path();
-       p = p.parent_path())
-    changed.push_back(p.parent_path());
-  if (!std::filesystem::create_directories(directory, code) && code)
-    return system_error(directory, "create it", code.value());
-  for (const auto& parent : changed)
-    if (const int failed = flush_directory(parent)) return system_error(parent, "flush it", failed);
-  return {};
 }
 
 /// Writes a complete data file under another name and renames it: a crash leaves either no data file or a whole one.
@@ -86,6 +63,29 @@ std::string format(const options& wanted) {
 }
 
 }  // namespace
+
+/// A new directory entry is only there for good when the directory itself was flushed.
+int flush_directory(const std::filesystem::path& directory) {
+  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  const int code = ::fsync(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  return code;
+}
+
+std::string make_directory(const std::filesystem::path& directory) {
+  std::error_code code;
+  if (std::filesystem::is_directory(directory, code)) return {};
+  std::vector<std::filesystem::path> changed;  // each directory above that gets a new entry, not only the nearest one
+  for (auto p = std::filesystem::absolute(directory, code); !std::filesystem::is_directory(p, code) && p.has_relative_path();
+       p = p.parent_path())
+    changed.push_back(p.parent_path());
+  if (!std::filesystem::create_directories(directory, code) && code)
+    return system_error(directory, "create it", code.value());
+  for (const auto& parent : changed)
+    if (const int failed = flush_directory(parent)) return system_error(parent, "flush it", failed);
+  return {};
+}
 
 directory_lock::~directory_lock() {
   if (fd_ >= 0) ::close(fd_);

@@ -21,6 +21,11 @@ private:
   int fd_ = -1;
 };
 
+/// Makes the directory with those above it, each entry flushed. Empty, or why not.
+std::string make_directory(const std::filesystem::path& directory);
+/// Flushes the entries of a directory. 0, or why not (errno).
+int flush_directory(const std::filesystem::path& directory);
+
 /// Makes the directory (if absent) and, if it holds no data file, a complete one. Empty, or why not.
 std::string prepare(const options& wanted, directory_lock& lock);
 

@@ -50,8 +50,10 @@ private:
   MDB_cursor* cursor_ = nullptr;
 };
 
-/// LMDB maps its lock file and writes to it; on a full disk a page that was never allocated would end in SIGBUS. It takes
-/// a longer file than it needs for more readers.
+std::span<const std::byte> as_key(const std::uint64_t& row) { return std::as_bytes(std::span(&row, 1)); }
+
+}  // namespace
+
 void allocate_lock_file(const std::filesystem::path& data_file) {
   const auto path = data_file.string() + "-lock";
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
@@ -60,10 +62,6 @@ void allocate_lock_file(const std::filesystem::path& data_file) {
   ::close(fd);
   if (code != 0) throw store_failure{code, "allocate " + path};
 }
-
-std::span<const std::byte> as_key(const std::uint64_t& row) { return std::as_bytes(std::span(&row, 1)); }
-
-}  // namespace
 
 std::string store_failure::text() const { return "cannot " + what + ": " + mdb_strerror(code); }
 

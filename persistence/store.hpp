@@ -22,6 +22,10 @@ struct store_failure {
   bool is_map_full() const;
 };
 
+/// LMDB maps its lock file and writes to it; on a full disk a page that was never allocated would end in SIGBUS. It takes
+/// a longer file than it needs for more readers. Throws `store_failure`.
+void allocate_lock_file(const std::filesystem::path& data_file);
+
 /// The data file and what is in it. One write transaction at a time, on one thread; read transactions on any thread.
 /// Does not check the file before it maps it: `inspect` must have found it sound.
 class store {

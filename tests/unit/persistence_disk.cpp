@@ -28,7 +28,10 @@ std::string name_of(int fd) {
   return {path, n > 0 ? static_cast<std::size_t>(n) : 0};
 }
 
-bool is_journal(int fd) { return name_of(fd).ends_with("/journal.mdb"); }
+bool is_journal(int fd) {
+  const auto name = name_of(fd);
+  return name.ends_with("/journal.mdb") || name.ends_with("/stable.mdb");
+}
 
 void add(event::kind what, std::uint64_t offset, std::string bytes) {
   const std::lock_guard lock(mutex);
@@ -135,7 +138,8 @@ off_t seen_lseek(int fd, off_t offset, int from) {
 }
 
 int seen_fdatasync(int fd) {
-  if (injected == fault::flush_fails && is_journal(fd)) {
+  if ((injected == fault::flush_fails || injected == fault::one_flush_fails) && is_journal(fd)) {
+    if (injected == fault::one_flush_fails) injected = fault::none;
     errno = EIO;
     return -1;
   }

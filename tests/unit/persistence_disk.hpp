@@ -21,7 +21,7 @@ struct event {
   std::string bytes;
 };
 
-/// Notes what happens to files named `journal.mdb` from here on.
+/// Notes what happens to files named `journal.mdb` or `stable.mdb` from here on.
 void record();
 /// Adds a note in the place it happened.
 void note(std::uint64_t value);
@@ -33,8 +33,8 @@ void during_next_flush(std::function<void()> action);
 /// Directories whose entries were flushed since the last call.
 std::vector<std::string> flushed_directories();
 
-enum class fault : std::uint8_t { none, flush_fails, no_space, write_fails };
-/// From the next call of that kind on, until `none`.
+enum class fault : std::uint8_t { none, flush_fails, one_flush_fails, no_space, write_fails };
+/// From the next call of that kind on, until `none`; `one_flush_fails` only that one.
 void inject(fault f);
 
 }  // namespace cohort::persistence::disk
