@@ -73,6 +73,8 @@ void group_driver::begin_turn() {
   if (std::exchange(in_turn_, true)) return;
   now_ = steady_now();
   core_.tick(now_, wall_now());
+  host_.touched(group_->index);
+  host_.tell_contacts(group_->index, core_);
 }
 
 void group_driver::receive(protocol::voter_id from, protocol::message&& what) {
@@ -167,7 +169,7 @@ void group_driver::feed() {
   std::size_t fed = 0;
   std::size_t idle = 0;
   while (!ports_.empty() && idle < ports_.size()) {
-    if (fed >= turn_bytes) return host_.again();
+    if (fed >= turn_bytes) return host_.again(group_->index);
     first_port_ %= ports_.size();
     auto& p = ports_[first_port_];
     auto before = fed;
@@ -273,6 +275,7 @@ void group_driver::pass() {
   feed();
   if (!reads_.empty() && reads_.back().id == next_read_) core_.read(next_read_++);
   core_.tick(steady_now(), wall_now());  // a lease is judged by a clock read after the last input (R2)
+  host_.tell_contacts(group_->index, core_);
   core_.drain();
   auto& out = core_.out();
   if (!out.persists.empty()) {
@@ -295,7 +298,8 @@ void group_driver::pass() {
   release_sends();
   release_deliveries();
   if (left) return retire();
-  if (window_opened && !ports_.empty()) host_.again();
+  host_.vouch(group_->index, core_.vouched());
+  if (window_opened && !ports_.empty()) host_.again(group_->index);
 }
 
 protocol::instant group_driver::next_deadline() const {

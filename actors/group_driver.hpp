@@ -30,8 +30,15 @@ public:
   virtual void deliver(std::uint32_t group, work_ptr w) = 0;
   virtual void happened(std::uint32_t group, const protocol::event& e) = 0;
   virtual void view_installed(std::uint32_t group, const protocol::deliver_view& v) = 0;
-  /// Run `pass` again soon without waiting for input.
-  virtual void again() = 0;
+  /// Run the group's `pass` again soon without waiting for input.
+  virtual void again(std::uint32_t group) = 0;
+  /// The group has a turn: its `pass` is to be called when the turn of the loop ends. A host which calls `pass` of
+  /// every group every time needs not to know.
+  virtual void touched(std::uint32_t) {}
+  /// Tells the core what the peers' nodes say (rule Q4); at the begin of a turn, and again before its end.
+  virtual void tell_contacts(std::uint32_t, protocol::core&) {}
+  /// What this node may say of the group from now on (rule Q2).
+  virtual void vouch(std::uint32_t, const protocol::vouch&) {}
 };
 
 /// The credit between protocol thread and replica: works that are finished come back to be reused, and the bytes which
@@ -72,6 +79,8 @@ public:
   void checkpoint_stored(log_index index, std::uint32_t chunks);
   void checkpoint_failed(log_index index);
   void chunk_loaded(member_id to, log_index index, std::uint32_t number, protocol::payload data);
+  /// Something around it has changed: it is given a turn.
+  void touch() { begin_turn(); }
 
   /// Ends the turn: drains the core and carries out what it wants. Does nothing if it had no input and no deadline is due.
   void pass();
@@ -93,6 +102,8 @@ public:
   log_index want_checkpoint();
   /// Nothing is accepted any more, and nothing of our own is in flight.
   bool idle() const { return !accepting_ && own_messages() == 0 && ports_.empty() && reads_.empty(); }
+  /// Submissions wait for the core; it may take them in any pass.
+  bool hungry() const { return !ports_.empty(); }
   /// The end: answers everything that is open.
   void abandon();
 

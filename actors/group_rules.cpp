@@ -12,6 +12,13 @@ namespace {
 /// keep that memory warm: between 8 MiB and 256 MiB lie 2.3 and 5.8 us of processor time for a message of 1 KiB at all
 /// three members, all of it page faults.
 constexpr std::uint64_t volatile_checkpoint_bytes = 8u << 20;
+/// What all volatile groups of a node keep together, as far as that leaves each four batches.
+constexpr std::uint64_t volatile_bytes_together = 128u << 20;
+
+std::uint64_t volatile_share(std::size_t groups) {
+  return std::clamp<std::uint64_t>(volatile_bytes_together / std::max<std::size_t>(groups, 1), 256u << 10,
+                                   volatile_checkpoint_bytes);
+}
 
 constexpr std::string_view live_fields[] = {
   "orders",     "default_order", "reads",        "slow",       "minority_multicast", "shrink",       "min_voters",
@@ -62,7 +69,7 @@ protocol::view_options rules_of(const contract& how) {
   return o;
 }
 
-protocol::core_options core_options_of(const contract& how) {
+protocol::core_options core_options_of(const contract& how, std::size_t groups) {
   protocol::core_options o;
   static_cast<protocol::view_options&>(o) = rules_of(how);
   o.durable = how.durability == durability::journaled;
@@ -77,7 +84,7 @@ protocol::core_options core_options_of(const contract& how) {
   // A shorter lease is the longest one with more margin (R2).
   if (how.lease.count() > 0)
     o.clock_margin = std::chrono::duration_cast<protocol::duration>(how.election_min * (1 - o.clock_rate_error)) - how.lease;
-  o.checkpoint_bytes = o.durable ? how.checkpoint_bytes : std::min(how.checkpoint_bytes, volatile_checkpoint_bytes);
+  o.checkpoint_bytes = o.durable ? how.checkpoint_bytes : std::min(how.checkpoint_bytes, volatile_share(groups));
   return o;
 }
 

@@ -11,7 +11,8 @@
 namespace cohort::detail {
 
 /// A contract in the terms of the core that keeps it.
-protocol::core_options core_options_of(const contract& how);
+/// `groups`: how many its node hosts; they share memory.
+protocol::core_options core_options_of(const contract& how, std::size_t groups);
 /// The part of it that a view carries, and that a view can change (X1).
 protocol::view_options rules_of(const contract& how);
 /// The contract of a group that was founded with `how` and runs under `rules` now.

@@ -100,7 +100,7 @@ void node::impl::host(std::string_view group, machine_factory machine, listener_
                       const contract& how) {
   if (started_) throw node_error("group " + std::string(group) + ": groups are named before the node starts");
   if (group.empty() || group.size() > 255) throw node_error("a group's name has 1 to 255 bytes");
-  if (groups_.size() == 64) throw node_error("a node hosts at most 64 groups");
+  if (groups_.size() == 1024) throw node_error("a node hosts at most 1024 groups");
   for (const auto& doubt : detail::admit(how, group, config.members.size()))
     log.write(detail::log_level::warn, "group " + std::string(group) + ": " + doubt);
   if (how.witnesses > config.witnesses.size())
@@ -333,9 +333,9 @@ void node::impl::keep_informed(detail::service_notice& manager, heartbeat& beat)
   const auto now = std::chrono::steady_clock::now();
   if (manager.watchdog() > 0us && now >= beat.next_feed) {
     std::lock_guard guard(mutex_);
-    if (!runtime_ || runtime_->passes() != beat.passes) {  // between two runtimes the keeper is at work, which has its own end
+    if (!runtime_ || runtime_->turns() != beat.turns) {  // between two runtimes the keeper is at work, which has its own end
       manager.tell("WATCHDOG=1");
-      beat.passes = runtime_ ? runtime_->passes() : 0;
+      beat.turns = runtime_ ? runtime_->turns() : 0;
       beat.next_feed = now + manager.watchdog() / 4;
     }
     if (runtime_) runtime_->nudge();
@@ -384,6 +384,11 @@ std::string node::impl::failure_text() const {
 std::thread::id node::impl::protocol_thread() const {
   std::lock_guard guard(mutex_);
   return runtime_ ? runtime_->protocol_thread() : std::thread::id();
+}
+
+std::uint64_t node::impl::passes() const {
+  std::lock_guard guard(mutex_);
+  return runtime_ ? runtime_->passes() : 0;
 }
 
 caf::actor node::impl::group_handle(std::string_view group) {

@@ -44,6 +44,8 @@ struct node::impl {
   std::shared_ptr<cohort::stable_store> stable_storage(const stable_storage_options& how);
   std::string failure_text() const;
   std::thread::id protocol_thread() const;
+  /// Passes of group cores since the runtime began.
+  std::uint64_t passes() const;
 
   const node_config config;
   restart_limits limits;  ///< of replicas and of the application's trees; tests change them before `start`
@@ -52,7 +54,7 @@ struct node::impl {
 private:
   /// What a service manager was told.
   struct heartbeat {
-    std::uint64_t passes = 0;
+    std::uint64_t turns = 0;
     std::string status;
     std::chrono::steady_clock::time_point next_feed, next_status;
   };

@@ -15,14 +15,17 @@ protected:
   caf::behavior make_behavior() override {
     return {
       [this](const port_flushed& m) { driver_->take(m.port); },
-      [](credit_back) {},  // the pass at the end of this turn feeds what waits
+      [this](credit_back) { driver_->touch(); },  // the pass at the end of this turn feeds what waits
       [this](const checkpoint_done& m) {
         if (m.error.empty()) return driver_->checkpoint_stored(m.index, m.chunks);
         trouble_("the checkpoint at log index " + std::to_string(m.index) + " could not be stored: " + m.error);
         driver_->checkpoint_failed(m.index);
       },
       [this](const chunk_done& m) { driver_->chunk_loaded(m.to, m.index, m.number, m.data); },
-      [this](accept_no_more m) { driver_->stop_accepting(outcome::stopped, m.refuse_waiting); },
+      [this](accept_no_more m) {
+        driver_->stop_accepting(outcome::stopped, m.refuse_waiting);
+        driver_->touch();
+      },
       [this](const change_wanted& m) { driver_->change(m.who, m.what); },
       [this](lead_no_more) { driver_->hand_over(); },
       [this](actor_stop) {

@@ -126,7 +126,13 @@ runtime::runtime(const node_config& config, std::vector<std::shared_ptr<group_en
     if (m.name == config_.name) self_ = member_id(names_.size());
     names_.push_back(m.name);
   }
-  for (auto& entry : groups) groups_.push_back({entry});
+  for (auto& entry : groups) {
+    groups_.push_back({entry});
+    groups_.back().heartbeat = entry->how.heartbeat;
+    groups_.back().election_min = entry->how.election_min;
+  }
+  schedule_.resize(groups_.size());
+  pulses_ = std::make_unique<protocol::pulses>(pulse_options_now(), groups_.size(), *this);
   try {
     open_journal();
     chunk_loads_ = std::make_unique<bulk_worker>();
@@ -145,6 +151,18 @@ runtime::runtime(const node_config& config, std::vector<std::shared_ptr<group_en
     g.link = std::make_shared<link_to_group>(*this, g.entry->index);
     g.entry->run_by(g.link);
   }
+}
+
+/// The node's heartbeats serve the group that wants the quickest.
+protocol::pulse_options runtime::pulse_options_now() const {
+  protocol::pulse_options o;
+  o.interval = o.echo_age_max = std::chrono::hours(1);
+  for (auto& g : groups_) {
+    o.interval = std::min(o.interval, g.heartbeat);
+    o.echo_age_max = std::min(o.echo_age_max, g.election_min);
+  }
+  o.silence_max = o.echo_age_max / 2;
+  return o;
 }
 
 void runtime::open_journal() {
@@ -197,7 +215,7 @@ void runtime::start_group(group& g) {
   }
 
   g.credit = std::make_shared<driver_credit>();
-  g.driver = std::make_shared<group_driver>(g.entry, core_options_of(g.entry->how), start, recovered.last_position(),
+  g.driver = std::make_shared<group_driver>(g.entry, core_options_of(g.entry->how, groups_.size()), start, recovered.last_position(),
                                             *this, g.credit);
   if (g.entry->left) g.driver->retire();
   g.ordering = spawn_ordering(system_, unit_, g.driver, [this, index](const std::string& why) {
@@ -257,7 +275,7 @@ void runtime::open_endpoint() {
   (void)transport::parse_name_servers(config_.name_servers, c.name_servers);  // checked with the configuration
   for (auto& g : groups_) {
     c.groups.push_back({g.entry->index, g.entry->name, contract_hash(g), g.voter, g.blank});
-    message_bytes = std::max(message_bytes, core_options_of(g.entry->how).part_bytes);
+    message_bytes = std::max(message_bytes, core_options_of(g.entry->how, groups_.size()).part_bytes);
   }
   c.limits.frame_bytes_max = transport::frame_bytes_for(std::max(message_bytes, defaults.part_bytes), defaults.batch_bytes);
   endpoint_ = std::make_unique<transport::endpoint>(*loop_, std::move(c), *this);
@@ -326,16 +344,20 @@ void runtime::store_checkpoint(const group& g, const protocol::mark& at, const s
 // ---- the protocol thread --------------------------------------------------------------------------------------------
 
 void runtime::pass() {
-  again_ = false;
-  auto next = protocol::never;
-  bool idle = true;
-  for (auto& g : groups_) {
-    g.driver->pass();
-    next = std::min(next, g.driver->next_deadline());
-    idle = idle && g.driver->idle();
-  }
-  const auto leaving_lead = [](const group& g) { return g.driver->status().handing_over; };
-  if (drained_ && idle && std::none_of(groups_.begin(), groups_.end(), leaving_lead)) {
+  const auto now = transport::loop::clock();
+  if (const auto stood_still = pulses_->check(now); stood_still > 0ms)
+    log_.write(log_level::warn, "this node itself stood still for " + std::to_string(stood_still / 1ms) +
+                                  " ms (paused, starved of CPU or swapping); its groups' evidence about others counts anew");
+  schedule_.touch_due(now);
+  schedule_.run([this](std::uint32_t index) {
+    auto& driver = *groups_[index].driver;
+    driver.pass();
+    passes_.fetch_add(1, std::memory_order_relaxed);
+    schedule_.set(index, driver.next_deadline());
+    if (driver.hungry()) waiting_.push_back(index);
+  });
+  if (pulses_->due(now)) send_pulses();
+  if (drained_ && drained_dry()) {
     drained_->set_value();
     drained_.reset();
   }
@@ -346,8 +368,36 @@ void runtime::pass() {
     stored_->set_value();
     stored_.reset();
   }
-  passes_.fetch_add(1, std::memory_order_relaxed);
-  deadline_->set(again_ ? protocol::instant(0) : next);
+  turns_.fetch_add(1, std::memory_order_relaxed);
+  const bool soon = !again_.empty() || schedule_.anything_ready();
+  for (auto* list : {&again_, &waiting_}) {
+    for (auto index : *list) schedule_.touch(index);
+    list->clear();
+  }
+  deadline_->set(soon ? protocol::instant(0) : std::min(schedule_.next(), pulses_->next_deadline()));
+}
+
+bool runtime::drained_dry() const {
+  return std::all_of(groups_.begin(), groups_.end(),
+                     [](const group& g) { return g.driver->idle() && !g.driver->status().handing_over; });
+}
+
+/// Behind all cores' passes, so that a pulse says what is true when it leaves (Q3).
+void runtime::send_pulses() {
+  const auto now = transport::loop::clock();
+  for (std::size_t i = 0; i < names_.size(); ++i)
+    if (const auto peer = member_id(i); pulses_->linked(peer)) endpoint_->send(peer, pulses_->compose(peer, now));
+  pulses_->sent(now);
+}
+
+void runtime::tell_contacts(std::uint32_t group, protocol::core& to) {
+  for (std::size_t i = 0; i < names_.size(); ++i)
+    if (const auto peer = member_id(i); peer != self_) to.contact(peer, pulses_->contact(peer, group));
+}
+
+void runtime::on_pulse(member_id peer, const protocol::pulse& what) {
+  // Read now and not at the begin of the pass: E5 and leases count from a moment at which it had been sent (Q5).
+  pulses_->receive(peer, what, transport::loop::clock());
 }
 
 void runtime::send(std::uint32_t group, std::span<const member_id> targets, const protocol::message& what) {
@@ -363,8 +413,10 @@ void runtime::on_message(std::uint32_t group, protocol::voter_id from, protocol:
 }
 
 void runtime::on_link_up(std::uint32_t group, protocol::voter_id peer, bool blank) {
-  log_.write(log_level::info, where(groups_[group]) + "link to " + name_of(peer.member) + " is up" +
-                                (blank ? ", it is blank" : ""));
+  if (!pulses_->linked(peer.member)) pulses_->link_up(peer.member);
+  if (log_.wants(log_level::info))
+    log_.write(log_level::info, where(groups_[group]) + "link to " + name_of(peer.member) + " is up" +
+                                  (blank ? ", it is blank" : ""));
   groups_[group].driver->link_up(peer, blank);
 }
 
@@ -373,6 +425,7 @@ void runtime::on_link_down(member_id peer, bool reset) {
     g.driver->link_down(peer, reset);
     cc::hand_over(g.membership, link_lost{peer, reset});
   }
+  pulses_->link_down(peer);  // when all have been told what counted until now (Q5)
 }
 
 // ---- the end --------------------------------------------------------------------------------------------------------

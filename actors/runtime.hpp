@@ -8,6 +8,7 @@
 #include "actors/node_config.hpp"
 #include "actors/ordering.hpp"
 #include "actors/process.hpp"
+#include "actors/schedule.hpp"
 
 #include "transport/endpoint.hpp"
 
@@ -31,7 +32,7 @@ struct runtime_calls {
 /// node whose replica failed ends its runtime and begins another: in journaled groups it redoes from its journal, in
 /// volatile ones it comes back with a new boot id and a checkpoint from the others. To the group both look like the
 /// restart of a process, so no rule of their own is needed.
-class runtime final : public driver_host, public transport::endpoint_handler {
+class runtime final : public driver_host, public transport::endpoint_handler, public protocol::pulse_host {
 public:
   /// Opens the journal, recovers, binds the port, starts the threads. Throws `node_error`.
   runtime(const node_config& config, std::vector<std::shared_ptr<group_entry>> groups, caf::actor_system& system,
@@ -43,12 +44,14 @@ public:
   /// way are resolved, but not longer than their bound; then stores a checkpoint of each journaled group, so that the next
   /// start has little to redo, but not longer than `limit`.
   void drain(std::chrono::nanoseconds limit);
-  /// Makes the protocol thread pass through its cores once more; `passes` tells when it has. Any thread.
+  /// Gives the protocol thread a turn; `turns` tells when it has had it. Any thread.
   void nudge();
-  std::uint64_t passes() const { return passes_.load(std::memory_order_relaxed); }
+  std::uint64_t turns() const { return turns_.load(std::memory_order_relaxed); }
 
   caf::actor ordering(std::uint32_t group) const { return groups_[group].ordering; }
   caf::actor membership(std::uint32_t group) const { return groups_[group].membership; }
+  /// Passes of groups' cores so far. Any thread.
+  std::uint64_t passes() const { return passes_.load(std::memory_order_relaxed); }
   /// For tests: the protocol thread.
   std::thread::id protocol_thread() const { return protocol_thread_.get_id(); }
 
@@ -62,6 +65,7 @@ private:
     caf::actor ordering, membership, process;
     std::future<void> process_ended;
     std::uint64_t voter = 0;  ///< voter_id::identity
+    protocol::duration heartbeat{}, election_min{};  ///< in force (X1)
     bool witness = false;     ///< this node keeps the log, but no payload and no state (W1)
     bool blank = true;        ///< the directory never saw the group
     std::string trouble;      ///< protocol thread
@@ -69,6 +73,7 @@ private:
     std::map<std::uint64_t, std::pair<protocol::instant, std::uint64_t>> quieted;  ///< events that repeat
   };
 
+  protocol::pulse_options pulse_options_now() const;
   void open_journal();
   void start_group(group& g);
   void open_endpoint();
@@ -78,6 +83,8 @@ private:
   replica_services services_for(const group& g);
   void store_checkpoint(const group& g, const protocol::mark& at, const std::function<void(sink&)>& write);
   void pass();
+  void send_pulses();
+  bool drained_dry() const;
   group_status status_of(const group& g) const;
   void journal_trouble(const persistence::trouble& t);
   bool quiet(group& g, const protocol::event& e, std::uint64_t& suppressed);
@@ -93,12 +100,19 @@ private:
   void deliver(std::uint32_t group, work_ptr w) override;
   void happened(std::uint32_t group, const protocol::event& e) override;
   void view_installed(std::uint32_t group, const protocol::deliver_view& v) override;
-  void again() override { again_ = true; }
+  void again(std::uint32_t group) override { again_.push_back(group); }
+  void touched(std::uint32_t group) override { schedule_.touch(group); }
+  void tell_contacts(std::uint32_t group, protocol::core& to) override;
+  void vouch(std::uint32_t group, const protocol::vouch& what) override { pulses_->say(group, what); }
+
+  // pulse_host, on the protocol thread
+  void touch(std::uint32_t group) override { groups_[group].driver->touch(); }
 
   // endpoint_handler, on the protocol thread
   void on_message(std::uint32_t group, protocol::voter_id from, protocol::message&& what) override;
   void on_link_up(std::uint32_t group, protocol::voter_id peer, bool blank) override;
   void on_link_down(member_id peer, bool reset) override;
+  void on_pulse(member_id peer, const protocol::pulse& what) override;
   void on_event(const transport::link_event& what) override;
 
   const node_config config_;
@@ -120,11 +134,13 @@ private:
   std::unique_ptr<discovery> discovery_;
   std::unique_ptr<transport::timer> deadline_;
   std::thread protocol_thread_;
-  bool again_ = false;
+  schedule schedule_;
+  std::vector<std::uint32_t> again_, waiting_;
+  std::unique_ptr<protocol::pulses> pulses_;
   bool ended_ = false;
   std::shared_ptr<std::promise<void>> drained_;  ///< set while draining
   std::shared_ptr<std::promise<void>> stored_;   ///< set while the last checkpoints are on their way
-  std::atomic<std::uint64_t> passes_{0};
+  std::atomic<std::uint64_t> passes_{0}, turns_{0};
 };
 
 }  // namespace cohort::detail

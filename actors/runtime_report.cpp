@@ -39,6 +39,11 @@ void runtime::view_installed(std::uint32_t group, const protocol::deliver_view& 
   for (auto& c : told->changes) changes += (changes.empty() ? "" : ", ") + c.name + " " + c.cause;
   const auto lost = std::accumulate(v.lost_messages.begin(), v.lost_messages.end(), std::uint64_t{0});
   auto& g = groups_[group];
+  if (const auto& rules = v.what->options; rules.heartbeat != g.heartbeat || rules.election_min != g.election_min) {
+    g.heartbeat = rules.heartbeat;
+    g.election_min = rules.election_min;
+    pulses_->configure(pulse_options_now());
+  }
   log_.write(log_level::info, where(g) + "view " + std::to_string(told->number) + " installed: members " + members +
                                 (changes.empty() ? "" : "; " + changes) +
                                 (lost ? "; own messages lost: " + std::to_string(lost) : ""));

@@ -68,20 +68,21 @@ def raw():
 class OrderNodes:
     """Three measured nodes in processes of their own, whose group takes messages of one order."""
 
-    def __init__(self, order="total"):
+    def __init__(self, order="total", groups=1):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cohort-bench-"))
         names = ["n1", "n2", "n3"]
         members = [f"{n}=127.0.0.1:{free_port()}" for n in names]
         self.nodes = {}
         self.run = 0
         for name in names:
-            command = [options.build / "bench/order_node", "--name", name, "--data", self.folder / name, "--log-level", "warn", "--order", order]
+            command = [options.build / "bench/order_node", "--name", name, "--data", self.folder / name, "--log-level", "warn",
+                       "--order", order, "--groups", groups]
             for member in members:
                 command += ["--member", member]
             log = open(self.folder / f"{name}.log", "w")
             process = launch_piped(command, log)
             self.nodes[name] = process
-        eventually("the measured group", lambda: all(self.ask(n, "status").get("active") for n in names), 20)
+        eventually("the measured groups", lambda: all(self.ask(n, "ready").get("ready") == groups for n in names), 60)
 
     def tell(self, name, line):
         self.nodes[name].stdin.write(line + "\n")
@@ -390,6 +391,41 @@ def process_restart():
     got = output_of([options.build / "bench/restart_bench", 200 if options.quick else 2000])
     for part in ("p50", "p90"):
         report(f"restart of a failed process, {part}", got[f"{part}_us"], "us", 200, "bound: 0.2 ms", 1 if part == "p50" else None, lower=True)
+
+
+@measure
+def many():
+    """A thousand groups on three nodes."""
+    count = 1000
+    seconds = 2.0 if options.quick else 6.0
+
+    def spread(nodes, size):
+        nodes.run += 1
+        taken = nodes.ask(nodes.leader(), f"spread {nodes.run} {size} {seconds} {4 << 20}")
+        if taken["wrong"] or taken["open"]:
+            raise RuntimeError(f"not all were answered well: {taken}")
+        return taken["submitted"] / (taken["last"] - taken["first"])
+
+    alone = OrderNodes()
+    try:
+        spread(alone, 1024)  # to warm up
+        one = spread(alone, 1024)
+    finally:
+        alone.close()
+    nodes = OrderNodes(groups=count)
+    try:
+        time.sleep(5)
+        memory = max(anonymous(p.pid) for p in nodes.nodes.values())
+        start = {n: processor_time(p.pid) for n, p in nodes.nodes.items()}
+        wait = 10 if options.quick else 30
+        time.sleep(wait)
+        used = sum(processor_time(p.pid) - start[n] for n, p in nodes.nodes.items()) / wait * 100
+        report(f"{count} groups, idle, three nodes together", used, "% core", 3, "must: 3 %", 1, lower=True)
+        report(f"{count} groups, idle, anonymous memory for each", memory * 1024 / count, "KiB")
+        spread(nodes, 1024)
+        report(f"{count} groups, 1024 B, all together", spread(nodes, 1024), "msg/s", one, "one group in this run", 0.8)
+    finally:
+        nodes.close()
 
 
 @measure

@@ -96,7 +96,7 @@ endpoint_config config_of(member_id self, std::uint16_t port0, std::uint16_t por
   c.founders = {{m0, "n1", "a"}, {m1, "n2", "b"}};
   c.groups = {{1, "g", 1, 1, true}};
   c.listen = {"127.0.0.1", self == m0 ? port0 : port1};
-  c.peers = {{self == m0 ? m1 : m0, {"127.0.0.1", self == m0 ? port1 : port0}}};
+  c.peers = {{self == m0 ? m1 : m0, {place(address{"127.0.0.1", self == m0 ? port1 : port0})}}};
   return c;
 }
 

@@ -1,8 +1,11 @@
-// One of three nodes whose group is measured: volatile, of one order (`--order NAME`, total if none is named), every message
-// delivered to an application process on each node. Driven by lines on stdin, answers each with one JSON line on stdout:
+// One of three nodes whose group (with `--groups N`: groups) is measured: volatile, of one order (`--order NAME`, total if none
+// is named), every message delivered to an application process on each node. Driven by lines on stdin, answers each with one
+// JSON line on stdout:
 //
 //   status                          {"leader": NAME, "active": BOOL, "members": N}
+//   ready                           {"ready": N}: groups that serve here
 //   run ID BYTES SECONDS WINDOW     submits for SECONDS, at most WINDOW bytes unanswered, then a mark
+//   spread ID BYTES SECONDS WINDOW  the same over all groups in turn: a burst into each, the window is of all together
 //   wait ID SENDERS                 waits for the marks of SENDERS nodes; tells what was delivered here of that run, and when
 //   alone ID BYTES COUNT            COUNT messages, one at a time: submit to delivery in the application here, and to the
 //                                   answer in the thread that submitted
@@ -105,7 +108,16 @@ private:
 
 class sender {
 public:
-  explicit sender(cohort::node& node) : event_(::eventfd(0, EFD_CLOEXEC)) {
+  sender(cohort::node& node, const std::vector<std::string>& names) : event_(::eventfd(0, EFD_CLOEXEC)), names_(names) {
+    for (std::uint32_t i = 0; i < names.size(); ++i)
+      ports_.push_back(node.port(names[i], [ready = ready_, i, event = event_] {
+        {
+          std::lock_guard guard(ready->mutex);
+          ready->ports.push_back(i);
+        }
+        std::uint64_t one = 1;
+        if (::write(event, &one, sizeof one) < 0) return;
+      }));
     port_ = node.port("bench", [event = event_] {
       std::uint64_t one = 1;
       if (::write(event, &one, sizeof one) < 0) return;
@@ -175,8 +187,59 @@ public:
       taken[taken.size() * 99 / 100], answered[answered.size() / 2], wrong_);
   }
 
+  std::size_t ready(cohort::node& node) const {
+    return static_cast<std::size_t>(std::ranges::count_if(names_, [&](auto& n) {
+      auto s = node.status(n);
+      return s.active && s.primary;
+    }));
+  }
+
+  // As `run`, into every group in turn.
+  void spread(std::uint32_t id, std::size_t size, double seconds, std::size_t window_bytes) {
+    auto each = std::max<std::size_t>(1, spread_bytes / size);
+    std::vector<std::byte> filler(size * each);
+    std::vector<std::span<const std::byte>> messages(each);
+    auto window = std::max<std::size_t>(window_bytes / size, each);
+    std::size_t open = 0, next = 0;
+    wrong_ = 0;
+    first_ = now();
+    std::uint64_t serial = 0;
+    const auto take_all = [&] {
+      std::size_t taken = 0;
+      std::vector<std::uint32_t> woken;
+      {
+        std::lock_guard guard(ready_->mutex);
+        woken.swap(ready_->ports);
+      }
+      for (auto i : woken)
+        while (ports_[i].take(answers_)) taken += count();
+      open -= taken;
+      return taken;
+    };
+    while (now() - first_ < seconds) {
+      while (open + each <= window) {
+        for (std::size_t i = 0; i < each; ++i) {
+          head h{id, 0, serial++};
+          std::memcpy(filler.data() + i * size, &h, sizeof h);
+          messages[i] = std::span(filler).subspan(i * size, size);
+        }
+        ports_[next].submit(messages, serial);
+        ports_[next].flush();
+        next = (next + 1) % ports_.size();
+        open += each;
+      }
+      if (take_all() == 0) sleep();
+    }
+    auto limit = now() + 30;
+    while (open && now() < limit)
+      if (take_all() == 0) sleep();
+    std::printf("{\"submitted\": %llu, \"first\": %.9f, \"last\": %.9f, \"wrong\": %zu, \"open\": %zu}\n",
+      static_cast<unsigned long long>(serial), first_, now(), wrong_, open);
+  }
+
 private:
   static constexpr std::size_t burst = 256;
+  static constexpr std::size_t spread_bytes = 64 << 10;
 
   std::size_t count() {
     for (std::size_t i = 0; i < answers_.size(); ++i) wrong_ += answers_[i].outcome != cohort::outcome::replied;
@@ -187,14 +250,35 @@ private:
     if (::read(event_, &value, sizeof value) < 0) return;
   }
 
+  // Ports that have answers.
+  struct woken_ports {
+    std::mutex mutex;
+    std::vector<std::uint32_t> ports;
+  };
+
   int event_;
+  std::vector<std::string> names_;
+  std::shared_ptr<woken_ports> ready_ = std::make_shared<woken_ports>();
   cohort::group_port port_;
+  std::vector<cohort::group_port> ports_;
   cohort::completion_batch answers_;
   double first_ = 0;
   std::size_t wrong_ = 0;
 };
 
 /// The order named behind `--order`, which it takes out of the arguments.
+std::size_t take_groups(int& argc, char** argv) {
+  std::size_t groups = 1;
+  int kept = 1;
+  for (int i = 1; i < argc; ++i)
+    if (std::string_view(argv[i]) == "--groups" && i + 1 < argc)
+      groups = std::stoul(argv[++i]);
+    else
+      argv[kept++] = argv[i];
+  argc = kept;
+  return groups;
+}
+
 cohort::order take_order(int& argc, char** argv) {
   auto how = cohort::order::total;
   int kept = 1;
@@ -218,13 +302,16 @@ cohort::order take_order(int& argc, char** argv) {
 
 int main(int argc, char** argv) try {
   const auto order = take_order(argc, argv);
+  const auto groups = take_groups(argc, argv);
   auto config = cohort::config_from_arguments(argc, argv);
   cohort::node node(config);
   auto counts = std::make_shared<board>();
   const auto how = cohort::contract::multicast(order).with(cohort::durability::in_memory);
-  node.listen("bench", [counts] { return std::make_unique<counting_process>(counts); }, how);
+  std::vector<std::string> names{"bench"};
+  while (names.size() < groups) names.push_back("bench-" + std::to_string(names.size()));
+  for (auto& name : names) node.listen(name, [counts] { return std::make_unique<counting_process>(counts); }, how);
   node.start();
-  sender from(node);
+  sender from(node, names);
   for (std::string line; std::getline(std::cin, line);) {
     std::istringstream words(line);
     std::string what;
@@ -239,6 +326,14 @@ int main(int argc, char** argv) try {
       double seconds = 0;
       words >> id >> size >> seconds >> window;
       from.run(id, size, seconds, window);
+    } else if (what == "ready") {
+      std::printf("{\"ready\": %zu}\n", from.ready(node));
+    } else if (what == "spread") {
+      std::uint32_t id = 0;
+      std::size_t size = 0, window = 0;
+      double seconds = 0;
+      words >> id >> size >> seconds >> window;
+      from.spread(id, size, seconds, window);
     } else if (what == "wait") {
       std::uint32_t id = 0, marks = 0;
       words >> id >> marks;

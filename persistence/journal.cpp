@@ -14,7 +14,7 @@ std::string check_options(const options& o) {
   if (o.directory.empty()) return "no data directory is given";
   if (bad_name(o.node)) return "the node's name must have 1 to 255 bytes";
   for (const auto& g : o.groups) {
-    if (g.index >= layout::groups_max) return "group number " + std::to_string(g.index) + " is above 63";
+    if (g.index >= layout::groups_max) return "group number " + std::to_string(g.index) + " is above " + std::to_string(layout::groups_max - 1);
     if (bad_name(g.name)) return "the name of group " + std::to_string(g.index) + " must have 1 to 255 bytes";
     for (const auto& other : o.groups)
       if (&other != &g && (other.index == g.index || other.name == g.name))

@@ -27,7 +27,7 @@ enum class durability : std::uint8_t {
 /// One group hosted by the node. Index, name, epoch and kind are fixed when the group first enters the directory; only
 /// the epoch of a volatile group may be raised, which forgets the group's founding.
 struct group_options {
-  std::uint32_t index = 0;  ///< below 64; the group's number in frames and records
+  std::uint32_t index = 0;  ///< below 1024; the group's number in frames and records
   std::string name;         ///< 1 to 255 bytes
   std::uint64_t epoch = 1;
   bool is_volatile = false;  ///< operations are not journaled and checkpoints live in memory only

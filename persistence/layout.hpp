@@ -10,7 +10,7 @@
 namespace cohort::persistence::layout {
 
 inline constexpr std::uint32_t format_version = 1;
-inline constexpr std::uint32_t groups_max = 64;
+inline constexpr std::uint32_t groups_max = 1024;
 inline constexpr std::size_t name_bytes_max = 255;
 
 inline constexpr const char* data_file = "journal.mdb";

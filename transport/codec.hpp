@@ -1,6 +1,7 @@
 #pragma once
 
 #include "framework/protocol/messages.hpp"
+#include "framework/protocol/pulse.hpp"
 
 #include <memory>
 #include <span>
@@ -20,6 +21,7 @@ enum class frame_type : std::uint8_t {
   refuse = 2,
   ping = 3,  ///< header only; answered by `pong`
   pong = 4,
+  pulse = 5,  ///< a node's heartbeat for all its groups (docs/protocol.md, Q1)
   batch = 16,
   append = 17,
   ack_set = 18,
@@ -61,6 +63,7 @@ struct codec_limits {
   std::size_t frontier_max = 1024;          ///< components; = lanes of a view
   std::size_t acks_max = 4096;              ///< groups in one AckSet
   std::size_t extras_max = 1u << 16;        ///< batches behind gaps that a report or a view's entry names
+  std::size_t changes_max = 8192;           ///< in one pulse
 };
 
 /// Frame limit that lets every batch of a core with these options through: a nearly full batch, one largest message on
@@ -95,6 +98,7 @@ public:
   frame encode(std::uint32_t group, const protocol::message& what);
   /// The acks of all groups in one frame.
   frame encode(std::span<const group_ack> acks);
+  frame encode(const protocol::pulse& what);
   /// `ping` or `pong`.
   frame encode(frame_type empty_frame);
 
@@ -128,6 +132,9 @@ enum class decode_status : std::uint8_t {
 /// what was wrong and `out` is as before. Does not throw.
 decode_status decode(std::span<const std::byte> bytes, const std::shared_ptr<const void>& owner,
                      const codec_limits& limits, std::vector<decoded>& out, std::string* why = nullptr);
+
+/// Decodes a whole frame of type `pulse`; false with the reason if it is malformed.
+bool decode(std::span<const std::byte> bytes, const codec_limits& limits, protocol::pulse& out, std::string& why);
 
 /// The checksum of a whole frame is right.
 bool frame_intact(std::span<const std::byte> bytes);

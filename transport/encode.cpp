@@ -330,6 +330,8 @@ frame encoder::encode(std::span<const group_ack> acks) {
   });
 }
 
+frame encoder::encode(const protocol::pulse& what) { return encode_pulse(scratch_->writer, self_, limits_, what); }
+
 frame encoder::encode(frame_type empty_frame) {
   frame_header head;
   head.type = empty_frame;

@@ -30,6 +30,10 @@ void endpoint::propose(member_id peer, std::vector<place> places) {
   if (auto* p = impl_->find(peer)) impl_->propose(*p, std::move(places));
 }
 
+bool endpoint::send(member_id target, const protocol::pulse& what) {
+  return send(target, impl_->encoder_.encode(what));
+}
+
 void endpoint::set_blank(std::uint32_t group, bool blank) {
   for (auto& g : impl_->config_.groups)
     if (g.index == group) g.blank = blank;

@@ -90,6 +90,8 @@ public:
   /// A link went down. `reset`: the other side closed or reset it, or came back as a new process. Called once per link,
   /// before an `on_link_up` for its successor.
   virtual void on_link_down(member_id peer, bool reset) = 0;
+  /// The heartbeat of a linked node. Handlers without groups to keep alive need it not.
+  virtual void on_pulse(member_id, const protocol::pulse&) {}
   virtual void on_event(const link_event& what) = 0;
 
 protected:
@@ -142,6 +144,8 @@ public:
   void send(std::uint32_t group, std::span<const member_id> targets, const protocol::message& what);
   /// An encoded frame to one peer. False if there is no link or the frame was dropped.
   bool send(member_id target, const frame& what);
+  /// This node's heartbeat to one peer; likewise.
+  bool send(member_id target, const protocol::pulse& what);
 
   /// Where `peer` may be found, too: tried before the places of the configuration, in place of what was proposed before.
   /// At most `places_max` count. A link that is up stays; a peer without one is dialled afresh, at once.

@@ -89,6 +89,7 @@ struct endpoint::impl final : link_owner, fd_handler {
   void on_refusal(link& l, refusal&& r);
   void refuse(link& l, const refusal& for_them, const refusal& for_us, member_id member);
   bool wins(peer_slot& p, const hello& theirs, refusal& why_not) const;
+  std::vector<std::pair<std::uint32_t, bool>> match_groups(link& l) const;
   void adopt(peer_slot& p, link& l, hello&& theirs);
   void violated(link& l, const std::string& what);
   void tell_refused(peer_slot* p, member_id member, const std::string& text);
@@ -132,6 +133,7 @@ struct endpoint::impl final : link_owner, fd_handler {
     std::vector<std::size_t> picked, picked_before;
   } ack_scratch_;
   std::vector<decoded> decoded_;
+  protocol::pulse pulse_;
 
   instant told_second_{};  // strangers' events are limited by the second
   std::size_t told_in_second_ = 0;

@@ -89,6 +89,9 @@ private:
   std::vector<std::uint64_t> scratch_ = std::vector<std::uint64_t>(1024);  // capnp::word cannot be copied
 };
 
+/// In pulse_codec.cpp.
+frame encode_pulse(frame_writer& writer, member_id self, const codec_limits& limits, const protocol::pulse& what);
+
 /// Reads a frame's segment as `Struct` and hands it to `use`; the reader lives only during the call. False with the
 /// reason if Cap'n Proto or `use` objects. Nothing is thrown.
 template <class Struct, class Use>

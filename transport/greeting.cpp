@@ -1,6 +1,7 @@
 #include "transport/endpoint_state.hpp"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 namespace cohort::transport {
@@ -57,6 +58,12 @@ void endpoint::impl::on_message_frame(link& l, std::span<const std::byte> bytes,
       (void)send(*find(l.member), encoder_.encode(frame_type::pong));
       return;
     case frame_type::pong: return;
+    case frame_type::pulse: {
+      std::string why;
+      if (!decode(bytes, config_.limits, pulse_, why)) return violated(l, why);
+      handler_.on_pulse(l.member, pulse_);
+      return;
+    }
     case frame_type::hello: violated(l, "a second HELLO"); return;
     case frame_type::refuse: {
       refusal r;
@@ -80,13 +87,12 @@ void endpoint::impl::on_message_frame(link& l, std::span<const std::byte> bytes,
     case decode_status::malformed: violated(l, why); return;
   }
   for (auto& d : decoded_) {
-    const auto group = std::ranges::find(l.peer.groups, d.group, &group_config::index);
-    const bool ours = std::ranges::find(config_.groups, d.group, &group_config::index) != config_.groups.end();
-    if (group == l.peer.groups.end() || !ours) {
+    const auto identity = d.group < l.identities.size() ? l.identities[d.group] : 0;
+    if (identity == 0) {
       ++stats_.unknown_frames;
       continue;
     }
-    handler_.on_message(d.group, {l.member, group->identity}, std::move(d.what));
+    handler_.on_message(d.group, {l.member, identity}, std::move(d.what));
     if (l.state() == link_state::closed) break;
   }
   decoded_.clear();  // payload owners go now, not with the next frame
@@ -236,11 +242,28 @@ void endpoint::impl::on_refusal(link& l, refusal&& r) {
   tell_refused(&p, p.member, r.text);
 }
 
+/// Fills the link's table of the groups which both nodes host (N5), and tells of which of them the peer is blank.
+std::vector<std::pair<std::uint32_t, bool>> endpoint::impl::match_groups(link& l) const {
+  std::unordered_map<std::uint32_t, const group_config*> theirs;
+  for (const auto& g : l.peer.groups) theirs.try_emplace(g.index, &g);
+  std::vector<std::pair<std::uint32_t, bool>> common;
+  l.identities.clear();
+  for (const auto& g : config_.groups) {
+    const auto there = theirs.find(g.index);
+    if (there == theirs.end()) continue;
+    if (g.index >= l.identities.size()) l.identities.resize(g.index + 1);
+    l.identities[g.index] = there->second->identity;
+    common.emplace_back(g.index, there->second->blank);
+  }
+  return common;
+}
+
 void endpoint::impl::adopt(peer_slot& p, link& l, hello&& theirs) {
   auto fresh = take(l);
   l.peer = std::move(theirs);
   l.member = p.member;
   l.deadline = no_deadline;
+  const auto common = match_groups(l);
   auto old = std::exchange(p.current, std::move(fresh));
   if (p.dialling) bury(std::move(p.dialling));
   p.retry->cancel();
@@ -270,11 +293,8 @@ void endpoint::impl::adopt(peer_slot& p, link& l, hello&& theirs) {
     tell(link_event_kind::down, p.member, text);
   }
   tell(link_event_kind::up, p.member, "linked with " + label(l));
-  for (const auto& g : config_.groups) {
-    const auto there = std::ranges::find(l.peer.groups, g.index, &group_config::index);
-    if (l.state() == link_state::up && there != l.peer.groups.end())
-      handler_.on_link_up(g.index, {p.member, there->identity}, there->blank);
-  }
+  for (const auto& [g, blank] : common)
+    if (l.state() == link_state::up) handler_.on_link_up(g, {p.member, l.identities[g]}, blank);
 }
 
 }  // namespace cohort::transport

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_map>
 
 namespace cohort::transport {
 
@@ -86,21 +87,29 @@ std::string founders_difference(const hello& mine, const hello& theirs) {
 }
 
 std::optional<refusal> compare_groups(const hello& mine, const hello& theirs) {
-  for (const auto& here : mine.groups)
-    for (const auto& there : theirs.groups) {
-      if (here.name == there.name && here.index != there.index)
+  std::unordered_map<std::string_view, const group_config*> by_name;
+  std::unordered_map<std::uint32_t, const group_config*> by_index;
+  for (const auto& there : theirs.groups) {
+    by_name.try_emplace(there.name, &there);
+    by_index.try_emplace(there.index, &there);
+  }
+  for (const auto& here : mine.groups) {
+    if (const auto same = by_name.find(here.name); same != by_name.end()) {
+      const auto& there = *same->second;
+      if (here.index != there.index)
         return refusal{refuse_code::group, "group " + here.name + " has number " + number(there.index) + " on node " +
                                                theirs.name + ", " + number(here.index) +
                                                " on this node. All nodes must list their groups alike"};
-      if (here.name == there.name && here.hash != there.hash)
+      if (here.hash != there.hash)
         return refusal{refuse_code::group, "group " + here.name + " is set up differently on node " + theirs.name +
                                                " and on this node. Durability, reads and limits of a group must be "
                                                "the same on all nodes"};
-      if (here.name != there.name && here.index == there.index)
-        return refusal{refuse_code::group, "number " + number(here.index) + " is group " + there.name + " on node " +
-                                               theirs.name + ", group " + here.name +
-                                               " on this node. All nodes must list their groups alike"};
     }
+    if (const auto same = by_index.find(here.index); same != by_index.end() && same->second->name != here.name)
+      return refusal{refuse_code::group, "number " + number(here.index) + " is group " + same->second->name + " on node " +
+                                             theirs.name + ", group " + here.name +
+                                             " on this node. All nodes must list their groups alike"};
+  }
   return std::nullopt;
 }
 

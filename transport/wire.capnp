@@ -46,6 +46,23 @@ struct Refuse {
   attempt @2 :UInt64;            # largest number of a connection seen between the two
 }
 
+# Heartbeat of a node, for all its groups; the header's group index is 0.
+struct Pulse {
+  number      @0 :UInt64;
+  sendTime    @1 :Int64;         # nanoseconds of the sender's monotonic clock; only echoed
+  echoTime    @2 :Int64;
+  firstChange @3 :UInt64;
+  known       @4 :UInt64;
+  complete    @5 :Bool;
+  changes     @6 :List(Change);
+
+  struct Change {
+    group @0 :UInt32;
+    kind  @1 :UInt8;
+    term  @2 :UInt64;
+  }
+}
+
 # ---- Payload -------------------------------------------------------------------------------------------------------
 
 # The messages of a batch or chunk are two runs of bytes, so that neither side works per message: `sizes` holds the

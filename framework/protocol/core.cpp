@@ -155,6 +155,7 @@ std::vector<member_id> core::impl::roster_members() const {
 }
 
 void core::impl::begin(instant mono, wall_time time) {
+  unattended = ticked ? mono - now : duration(0);
   notice_stall(mono);
   now = std::max(now, mono);
   wall = time;
@@ -234,9 +235,10 @@ void core::impl::compute_deadline() {
   const bool idle_alone = has_state && roster_members().empty();
   if (!has_state || my_slot == no_slot) at(std::max(join_sent, now - options.heartbeat / 2) + options.heartbeat);
   if (incoming.running) at(std::max(incoming.progress, incoming.asked_again) + options.pull_wait);
-  if (has_state && role != core_role::leader && election_at != never) at(election_at);
-  if (has_state && role != core_role::leader && primary) at(leader_contact + options.election_max);
-  if (role == core_role::leader && !idle_alone) {
+  const bool vouched_for = follower_rests();  // Q6
+  if (has_state && role != core_role::leader && election_at != never && !vouched_for) at(election_at);
+  if (has_state && role != core_role::leader && primary && !vouched_for) at(leader_contact + options.election_max);
+  if (role == core_role::leader && !idle_alone && !resting) {
     for (const auto& r : governed_roster()) {
       if (r.id == start.self) continue;
       if (const auto* p = known_peer(r.id); p && !superseded(*p)) at(p->append_sent + options.heartbeat);
@@ -342,7 +344,7 @@ void core::receive(voter_id from, message&& what) {
   sender.heard_at = c.now;
   // Who comes to lead knows the others' rhythm already: they repeat their acks to all with every heartbeat. While leading
   // only echoes count (V20).
-  if (c.role != core_role::leader) c.alive(sender);
+  if (c.role != core_role::leader) c.alive(sender, c.now);
   const auto* told = std::get_if<ack>(&what);
   // Who takes part in the protocol has a view: the founding is over, whatever the HELLO said.
   if (!std::holds_alternative<form>(what) && !std::holds_alternative<join>(what) && !(told && told->no_state))
@@ -390,6 +392,7 @@ void core::link_up(voter_id id, bool peer_blank) {
     if (other.id.member == id.member) other.linked = false;
   p.heard_order = ++c.heard_counter;
   p.linked = true;
+  p.node = {};
   p.blank = peer_blank;
   p.reset_at = never;
   p.lane_progress = instant{};  // what was in flight on the old link is lost: resend at once (L7)
@@ -398,6 +401,9 @@ void core::link_up(voter_id id, bool peer_blank) {
 }
 
 void core::link_down(member_id member, bool reset) { impl_->link_down(member, reset); }
+
+void core::contact(member_id member, const node_contact& what) { impl_->contact(member, what); }
+vouch core::vouched() { return impl_->own_vouch(); }
 
 void core::know(member_id m) {
   auto& members = impl_->known_members;

@@ -2,6 +2,7 @@
 
 #include "framework/protocol/detector.hpp"
 #include "framework/protocol/outputs.hpp"
+#include "framework/protocol/pulse.hpp"
 #include "framework/protocol/records.hpp"
 
 #include <chrono>
@@ -120,6 +121,12 @@ public:
   /// side, which is evidence of a dead process and never more (decision: docs/protocol.md, link evidence).
   void link_up(voter_id peer, bool peer_blank);
   void link_down(member_id peer, bool reset);
+
+  /// What the node of `member` says of it, told first in every pass while there is a link (rules Q4, Q5). Without such
+  /// calls a group has heartbeats of its own all the time.
+  void contact(member_id member, const node_contact& what);
+  /// What this node may say of this core from the end of this pass on (rule Q2).
+  vouch vouched();
 
   /// A process of that name may join and be heard. Founders are known from the start.
   void know(member_id m);

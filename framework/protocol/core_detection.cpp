@@ -23,11 +23,15 @@ void core::impl::notice_stall(instant mono) {
   const auto late = mono - std::max(deadline, now);
   if (late <= 2 * options.heartbeat) return;
   now = mono;
+  stood_still();
+  notify(event_kind::stalled, self(), in_milliseconds(late));
+}
+
+void core::impl::stood_still() {
   awake_since = now;
   for (auto& p : peers) await_anew(p);
   // Nor against the leader: first its heartbeats get time to arrive. Standing later is never unsafe.
   if (role != core_role::leader && election_at <= now) draw_election();
-  notify(event_kind::stalled, self(), in_milliseconds(late));
 }
 
 // ---- evidence (V20) -------------------------------------------------------------------------------------------------
@@ -43,10 +47,12 @@ void core::impl::await_anew(peer& p) {
   p.patience = std::clamp(p.rhythm.patience(options.suspect_at), options.election_min, options.fail_after);
 }
 
-/// It has echoed a newer heartbeat of ours. Only that counts: what it sends by itself does not prove that it hears us (PA7).
-void core::impl::alive(peer& p) {
-  if (!p.watched) return p.rhythm.restart(now);
-  if (!p.rhythm.heard(now)) return;
+/// It has echoed a newer heartbeat of ours, or its node has for all its groups (Q5). Only that counts: what it sends by
+/// itself does not prove that it hears us (PA7).
+void core::impl::alive(peer& p, instant at) {
+  at = std::max(at, p.rhythm.last_heard());
+  if (!p.watched) return p.rhythm.restart(at);
+  if (!p.rhythm.heard(at)) return;
   p.patience = std::clamp(p.rhythm.patience(options.suspect_at), options.election_min, options.fail_after);
 }
 

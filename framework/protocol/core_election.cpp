@@ -322,6 +322,7 @@ void core::impl::link_down(member_id member, bool reset) {
   for (auto& p : peers) {
     if (p.id.member != member || !p.linked) continue;
     p.linked = false;
+    p.node = {};
     if (reset) p.reset_at = now;
   }
   if (!reset || member != leader || role == core_role::leader || options.reads == read_mode::lease) return;

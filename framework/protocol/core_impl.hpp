@@ -6,6 +6,7 @@
 #include "framework/protocol/frontier.hpp"
 #include "framework/protocol/lanes.hpp"
 #include "framework/protocol/mutations.hpp"
+#include "framework/protocol/pulse.hpp"
 #include "framework/protocol/recovered_state.hpp"
 
 #include <algorithm>
@@ -63,6 +64,7 @@ struct peer {
   log_index match_below = 0;       ///< where its log and ours may agree, as it said when it refused
   instant unservable_since = never;///< active, but the log begins above what it needs (S3)
   bool refused_our_clock = false;
+  instant told{};                  ///< newest of my APPENDs that it has echoed; `echo` may be a pulse's
 
   // Evidence of life (V20).
   instant heard_at{};              ///< any message came
@@ -87,6 +89,7 @@ struct peer {
 
   // The link.
   bool linked = false;
+  node_contact node;               ///< what its node says of it (Q4)
   bool blank = false;              ///< HELLO: its directory never saw the group
   instant reset_at = never;        ///< its end of the link was reset, and it has not come back
 };
@@ -262,6 +265,12 @@ struct core::impl {
   log_index reject_prev = 0, reject_hint = 0;
   bool clock_refused = false;
   bool heartbeat_due = false;
+
+  // ---- quiet (Q1 to Q8)
+  vouch last_vouch;
+  instant settled_since = never;   ///< nothing has been under way since
+  bool resting = false;            ///< leader: sends no heartbeats of its own
+  duration unattended{};           ///< between the last two ticks
 
   // ---- joining
   instant join_sent{};
@@ -474,6 +483,15 @@ struct core::impl {
   instant lease_echo() const;
   void set_primary(bool on);
 
+  // ---- core_quiet.cpp
+  void contact(member_id member, const node_contact& c);
+  vouch own_vouch();
+  void attend(peer& p, instant at);
+  bool vouched_by(const peer& p, vouch_kind kind) const;
+  bool settled() const;
+  bool leader_rests();
+  bool follower_rests() const;
+
   // ---- core_views.cpp
   void receive_wedge(voter_id from, const wedge& w);
   void receive_report(voter_id from, const report& r);
@@ -525,8 +543,9 @@ struct core::impl {
   void adopt_options();
   // ---- core_detection.cpp
   void notice_stall(instant mono);
+  void stood_still();
   void await_anew(peer& p);
-  void alive(peer& p);
+  void alive(peer& p, instant at);
   duration silence(const peer& p) const { return now - std::max(p.rhythm.last_heard(), p.watched_from); }
   void watch_members();
   void ask_others(const peer& p);

@@ -293,11 +293,12 @@ log_index core::impl::minimal_applied() {
 /// PA10: to every roster entry of every view from our commit on, active or not.
 void core::impl::send_appends() {
   leader_min_applied = minimal_applied();
+  resting = leader_rests();  // Q7
   for (const auto& r : governed_roster()) {
     if (r.id == start.self) continue;
     auto& p = peer_of(r.id);
     if (superseded(p)) continue;
-    const bool due = heartbeat_due || now - p.append_sent >= options.heartbeat;
+    const bool due = heartbeat_due || (!resting && now - p.append_sent >= options.heartbeat);
     const bool more = !p.probing && p.next <= last_offered(p) && p.next < p.match + 1 + options.append_window;
     if (due || more) send_append(p);
     // Followers repeat their acks with every heartbeat; ours may have been lost, too, and owners resend by it (L7).
@@ -374,9 +375,10 @@ void core::impl::receive_ack(voter_id from, const ack& a) {
     p.match = std::max(p.match, a.match);
   }
   if (role != core_role::leader || a.term != promises.term) return;
-  if (a.echo_time > p.echo) {
-    p.echo = mutated(mutation::lease_from_receipt) ? stamp : std::min(a.echo_time, stamp);
-    alive(p);
+  if (a.echo_time > p.echo) p.echo = mutated(mutation::lease_from_receipt) ? stamp : std::min(a.echo_time, stamp);
+  if (a.echo_time > p.told) {
+    p.told = std::min(a.echo_time, stamp);
+    alive(p, now);
   }
   if (p.reset_at != never && p.echo > p.reset_at) p.reset_at = never;
   p.refused_our_clock = a.clock_ahead;

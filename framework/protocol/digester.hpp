@@ -76,6 +76,9 @@ public:
     all(term, vote, inc, view_commit, base);
   }
 
+  void add(const vouch& x) { const auto& [kind, term, to] = x; all(kind, term, to); }
+  void add(const node_contact& x) { const auto& [kind, term, heard, echo, live, awake] = x; all(kind, term, heard, echo, live, awake); }
+
   // ---- messages
   void add(const entry& x) {
     const auto& [index, term, kind, time, cut, next, extras] = x;

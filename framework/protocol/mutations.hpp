@@ -82,6 +82,13 @@ namespace cohort::protocol {
   X(inactive_counted_stable, "F24", "D8")                          \
   X(extras_ignored, "F26", "V7")                                   \
   X(extras_dropped, "F49", "V13")                                  \
+  X(pulse_outlives_link, "Q1", "Q1")                               \
+  X(pulse_to_strangers, "Q2", "Q2")                                \
+  X(pulse_gap_counted, "Q3", "Q3")                                 \
+  X(pulse_of_any_term, "Q4", "Q4")                                 \
+  X(pulse_not_heard, "Q5", "Q5 E5")                                \
+  X(pulse_silence_unnoticed, "Q6", "Q6")                           \
+  X(quiet_looks_stuck, "Q8", "Q8 FC4")                             \
   X(witness_counted_stable, "F11", "W1 D8")                        \
   X(witness_leads, "F12", "W1 E1")                                 \
   X(witness_first, "F47", "W3")                                    \

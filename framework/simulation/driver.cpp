@@ -11,12 +11,21 @@ namespace {
 
 constexpr std::size_t large_waiting_max = 3;
 
+pulse_options pulses_for(const core_options& o) {
+  pulse_options p;
+  p.interval = o.heartbeat;
+  p.silence_max = o.election_min / 2;
+  p.echo_age_max = o.election_min;
+  return p;
+}
+
 }  // namespace
 
 driver::driver(surroundings& world, const workload& app, const life& who, disk& storage, const core_options& options,
-               core_start start, const disk::found& found, std::size_t chunk_bytes)
-    : world_(world), app_(app), who_(who), disk_(storage), chunk_bytes_(chunk_bytes), core_(options, start),
-      part_bytes_(options.part_bytes), assembler_(options.message_bytes_max), machine_(app.make()) {
+               core_start start, const disk::found& found, std::size_t chunk_bytes, bool quiet)
+    : world_(world), app_(app), who_(who), disk_(storage), chunk_bytes_(chunk_bytes), core_(options, start), quiet_(quiet),
+      pulses_(pulses_for(options), 1, *this), peers_(start.founders.size()), part_bytes_(options.part_bytes),
+      assembler_(options.message_bytes_max), machine_(app.make()) {
   if (found.checkpoint && !inspector::of(core_).is_witness()) {
     restore(*found.checkpoint, storage.newest_checkpoint()->chunks);
     position_ = found.checkpoint->delivered;
@@ -32,13 +41,17 @@ void driver::restore(const mark& at, const std::vector<payload>& chunks) {
 
 void driver::pass(instant mono, wall_time wall) {
   ++passes_;
+  now_ = std::max(now_, mono);
   core_.tick(mono, wall);
+  tell_contacts();
+  if (quiet_) pulses_.check(now_);
   while (!inputs_.empty()) {
     auto what = std::move(inputs_.front());
     inputs_.pop_front();
     feed(what);
   }
   submit_parts();
+  tell_contacts();
   core_.drain();
   auto& out = core_.out();
   for (auto& op : out.persists) {
@@ -63,6 +76,20 @@ void driver::pass(instant mono, wall_time wall) {
   core_.drained();
   core_.check_invariants();
   for (auto& c : world_.watchers()) c->passed(who_, inspector::of(core_));
+  if (!quiet_) return;
+  pulses_.say(0, core_.vouched());
+  if (!pulses_.due(now_)) return;
+  for (const auto peer : pulses_.linked_peers()) world_.transmit(who_, peer, pulses_.compose(peer, now_));
+  pulses_.sent(now_);
+}
+
+/// The pass in which this happens ends with another look at all contacts.
+void driver::touch(std::uint32_t) { tell_contacts(); }
+
+void driver::tell_contacts() {
+  if (!quiet_) return;
+  for (std::size_t i = 0; i < peers_; ++i)
+    if (const auto peer = static_cast<member_id>(i); peer != who_.id.member) core_.contact(peer, pulses_.contact(peer, 0));
 }
 
 void driver::feed(input& what) {
@@ -72,13 +99,17 @@ void driver::feed(input& what) {
     persisted_ = std::max(persisted_, p->up_to);
     core_.persisted(p->up_to);
   } else if (auto* up = std::get_if<in_link_up>(&what)) {
+    if (quiet_) pulses_.link_up(up->peer.member);
     core_.link_up(up->peer, up->blank);
   } else if (auto* down = std::get_if<in_link_down>(&what)) {
     core_.link_down(down->peer, down->reset);
+    pulses_.link_down(down->peer);
   } else if (auto* stored = std::get_if<in_checkpoint_stored>(&what)) {
     core_.checkpoint_stored(stored->index, stored->chunks);
   } else if (auto* chunk = std::get_if<in_chunk>(&what)) {
     core_.chunk_loaded(chunk->to, chunk->index, chunk->number, disk_.load(chunk->index, chunk->number));
+  } else if (auto* beat = std::get_if<in_pulse>(&what)) {
+    pulses_.receive(beat->from, beat->what, now_);
   } else if (std::holds_alternative<in_hand_over>(what)) {
     core_.hand_over();
   } else if (auto* change = std::get_if<in_request>(&what)) {

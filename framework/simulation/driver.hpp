@@ -47,19 +47,24 @@ struct in_multicast {
   order how{};
   std::vector<std::byte> bytes;
 };
+struct in_pulse {
+  member_id from = no_member;
+  protocol::pulse what;
+};
 struct in_request {
   protocol::change_kind kind{};
   member_id who = no_member;
   protocol::view_options options;
 };
 using input = std::variant<in_message, in_persisted, in_link_up, in_link_down, in_checkpoint_stored, in_chunk, in_operation,
-                           in_hand_over, in_multicast, in_request>;
+                           in_hand_over, in_multicast, in_pulse, in_request>;
 
 /// What a driver needs of the world around it.
 class surroundings {
 public:
   virtual ~surroundings() = default;
   virtual void transmit(const life& from, member_id to, const protocol::message& what) = 0;
+  virtual void transmit(const life& from, member_id to, const protocol::pulse& what) = 0;
   /// Something was given to the disk.
   virtual void disk_has_work(const life& l) = 0;
   /// The group asked for a chunk; `in_chunk` follows after the time that reading takes.
@@ -72,10 +77,11 @@ public:
 
 /// Drives a production core as production does: time, inputs, one drain; then persists, sends (held back until the
 /// journal has what they testify), deliveries to the replica, and events.
-class driver {
+class driver final : protocol::pulse_host {
 public:
+  /// With `quiet`, its node has heartbeats of its own (rule Q1).
   driver(surroundings& world, const workload& app, const life& who, disk& storage, const protocol::core_options& options,
-         protocol::core_start start, const disk::found& found, std::size_t chunk_bytes);
+         protocol::core_start start, const disk::found& found, std::size_t chunk_bytes, bool quiet);
 
   void take(input what) { inputs_.push_back(std::move(what)); }
   bool has_inputs() const { return !inputs_.empty(); }
@@ -83,7 +89,7 @@ public:
 
   const life& who() const { return who_; }
   const protocol::core& inside() const { return core_; }
-  protocol::instant next_deadline() const { return core_.next_deadline(); }
+  protocol::instant next_deadline() const { return std::min(core_.next_deadline(), quiet_ ? pulses_.next_deadline() : protocol::never); }
   std::uint64_t passes() const { return passes_; }
   std::uint64_t replica_digest() const { return app_.digest(*machine_); }
   std::uint64_t replica_position() const { return position_; }
@@ -95,6 +101,8 @@ private:
     protocol::message what;
   };
   void feed(input& what);
+  void touch(std::uint32_t group) override;
+  void tell_contacts();
   void release_sends();
   void deliver(protocol::delivery_op& what);
   void send(const std::vector<member_id>& to, const protocol::message& what);
@@ -121,6 +129,10 @@ private:
   disk& disk_;
   std::size_t chunk_bytes_;
   protocol::core core_;
+  bool quiet_;
+  protocol::pulses pulses_;
+  std::size_t peers_;
+  protocol::instant now_{};
   std::size_t part_bytes_;
   protocol::assembler assembler_;
   std::array<std::deque<submission>, order_count> large_;  ///< by class, whose parts the core does not have yet

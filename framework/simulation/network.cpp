@@ -57,10 +57,16 @@ void world::reset_link(unsigned a, unsigned b) {
   }
 }
 
-void world::transmit(const life& from, member_id to_member, const message& what) {
+void world::transmit(const life& from, member_id to, const message& what) {
+  if (std::holds_alternative<vote>(what) && on_vote) on_vote(from.node, what);
+  fly(from, to, what);
+}
+
+void world::transmit(const life& from, member_id to, const pulse& what) { fly(from, to, what); }
+
+void world::fly(const life& from, member_id to_member, std::variant<message, pulse> what) {
   const auto a = from.node;
   const auto b = static_cast<unsigned>(to_index(to_member));
-  if (const auto* v = std::get_if<vote>(&what); v && on_vote) on_vote(a, what);
   if (b >= nodes_.size() || b == a) return;
   auto& end = nodes_[a].links[b];
   if (!end.up || network_.cut[a][b]) return;

@@ -261,6 +261,20 @@ const std::vector<named>& profiles() {
        s.fault_gap_most = r.between(300'000, 1'200'000);
        s.weights = {{crash, 6}, {isolate, 6}, {pause, 4}, {split, 4}, {hunt, 1}, {loss_burst, 2}, {wipe, 1}, {restart_all, 1}};
      }},
+    {"quiet-groups", 3,  // long idle phases, in which faults strike groups that have no heartbeats of their own (Q1 to Q8)
+     [](scenario& s, random& r) {
+       s.quiet = true;
+       s.idle_phases = true;
+       if (r.chance(400)) s.core.reads = protocol::read_mode::lease;
+       s.read_share = static_cast<unsigned>(r.between(300, 700));
+       s.loss = r.chance(400) ? static_cast<unsigned>(r.below(120)) : 0;
+       s.fault_gap_most = r.between(300'000, 3'000'000);
+       s.down_most = r.between(100'000, 2'500'000);
+       s.quick_crash_evidence = r.chance(600);
+       s.faults_last = std::chrono::milliseconds(r.between(10'000, 20'000));
+       s.weights = {{crash, 5}, {power_off, 4}, {isolate, 6}, {split, 4},      {pause, 5},      {one_way, 5},
+                    {bridge, 1}, {reset_link, 4}, {slow_link, 2}, {loss_burst, 3}, {restart_all, 1}, {hand_over, 2}};
+     }},
     {"requests", 3,  // members leave, are removed and restored, the rules change, amid everything else (V9, X1)
      [](scenario& s, random& r) {
        if (r.chance(700)) mixed(s, r);
@@ -361,6 +375,7 @@ scenario draw_scenario(std::uint64_t seed, std::string_view profile) {
   }
   s.profile = chosen->name;
   general(s, r);
+  s.quiet = random(seed ^ 0x9d1e7).chance(700);  // beside the other draws, which stay what they are
   chosen->shape(s, r);
   if (!s.core.durable) {
     s.restart_all_at_end = false;

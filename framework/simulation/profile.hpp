@@ -54,6 +54,8 @@ struct scenario {
   unsigned witnesses = 0;              ///< of them, the last ones
   protocol::core_options core;
   std::size_t chunk_bytes = 256 * 1024;
+  bool quiet = false;                  ///< nodes have heartbeats of their own, and groups with nothing to do have none
+  bool idle_phases = false;            ///< clients pause for seconds, all at the same time
   bool rich_application = false;       ///< the sample service instead of the small one
 
   // Network. Times in microseconds.

@@ -103,6 +103,11 @@ void script::run() {
 
 void script::next_operation(unsigned client) {
   if (!clients_work_ || waiting_for_[client] != 0) return;
+  // Of every four seconds the group has nothing to do for two and a half.
+  if (plan_.idle_phases && faults_on_ && world_.now() % 4s > 1500ms) {
+    world_.at(world_.now() - world_.now() % 4s + 4s + milliseconds(chance_.below(30)), [this, client] { next_operation(client); });
+    return;
+  }
   const bool stray = chance_.chance(200);
   const auto stray_node = any();
   const unsigned node = stray ? stray_node : client % world_.members();

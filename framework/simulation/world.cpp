@@ -102,9 +102,15 @@ void world::handle(const event& e) {
       auto& to = nodes_[e.b];
       // A frame is read from a live connection only: those of an earlier one died with it.
       if (!to.alive || !to.links[e.a].up || to.links[e.a].session != e.x) return;
-      if (tracing) say(std::to_string(e.a) + " -> " + std::to_string(e.b) + " " + describe(f.what));
-      hash_ = hash_message(mix(hash_, static_cast<std::uint64_t>(now_.count())), f.what);
-      to.alive->take(in_message{f.from, std::move(f.what)});
+      if (auto* beat = std::get_if<pulse>(&f.what)) {
+        note(52, e.a, e.b);
+        to.alive->take(in_pulse{f.from.member, std::move(*beat)});
+      } else {
+        auto& what = std::get<message>(f.what);
+        if (tracing) say(std::to_string(e.a) + " -> " + std::to_string(e.b) + " " + describe(what));
+        hash_ = hash_message(mix(hash_, static_cast<std::uint64_t>(now_.count())), what);
+        to.alive->take(in_message{f.from, std::move(what)});
+      }
       plan_pass(e.b, now_ + microseconds(chance_.below(60)));
       return;
     }
@@ -247,7 +253,7 @@ void world::start(unsigned node) {
   n.pass_at = n.wake_at = never;
   n.paused_until = {};
   n.disk_busy = false;
-  n.alive = std::make_unique<driver>(*this, app_, l, *n.storage, scenario_.core, begin, found, scenario_.chunk_bytes);
+  n.alive = std::make_unique<driver>(*this, app_, l, *n.storage, scenario_.core, begin, found, scenario_.chunk_bytes, scenario_.quiet);
   note(1, node, l.number);
   say("start " + std::to_string(node));
   for (const auto& c : watchers_) c->started(l, found);

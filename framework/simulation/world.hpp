@@ -91,6 +91,7 @@ public:
 
   // ---- surroundings
   void transmit(const life& from, member_id to, const protocol::message& what) override;
+  void transmit(const life& from, member_id to, const protocol::pulse& what) override;
   void disk_has_work(const life& l) override;
   void chunk_wanted(const life& l, member_id to, log_index index, std::uint32_t number) override;
   void happened(const life& l, const protocol::event& e) override;
@@ -129,9 +130,10 @@ private:
   };
   struct flight {
     protocol::voter_id from;
-    protocol::message what;
+    std::variant<protocol::message, protocol::pulse> what;
   };
 
+  void fly(const life& from, member_id to, std::variant<protocol::message, protocol::pulse> what);
   void push(event e);
   void handle(const event& e);
   void give(unsigned node, std::uint64_t life_number, input what, protocol::duration after);

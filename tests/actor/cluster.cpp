@@ -15,8 +15,8 @@ std::string text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-completion_batch one(node& n, const std::function<void(group_port&)>& ask) {
-  auto port = n.port("room");
+completion_batch one(node& n, const std::function<void(group_port&)>& ask, const std::string& group = "room") {
+  auto port = n.port(group);
   ask(port);
   port.flush();
   completion_batch done;
@@ -115,6 +115,8 @@ void cluster::start(int i, std::uint64_t epoch, restart_limits limits) {
   made->internals().limits = limits;
   if (host_) host_(*made, i);
   else made->replicate("room", [out = seen_[i]] { return std::make_unique<recorder>(out); }, how_);
+  for (int g = 1; g < groups; ++g)
+    made->replicate(group(g), [] { return std::make_unique<recorder>(std::make_shared<journal_of_messages>()); }, how_);
   made->start();
   nodes_[i] = std::move(made);
 }
@@ -135,6 +137,17 @@ outcome cluster::submit(int i, const std::string& text, std::string* reply) {
   auto done = one(at(i), [&](group_port& p) { p.submit(std::as_bytes(std::span(text)), 1); });
   if (reply) *reply = text_of(done[0].reply);
   return done[0].outcome;
+}
+
+outcome cluster::submit_to(int i, int g, const std::string& text) {
+  return one(at(i), [&](group_port& p) { p.submit(std::as_bytes(std::span(text)), 1); }, group(g))[0].outcome;
+}
+
+bool cluster::all_groups_serve() {
+  for (int i = 0; i < size_; ++i)
+    for (int g = 0; g < groups; ++g)
+      if (const auto s = nodes_[i]->status(group(g)); !s.primary || !s.active) return false;
+  return true;
 }
 
 outcome cluster::insist(int i, const std::string& text) {

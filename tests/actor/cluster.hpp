@@ -87,6 +87,11 @@ public:
       if (nodes_[i] && !serves(i)) return false;
     return true;
   }
+  std::string group(int g) const { return g == 0 ? "room" : "room-" + std::to_string(g); }
+  bool all_groups_serve();
+  /// Passes of group cores at node `i` so far.
+  std::uint64_t passes(int i) const { return nodes_[i]->internals().passes(); }
+  outcome submit_to(int i, int g, const std::string& text);
   /// Submits one message and waits for what became of it.
   outcome submit(int i, const std::string& text, std::string* reply = nullptr);
   /// Submits until it was taken.
@@ -94,6 +99,7 @@ public:
   outcome ask(int i, const std::string& question, reads how, std::string& answer);
 
   std::vector<std::string> witnesses;  ///< of the nodes' configurations
+  int groups = 1;                      ///< hosted: "room", and others whose replicas nobody looks at
 
 private:
   int size_;

@@ -70,7 +70,7 @@ struct member final : driver_host {
     });
   }
   void view_installed(std::uint32_t, const protocol::deliver_view&) override {}
-  void again() override {}
+  void again(std::uint32_t) override {}
 };
 
 class group_of_three {

@@ -98,6 +98,37 @@ TEST_SUITE("codec") {
     CHECK(out.empty());
   }
 
+  TEST_CASE("a pulse comes back as it was sent, and a hostile one is refused") {
+    encoder out(member_id{3});
+    protocol::pulse sent{5, protocol::instant(100), protocol::instant(90), 7, 6, false, {}};
+    sent.changes = {{1, protocol::vouch_kind::leads, 4}, {1023, protocol::vouch_kind::none, 0}, {2, protocol::vouch_kind::follows, 9}};
+    const auto f = out.encode(sent);
+    REQUIRE(frame_intact(f.bytes));
+    CHECK(f.type == frame_type::pulse);
+    protocol::pulse got;
+    std::string why;
+    REQUIRE(decode(f.bytes, {}, got, why));
+    CHECK(got.number == 5);
+    CHECK(got.send_time == sent.send_time);
+    CHECK(got.echo_time == sent.echo_time);
+    CHECK(got.first_change == 7);
+    CHECK(got.known == 6);
+    CHECK_FALSE(got.complete);
+    CHECK(got.changes == sent.changes);
+    codec_limits tight;
+    tight.changes_max = 2;
+    CHECK_FALSE(decode(f.bytes, tight, got, why));
+    sent.send_time = protocol::instant(-1);
+    CHECK_FALSE(decode(out.encode(sent).bytes, {}, got, why));
+    sent.send_time = protocol::instant(1);
+    sent.changes[0].kind = static_cast<protocol::vouch_kind>(7);
+    CHECK_FALSE(decode(out.encode(sent).bytes, {}, got, why));
+    for (std::size_t n = 24; n < f.bytes.size(); n += 8) {
+      const copy part(f.bytes.first(n));
+      (void)decode(part.bytes, {}, got, why);
+    }
+  }
+
   TEST_CASE("a payload is not copied, and keeps the received block alive") {
     encoder e(member_id{1});
     const protocol::batch sent{3, 1, 9, 77, make_payload({"one", "", "three"})};
