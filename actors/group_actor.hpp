@@ -3,9 +3,12 @@
 // Inside actors/ only: includes CAF.
 #include "actors/caf_compat.hpp"
 
+#include "actors/group_entry.hpp"
+
 #include <cohort/group_port.hpp>
 
 #include <functional>
+#include <memory>
 
 namespace cohort::detail {
 
@@ -13,7 +16,8 @@ namespace cohort::detail {
 struct port_ready {};
 
 /// The actor behind `cohort::group_handle`: a port with a mailbox.
-caf::actor spawn_group_handle(caf::actor_system& system, std::function<group_port(port_wake)> open);
+caf::actor spawn_group_handle(caf::actor_system& system, std::shared_ptr<const group_entry> group,
+                              std::function<group_port(port_wake)> open);
 
 }  // namespace cohort::detail
 

@@ -395,7 +395,7 @@ caf::actor node::impl::group_handle(std::string_view group) {
   if (!system_) throw node_error("group handles are given out by a node that was started");
   auto owner = entry(group);
   auto& handle = handles_[owner->name];
-  if (!handle) handle = detail::spawn_group_handle(*system_, [this, owner](port_wake wake) {
+  if (!handle) handle = detail::spawn_group_handle(*system_, owner, [this, owner](port_wake wake) {
     return open_port(owner->name, std::move(wake));
   });
   return handle;

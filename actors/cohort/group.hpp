@@ -7,7 +7,9 @@
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/fwd.hpp>
 
+#include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 
 namespace cohort {
@@ -17,11 +19,25 @@ namespace cohort {
 caf::error make_error(outcome o);
 /// `replied` if the error is none of ours.
 outcome outcome_of(const caf::error& e);
+/// With `outcome::busy`: when it makes sense to try again, by the pace at which the group took messages of late. 1 ms to the
+/// contract's `outcome_bound`.
+std::optional<std::chrono::milliseconds> retry_after(const caf::error& e);
+
+/// What an actor is sent whose message, no request, a group had no room for (`outcome::busy`): it was never submitted.
+struct group_busy {
+  std::string group;
+  std::chrono::milliseconds retry_after{};
+};
+/// What every actor is sent, once, whose messages or requests a group had no room for, as soon as half of its queue is free.
+struct group_resumed {
+  std::string group;
+};
 
 /// The group as an ordinary actor. Send or request it a `std::string` (any bytes), alone or followed by a `cohort::order`: it
 /// is submitted in that order, else in the contract's default one. A request is answered with the state machine's reply as a
 /// `std::string` once this replica has applied it, with an empty one where no state machine hears that order; otherwise with an
-/// error that tells refused, lost and unknown apart. Monitor it: it ends when the node stops.
+/// error that tells refused, lost and unknown apart. Where the queue (`contract::queue_bytes`) is full, senders are told when to
+/// try again (`retry_after`, `group_busy`) and when there is room (`group_resumed`). Monitor it: it ends when the node stops.
 /// The node must have been started.
 caf::actor group_handle(node& where, std::string_view group);
 
@@ -38,3 +54,5 @@ void supervise(node& where, const std::string& name, std::function<caf::actor(ca
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::group_view)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::order)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::group_busy)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::group_resumed)

@@ -510,6 +510,7 @@ struct core::impl {
   bool waits_for_admission(const peer& p) const;
   bool admissible(const peer& p) const;
   bool stuck(const peer& p) const;
+  bool learns_too_slowly(const roster_entry& r) const;
   bool unservable(const peer& p) const;
   void honour_blank_report();
   void install(const entry& e);
@@ -579,6 +580,7 @@ struct core::impl {
   void drive_transfer();
   void finish_transfer();
   void checkpoint_stored(log_index index, std::uint32_t chunks);
+  std::uint64_t checkpoint_distance() const;
   void maybe_checkpoint();
   bool retained() const;
   void trim();

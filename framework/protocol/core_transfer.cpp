@@ -9,10 +9,15 @@ static constexpr std::uint32_t chunks_max = 1u << 22;  // 1 TiB in chunks of 256
 
 // ---- making and keeping ---------------------------------------------------------------------------------------------
 
+/// What is applied between checkpoints, and so the measure of payload in memory.
+std::uint64_t core::impl::checkpoint_distance() const {
+  return std::max({options.checkpoint_bytes, last_checkpoint_bytes, options.lane_window});
+}
+
 void core::impl::maybe_checkpoint() {
   if (checkpoint_pending || incoming.running) return;
-  // A transfer that is under way goes on from the checkpoint it began with.
-  const bool serving = std::ranges::any_of(peers, [&](const peer& p) {
+  // A transfer that is under way goes on from the checkpoint it began with, unless memory fills up meanwhile.
+  const bool serving = bytes_since_checkpoint < 4 * checkpoint_distance() && std::ranges::any_of(peers, [&](const peer& p) {
     return p.chunk_asked != instant{} && now - p.chunk_asked < options.join_hold;
   });
   const bool due = bytes_since_checkpoint >= std::max(options.checkpoint_bytes, last_checkpoint_bytes) ||

@@ -164,6 +164,11 @@ bool core::impl::caught_up(const roster_entry& r) const {
 /// that is full. Windows must not wait for it for ever.
 bool core::impl::stuck(const peer& p) const { return options.slow == slow_policy::exclude && lagging(p, options.fail_after); }
 
+/// A learner holds up nobody's window, so nothing else bounds what is kept for it: lanes are trimmed behind it (S3).
+bool core::impl::learns_too_slowly(const roster_entry& r) const {
+  return r.active && !r.voter && !r.witness && lanes.bytes() > 8 * checkpoint_distance() && !mutated(mutation::learner_kept);
+}
+
 /// The log begins above what it needs, and it takes no checkpoint.
 bool core::impl::unservable(const peer& p) const {
   return p.unservable_since != never && now - std::max(p.unservable_since, awake_since) > options.fail_after &&
@@ -187,7 +192,7 @@ bool core::impl::change_wanted() {
       const auto* n = find(*next, r.id);
       if (n && n->voter) wanted = true;
     }
-    if (stuck(p)) wanted = true;
+    if (stuck(p) || learns_too_slowly(r)) wanted = true;
     if (p.no_state && now - p.chunk_asked < options.join_hold) transferring = true;
     if (unservable(p)) wanted = true;  // S3
   }
@@ -381,7 +386,7 @@ view_ptr core::impl::next_view(bool with_promotions, bool with_requests) const {
       here = (it != change.reports.end() && it->second.inc == r.inc) || mutated(mutation::silent_stays_active);
       const auto* p = known_peer(r.id);
       if (p && p->inc > r.inc) here = false;
-      if (p && (stuck(*p) || unservable(*p))) {
+      if (p && (stuck(*p) || unservable(*p) || learns_too_slowly(r))) {
         here = false;
         excluded = true;
       }

@@ -115,6 +115,7 @@ namespace cohort::protocol {
   X(stable_one_too_early, "D8", "D8")                              \
   X(interrupted_goes_on, "L11", "L11")                             \
   X(interrupted_delivered, "L11b", "L11")                          \
+  X(learner_kept, "FC4b", "FC4 S3")                                \
   X(sham_extra_noop, "sham", "none")                               \
   X(sham_batch_size, "sham", "none")                               \
   X(sham_slower_timers, "sham", "none")                            \

@@ -360,6 +360,41 @@ TEST_SUITE("checkers") {
     CHECK_FALSE(verdict(2));
   }
 
+  TEST_CASE("bounded memory: what is submitted and not sealed counts, windows and checkpoints bound it") {
+    const auto verdict = [](std::size_t held, bool durable, std::uint64_t retained, std::size_t slots) {
+      inside_with_log l({1}, 1);
+      l.in.has_state = true;
+      auto v = std::make_shared<view>(*view_of(0, {{0, 1}, {1, 1}, {2, 1}}));
+      v->kinds = slots == 6 ? lane_kinds{3} : lane_kinds{2};
+      l.in.in_force = v;
+      l.in.options.durable = durable;
+      l.in.options.retain_bytes = retained;
+      l.in.options.lane_window = 1000;
+      l.in.options.part_bytes = l.in.options.batch_bytes = 250;
+      l.in.options.checkpoint_bytes = 2000;
+      l.in.options.journal_backlog_max = 5000;
+      l.in.open_bytes = held;
+      auto c = check_bounded_memory();
+      c->passed(a, l.in);
+      return good(c);
+    };
+    // (3 + 2) lanes of two windows and two parts and batches, and 12 distances of checkpoints.
+    constexpr std::size_t bound = 5 * 3000 + 12 * 2000;
+    for (const std::size_t held : {std::size_t(0), std::size_t(1), bound / 2, bound - 1, bound}) CHECK(verdict(held, false, 0, 3));
+    CHECK(verdict(bound + 5000, true, 0, 3));
+    CHECK(verdict(bound + 700, false, 700, 3));
+    CHECK(verdict(bound + 5700, true, 700, 3));
+    CHECK(verdict(bound + 3 * 3000, false, 0, 6));
+    CHECK(verdict(bound + 3 * 3000 + 5000, true, 0, 6));
+    for (const std::size_t held : {bound + 1, bound + 2, 2 * bound, 100 * bound}) CHECK_FALSE(verdict(held, false, 0, 3));
+    CHECK_FALSE(verdict(bound + 5001, true, 0, 3));
+    CHECK_FALSE(verdict(bound + 701, false, 700, 3));
+    CHECK_FALSE(verdict(bound + 5701, true, 700, 3));
+    CHECK_FALSE(verdict(bound + 3 * 3000 + 1, false, 0, 6));
+    CHECK_FALSE(verdict(bound + 3 * 3000 + 5001, true, 0, 6));
+    CHECK_FALSE(verdict(~std::size_t(0) / 2, true, 700, 6));
+  }
+
   TEST_CASE("I19: a promise given up, or broken") {
     const auto verdict = [](bool wedged, term_number applied_term, sequence acked) {
       inside_with_log l({applied_term}, 1);

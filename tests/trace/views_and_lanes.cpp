@@ -414,4 +414,28 @@ TEST_SUITE("directed") {
       return proposed() > s.status(2).last && s.status(a).commit < proposed();
     });
   }
+
+  TEST_CASE("FC4: what is kept for a learner that does not keep up has a bound") {
+    falls_with(mutation::learner_kept, [] {
+      auto options = in_memory();
+      options.checkpoint_bytes = options.lane_window = 1000;
+      auto s = stage::founded(3, options);
+      const auto a = static_cast<unsigned>(s.leader()), c = (a + 1) % 3;
+      s.crash(c);
+      s.start(c);
+      const auto no_checkpoint = [](const flying& f) { return !is<chunk>(f); };
+      const auto learning = [&] {
+        const auto* r = find(*s.inside(a).in_force, s.members[c].id);
+        return r && r->active && !r->voter;
+      };
+      if (!runs_until(s, 3s, learning, no_checkpoint)) return false;
+      std::size_t most = 0;
+      for (int n = 0; n < 100; ++n) {  // in less than T_fail
+        s.submit(a, std::string(400, 'x'));
+        runs_until(s, 10ms, [] { return false; }, no_checkpoint);
+        most = std::max(most, s.inside(a).lanes.bytes());
+      }
+      return most > 4000 && most <= 10'000;
+    });
+  }
 }

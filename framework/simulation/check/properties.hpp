@@ -24,6 +24,7 @@ std::unique_ptr<checker> check_stable_views();          // I21
 std::unique_ptr<checker> check_outcomes();              // O10 and durability
 std::unique_ptr<checker> check_agreed_time();
 std::unique_ptr<checker> check_deadlines();             // DL1
+std::unique_ptr<checker> check_bounded_memory();        // FC1, FC2, S3
 std::unique_ptr<checker> check_state_digests();
 std::unique_ptr<checker> check_persist_before_send();   // D9
 
