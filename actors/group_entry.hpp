@@ -51,8 +51,10 @@ public:
 struct group_entry {
   std::string name;
   contract how;
-  node::machine_factory make_machine;    ///< one of the two at least is set
+  node::machine_factory make_machine;    ///< one of the three at least is set
   node::listener_factory make_listener;
+  primary_service_factory make_service;  ///< instead of a state machine: the group is primary/backup ...
+  backup_kind backups = backup_kind::hot;  ///< ... and this node's backup is of this kind
   std::uint32_t index = 0;               ///< in the order of the groups' names, equal at all members
   std::atomic<bool> left{false};         ///< this node left the group: a restarted runtime does not join again
 
@@ -78,8 +80,18 @@ struct group_entry {
     return open;
   }
 
+  void report(const primary_status& now) {
+    std::lock_guard guard(mutex);
+    primary = now;
+  }
+  primary_status reported() const {
+    std::lock_guard guard(mutex);
+    return primary;
+  }
+
 private:
   mutable std::mutex mutex;
+  primary_status primary;
   std::vector<std::weak_ptr<port_state>> ports;
   std::shared_ptr<group_link> link;  ///< null while nothing runs
 };

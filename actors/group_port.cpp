@@ -45,7 +45,16 @@ question_set::~question_set() {
 }
 
 port_state::port_state(std::shared_ptr<group_entry> owner, port_wake on_ready)
-    : staging(std::make_unique<submission_block>()), group(std::move(owner)), wake(std::move(on_ready)) {}
+    : staging(std::make_unique<submission_block>()), group(std::move(owner)), wake(std::move(on_ready)) {
+  if (group->make_service) frame = primary_backup::frame::request;
+}
+
+group_port port_access::open_unframed(const std::shared_ptr<group_entry>& owner, port_wake wake) {
+  auto state = std::make_shared<port_state>(owner, std::move(wake));
+  state->frame.reset();
+  owner->add_port(state);
+  return group_port(std::move(state));
+}
 
 void port_state::complete(completion_batch& done) {
   if (done.empty()) return;
@@ -158,18 +167,20 @@ void group_port::submit(std::span<const std::span<const std::byte>> messages, st
       write_plain(marked, message);
       message = marked;
     }
-    if (message.size() > limits.message_bytes_max) {
+    const auto size = message.size() + (s.frame ? 1 : 0);
+    if (size > limits.message_bytes_max) {
       s.refuse(tag, outcome::too_large);
       continue;
     }
-    auto cost = message.size() + sizeof(std::uint32_t);
+    auto cost = size + sizeof(std::uint32_t);
     if (queued + added + cost > limits.queue_bytes && queued + added > 0) {
       s.refuse(tag, outcome::busy);
       continue;
     }
     added += cost;
+    if (s.frame) block.blob.push_back(static_cast<std::byte>(*s.frame));
     block.blob.insert(block.blob.end(), message.begin(), message.end());
-    block.sizes.push_back(static_cast<std::uint32_t>(message.size()));
+    block.sizes.push_back(static_cast<std::uint32_t>(size));
     auto* last = block.runs.empty() ? nullptr : &block.runs.back();
     if (last && last->how == how && last->deadline == deadline && last->first_tag + last->count == tag)
       ++last->count;

@@ -96,8 +96,7 @@ node::impl::impl(node_config wanted)
 
 node::impl::~impl() { stop(true); }
 
-void node::impl::host(std::string_view group, machine_factory machine, listener_factory listener,
-                      const contract& how) {
+void node::impl::host(std::string_view group, application what, const contract& how) {
   if (started_) throw node_error("group " + std::string(group) + ": groups are named before the node starts");
   if (group.empty() || group.size() > 255) throw node_error("a group's name has 1 to 255 bytes");
   if (groups_.size() == 1024) throw node_error("a node hosts at most 1024 groups");
@@ -110,13 +109,15 @@ void node::impl::host(std::string_view group, machine_factory machine, listener_
   auto entry = std::make_shared<detail::group_entry>();
   entry->name = group;
   entry->how = how;
-  if (how.sessions && !machine)
-    throw node_error("group " + std::string(group) + ": sessions = true needs a state machine, and this group only listens");
+  if (how.sessions && !what.machine)
+    throw node_error("group " + std::string(group) + ": sessions = true needs a state machine, and this group has none");
   if (how.sessions)
-    entry->make_machine = [inside = std::move(machine)] { return with_sessions(inside()); };
+    entry->make_machine = [inside = std::move(what.machine)] { return with_sessions(inside()); };
   else
-    entry->make_machine = std::move(machine);
-  entry->make_listener = std::move(listener);
+    entry->make_machine = std::move(what.machine);
+  entry->make_listener = std::move(what.listener);
+  entry->make_service = std::move(what.service);
+  entry->backups = what.backups;
   if (!groups_.try_emplace(entry->name, entry).second)
     throw node_error("group " + entry->name + " is named twice");
 }
@@ -494,6 +495,18 @@ caf::actor_system& node::impl::system() {
   return *system_;
 }
 
+namespace {
+
+contract of_state_machine(std::string_view group, contract how) {
+  if (how.replication == replication::primary_backup)
+    throw node_error("group " + std::string(group) + ": its contract says replication = \"primary_backup\", and a state machine is "
+                     "executed by all; give it to replicate_primary, or say active");
+  how.replication = replication::active;
+  return how;
+}
+
+}  // namespace
+
 // ---- the public face ------------------------------------------------------------------------------------------------
 
 node::node(node_config config) : impl_(std::make_unique<impl>(std::move(config))) {}
@@ -504,14 +517,24 @@ void node::replicate(std::string_view group, machine_factory make) {
 }
 void node::replicate(std::string_view group, machine_factory make, contract how) {
   if (!make) throw node_error("group " + std::string(group) + ": no state machine is given");
-  if (how.replication == replication::none) how.replication = replication::active;
-  impl_->host(group, std::move(make), {}, how);
+  impl_->host(group, {.machine = std::move(make)}, of_state_machine(group, std::move(how)));
 }
 void node::replicate(std::string_view group, machine_factory make, contract how, listener_factory beside) {
   if (!make) throw node_error("group " + std::string(group) + ": no state machine is given");
   if (!beside) throw node_error("group " + std::string(group) + ": no listener is given");
-  if (how.replication == replication::none) how.replication = replication::active;
-  impl_->host(group, std::move(make), std::move(beside), how);
+  impl_->host(group, {.machine = std::move(make), .listener = std::move(beside)}, of_state_machine(group, std::move(how)));
+}
+void node::replicate_primary(std::string_view group, primary_service_factory make, backup_kind backups) {
+  replicate_primary(group, std::move(make), impl_->configured(group), backups);
+}
+void node::replicate_primary(std::string_view group, primary_service_factory make, contract how, backup_kind backups) {
+  const auto name = "group " + std::string(group);
+  if (!make) throw node_error(name + ": no service is given");
+  if (how.replication == replication::active)
+    throw node_error(name + ": its contract says replication = \"active\", and a primary executes alone; say primary_backup, or give a "
+                            "state machine to replicate");
+  how.replication = replication::primary_backup;
+  impl_->host(group, {.service = std::move(make), .backups = backups}, how);
 }
 void node::listen(std::string_view group, listener_factory make) { listen(group, std::move(make), impl_->configured(group)); }
 void node::listen(std::string_view group, listener_factory make, contract how) {
@@ -519,7 +542,7 @@ void node::listen(std::string_view group, listener_factory make, contract how) {
   if (how.replication != replication::none)
     throw node_error("group " + std::string(group) + ": its contract says replication = \"" + to_string(how.replication) +
                      "\", and a listener replicates nothing; leave it out, or give a state machine to replicate");
-  impl_->host(group, {}, std::move(make), how);
+  impl_->host(group, {.listener = std::move(make)}, how);
 }
 void node::expect_orders(std::string_view group, const contract& how) const {
   const auto& hosted = impl_->entry(group)->how;
@@ -546,6 +569,7 @@ std::future<change_result> node::change(std::string_view group, const contract& 
 contract node::rules(std::string_view group) const { return impl_->rules(group); }
 void node::request_stop() { impl_->request_stop(); }
 group_port node::port(std::string_view group, port_wake wake) { return impl_->open_port(group, std::move(wake)); }
+primary_status node::primary(std::string_view group) const { return impl_->entry(group)->reported(); }
 std::string node::failure() const { return impl_->failure_text(); }
 const node_config& node::config() const { return impl_->config; }
 

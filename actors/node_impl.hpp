@@ -23,7 +23,14 @@ struct node::impl {
   explicit impl(node_config wanted);
   ~impl();
 
-  void host(std::string_view group, machine_factory machine, listener_factory listener, const contract& how);
+  /// What a group is given to: one of the three at least.
+  struct application {
+    machine_factory machine;
+    listener_factory listener;
+    primary_service_factory service;
+    backup_kind backups = backup_kind::hot;
+  };
+  void host(std::string_view group, application what, const contract& how);
   /// The contract which the configuration has for a group, or the default one.
   contract configured(std::string_view group) const;
   void start();

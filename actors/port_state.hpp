@@ -1,5 +1,6 @@
 #pragma once
 
+#include "framework/primary_backup/update_message.hpp"
 #include "framework/protocol/types.hpp"
 
 #include <cohort/group_port.hpp>
@@ -87,6 +88,7 @@ struct port_state : std::enable_shared_from_this<port_state> {
   void recycle(std::unique_ptr<submission_block> block);
 
   const std::shared_ptr<group_entry> group;
+  std::optional<primary_backup::frame> frame;  ///< goes in front of each message; groups of replicas that execute alike have none
   std::atomic<std::size_t> queued{0};  ///< bytes flushed or staged, not yet taken by the core
   std::atomic<bool> closed{false};
 
@@ -96,6 +98,12 @@ struct port_state : std::enable_shared_from_this<port_state> {
   bool armed = false;  ///< the protocol thread has been told of `inbox`
   completion_batch ready;
   port_wake wake;
+};
+
+/// For the node's own ports.
+struct port_access {
+  /// A port into a primary/backup group whose messages have their frame already.
+  static group_port open_unframed(const std::shared_ptr<group_entry>& owner, port_wake wake);
 };
 
 }  // namespace cohort::detail

@@ -13,9 +13,11 @@ std::string what_of(std::exception_ptr thrown) {
   }
 }
 
+constexpr auto tick_every = std::chrono::milliseconds(50);
+
 class process_actor final : public caf::event_based_actor {
 public:
-  process_actor(caf::actor_config& config, std::shared_ptr<const group_entry> group, replica_services services,
+  process_actor(caf::actor_config& config, std::shared_ptr<group_entry> group, replica_services services,
                 process_calls calls)
       : event_based_actor(config), group_(std::move(group)), services_(std::move(services)), calls_(std::move(calls)) {}
 
@@ -23,6 +25,10 @@ public:
 
 protected:
   caf::behavior make_behavior() override {
+    // The replica's port is owned by this actor: its wake must not keep the actor alive.
+    services_.updates_ready = [address = caf::actor_cast<caf::actor_addr>(caf::actor(this))] {
+      if (auto me = caf::actor_cast<caf::actor>(address)) cc::hand_over(me, updates_ready{});
+    };
     return {
       [this](const work_ptr& w) {
         guarded([&] { replica_->run(*w); });
@@ -30,6 +36,11 @@ protected:
       },
       [this](const questions_ptr& q) {
         guarded([&] { replica_->ask(*q); });
+      },
+      [this](updates_ready) { guarded([&] { replica_->updates_done(); }); },
+      [this](replica_tick) {
+        ticking_ = false;
+        guarded([&] { replica_->tick(); });
       },
       [this](process_stop) { quit(); },
     };
@@ -44,6 +55,7 @@ private:
     try {
       if (!replica_) replica_.emplace(group_, services_);
       call();
+      if (replica_->waits() && !std::exchange(ticking_, true)) cc::delayed_send(this, caf::actor(this), tick_every, replica_tick{});
     } catch (...) {
       failed_ = true;
       auto why = what_of(std::current_exception());
@@ -53,16 +65,17 @@ private:
     }
   }
 
-  std::shared_ptr<const group_entry> group_;
+  std::shared_ptr<group_entry> group_;
   replica_services services_;
   process_calls calls_;
   std::optional<replica> replica_;
   bool failed_ = false;
+  bool ticking_ = false;  ///< a `replica_tick` is under way
 };
 
 }  // namespace
 
-caf::actor spawn_process(caf::actor_system& system, std::shared_ptr<const group_entry> group,
+caf::actor spawn_process(caf::actor_system& system, std::shared_ptr<group_entry> group,
                          replica_services services, process_calls calls) {
   return system.spawn<process_actor>(std::move(group), std::move(services), std::move(calls));
 }

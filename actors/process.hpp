@@ -15,6 +15,11 @@ using questions_ptr = std::shared_ptr<question_set>;
 /// Ends a process actor after what is in its mailbox.
 struct process_stop {};
 
+/// Updates of this node's primary were completed.
+struct updates_ready {};
+/// Time passed for a replica that `waits`.
+struct replica_tick {};
+
 /// What a process tells its node. Called on the process's thread.
 struct process_calls {
   std::function<void(work_ptr)> finished;
@@ -23,7 +28,7 @@ struct process_calls {
 
 /// The process actor of a group's replica: runs the application on CAF's scheduler. An exception ends it, after which
 /// everything in its mailbox is answered by being dropped.
-caf::actor spawn_process(caf::actor_system& system, std::shared_ptr<const group_entry> group,
+caf::actor spawn_process(caf::actor_system& system, std::shared_ptr<group_entry> group,
                          replica_services services, process_calls calls);
 
 }  // namespace cohort::detail
@@ -31,3 +36,5 @@ caf::actor spawn_process(caf::actor_system& system, std::shared_ptr<const group_
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::work_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::questions_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::process_stop)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::updates_ready)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::replica_tick)

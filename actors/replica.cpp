@@ -1,8 +1,11 @@
 #include "actors/replica.hpp"
 
+#include "actors/cold_file.hpp"
+
 #include "persistence/journal.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <utility>
 
@@ -77,11 +80,26 @@ const char* to_string(protocol::view_cause cause) {
   return "?";
 }
 
-replica::replica(std::shared_ptr<const group_entry> group, replica_services services)
+replica::replica(std::shared_ptr<group_entry> group, replica_services services)
     : group_(std::move(group)), services_(std::move(services)), assembler_(group_->how.message_bytes_max) {
   if (services_.witness) return;
   if (group_->make_machine) machine_ = group_->make_machine();
+  if (group_->make_service) host_primary();
   if (group_->make_listener) listener_ = group_->make_listener();
+}
+
+void replica::host_primary() {
+  const auto kind = group_->backups;
+  auto logic = std::make_unique<primary_backup::member>(
+    services_.self, group_->make_service, kind,
+    kind == backup_kind::cold ? std::make_unique<cold_file>(services_.cold) : nullptr);
+  member_ = logic.get();
+  machine_ = std::move(logic);
+  primary_ = std::make_unique<primary_host>(
+    *member_,
+    primary_services{port_access::open_unframed(group_, services_.updates_ready), services_.log,
+                     [group = group_](const primary_status& now) { group->report(now); }},
+    [names = services_.names](member_id id) { return to_index(id) < names.size() ? names[to_index(id)] : std::string("?"); });
 }
 
 void replica::run(work& w) {
@@ -95,6 +113,16 @@ void replica::run(work& w) {
   }
   flush_answers();
   w.runs.clear();
+  if (primary_) primary_->work();
+}
+
+void replica::updates_done() {
+  if (primary_) primary_->updates_done();
+}
+
+void replica::tick() {
+  deferred_.expire(std::chrono::steady_clock::now().time_since_epoch());
+  if (primary_ && primary_->waits()) primary_->work();
 }
 
 void replica::deliver(protocol::deliver_batch& b, work& w) {
@@ -123,10 +151,31 @@ void replica::deliver(protocol::deliver_batch& b, work& w) {
     d.payload = {bytes, size};
     bytes += size;
     if (machine_ && b.cls == order::total) machine_->apply(d, answer_);  // state may depend on nothing else (G11)
+    if (b.own && answer_.deferred())
+      defer_own(w, d.position);
+    else if (b.own)
+      answer_own(w, outcome::replied);
+    if (answer_.settles()) answer_settled();
     ++d.position;
-    if (b.own) answer_own(w, outcome::replied);
     if (machine_) answer_.clear();
   }
+}
+
+/// A later message answers it. One that was told `unknown` already hears no more.
+void replica::defer_own(work& w, std::uint64_t position) {
+  auto& run = w.runs[next_run_];
+  if (!run.answered) deferred_.add(position, run.port, run.first_tag, run.deadline);
+  ++run.first_tag;
+  if (--run.count == 0) ++next_run_;
+}
+
+void replica::answer_settled() {
+  answer_.each_settled([this](std::uint64_t position, std::span<const std::byte> bytes) {
+    const auto who = deferred_.take(position);
+    if (!who) return;
+    answer_port(who->port);
+    answers_.add(who->tag, outcome::replied, bytes);
+  });
 }
 
 /// The oldest own message that is not answered. Its run shrinks: should the application throw, the rest is what `work` reports
@@ -178,6 +227,7 @@ void replica::deliver(protocol::deliver_checkpoint& c, work&) {
 }
 
 void replica::deliver(protocol::deliver_restore& r, work&) {
+  deferred_.give_up();  // what the checkpoint holds may have been answered below it
   chunk_source from(r.at.index, r.chunks, services_);
   if (r.at.with_parts) assembler_.restore(from);
   if (machine_) machine_->restore(from);
@@ -185,6 +235,7 @@ void replica::deliver(protocol::deliver_restore& r, work&) {
 
 void replica::deliver(protocol::deliver_view& v, work&) {
   assembler_.view_installed(*v.what);
+  if (member_) member_->view_installed(*v.what, v.member);
   if (listener_) listener_->view_changed(describe(v, services_.names));
 }
 

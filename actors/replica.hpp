@@ -1,10 +1,13 @@
 #pragma once
 
+#include "actors/deferred_answers.hpp"
 #include "actors/group_entry.hpp"
+#include "actors/primary_host.hpp"
 #include "actors/work.hpp"
 
 #include "framework/protocol/assembler.hpp"
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -15,24 +18,34 @@ namespace cohort::detail {
 /// What a replica needs from the node around it. Called on the replica's thread.
 struct replica_services {
   std::vector<std::string> names;  ///< of the members, by `member_id`
+  member_id self = no_member;
   bool witness = false;            ///< nothing is delivered here, and there is no state (W1)
   /// Chunk `number` (1..chunks) of the checkpoint at `index`; `why` tells what is wrong with an empty one.
   std::function<protocol::payload(log_index index, std::uint32_t number, std::string& why)> load_chunk;
   /// Takes the state at `at`, which `write` serialises; reports to the core by itself. `write` is called before
   /// it returns.
   std::function<void(const protocol::mark& at, const std::function<void(sink&)>& write)> store_checkpoint;
+  std::function<void(const std::string&)> log;
+  std::filesystem::path cold;      ///< where a cold backup's files begin
+  port_wake updates_ready;         ///< leads to `replica::updates_done` on the replica's thread; called by any
 };
 
 /// The application's side of a group on this node: owns the state machine (or the listener) and gives it the total
 /// order. One application thread at a time. Whatever the application throws passes through.
 class replica {
 public:
-  replica(std::shared_ptr<const group_entry> group, replica_services services);
+  replica(std::shared_ptr<group_entry> group, replica_services services);
 
   /// Applies a pass's deliveries in their order and answers own messages.
   void run(work& w);
   /// Answers questions from the state as it is.
   void ask(question_set& questions);
+  /// Updates of this primary were completed.
+  void updates_done();
+  /// Wants `tick` to be called within some tens of milliseconds.
+  bool waits() const { return !deferred_.empty() || (primary_ && primary_->waits()); }
+  /// Ends what has waited too long, tries again what was refused.
+  void tick();
 
 private:
   void deliver(protocol::deliver_batch& b, work& w);
@@ -41,17 +54,23 @@ private:
   void deliver(protocol::deliver_read& r, work& w);
   void deliver(protocol::deliver_checkpoint& c, work& w);
   void deliver(protocol::deliver_restore& r, work& w);
+  void host_primary();
   void answer_own(work& w, outcome what);
+  void defer_own(work& w, std::uint64_t position);
+  void answer_settled();
   void answer_port(const std::shared_ptr<port_state>& port);
   void flush_answers();
 
-  std::shared_ptr<const group_entry> group_;
+  std::shared_ptr<group_entry> group_;
   replica_services services_;
   std::unique_ptr<state_machine> machine_;
+  primary_backup::member* member_ = nullptr;  ///< `machine_`, in a primary/backup group
+  std::unique_ptr<primary_host> primary_;
   std::unique_ptr<listener> listener_;
   protocol::assembler assembler_;
 
   reply answer_;
+  deferred_answers deferred_;
   std::size_t next_run_ = 0;      ///< in the work's `runs`
   std::size_t next_read_ = 0;  ///< in the work's `reads`
   std::shared_ptr<port_state> answering_;  ///< whose answers `answers_` gathers

@@ -1,6 +1,7 @@
 #include "actors/runtime.hpp"
 
 #include "actors/group_rules.hpp"
+#include "framework/protocol/recovered_state.hpp"
 #include "transport/checksum.hpp"
 
 #include <cohort/contract_check.hpp>
@@ -246,6 +247,16 @@ void runtime::start_group(group& g) {
     auto w = g.credit->fresh();
     w->ops.push_back(protocol::deliver_restore{checkpoint->at, checkpoint->chunks});
     deliver(index, std::move(w));
+  } else if (start.state && start.state->founded) {
+    // What is redone from the first entry on begins in the founders' view, as it did the first time.
+    const auto& base = start.state->promises.base;
+    protocol::deliver_view founders;
+    founders.index = base.index;
+    founders.time = base.time;
+    founders.what = base.in_force;
+    auto w = g.credit->fresh();
+    w->ops.push_back(std::move(founders));
+    deliver(index, std::move(w));
   }
   log_.write(log_level::info,
              "group=" + g.entry->name + " " + (journaled ? "journaled" : "volatile") + ", " +
@@ -308,8 +319,11 @@ std::vector<member_id> runtime::witnesses_of(const group& g) const {
 replica_services runtime::services_for(const group& g) {
   replica_services s;
   s.names = names_;
+  s.self = self_;
   s.witness = g.witness;
   auto index = g.entry->index;
+  s.cold = config_.data / "cold" / ("group-" + std::to_string(index));
+  s.log = [this, index](const std::string& line) { log_.write(log_level::info, "group=" + groups_[index].entry->name + " " + line); };
   s.load_chunk = [this, index](log_index at, std::uint32_t number, std::string& why) {
     return journal_->load_chunk(index, at, number, &why);
   };

@@ -122,6 +122,7 @@ struct group_status {
 namespace detail {
 struct port_state;
 struct group_entry;
+struct port_access;
 }  // namespace detail
 
 /// How messages are multicast.
@@ -182,6 +183,7 @@ public:
 
 private:
   friend class node;
+  friend struct detail::port_access;
   explicit group_port(std::shared_ptr<detail::port_state> state) : state_(std::move(state)) {}
   std::shared_ptr<detail::port_state> state_;
 };

@@ -3,6 +3,7 @@
 #include <cohort/contract.hpp>
 #include <cohort/group_port.hpp>
 #include <cohort/listener.hpp>
+#include <cohort/primary_backup.hpp>
 #include <cohort/state_machine.hpp>
 #include <cohort/typed_port.hpp>
 
@@ -102,6 +103,16 @@ public:
   /// total order before the state machine applies them. State may depend on nothing but total order (G11), so the state machine
   /// is given no others.
   void replicate(std::string_view group, machine_factory make, contract how, listener_factory beside);
+  /// Hosts a service of which one member executes the requests, and the others follow by its updates; this node's backup is of kind
+  /// `backups`. `make` is called on the replica's thread, and more than once. Requests are
+  /// submitted as to a state machine, through ports or a group's handle; a message may be `message_bytes_max` - 1 bytes long, and
+  /// so may what the execution of one request writes.
+  void replicate_primary(std::string_view group, primary_service_factory make, backup_kind backups = backup_kind::hot);
+  void replicate_primary(std::string_view group, primary_service_factory make, contract how, backup_kind backups = backup_kind::hot);
+  template <class Service>
+  void replicate_primary(std::string_view group, backup_kind backups = backup_kind::hot) {
+    replicate_primary(group, [] { return std::unique_ptr<primary_service>(std::make_unique<Service>()); }, backups);
+  }
   /// Hosts a process that is given whole batches instead of single messages; its checkpoints are empty.
   void listen(std::string_view group, listener_factory make);
   void listen(std::string_view group, listener_factory make, contract how);
@@ -150,6 +161,8 @@ public:
     return typed_port<static_contract<Default, Others...>>(port(group, std::move(wake)));
   }
   group_status status(std::string_view group) const;
+  /// Who executes in a primary/backup group, as this node's replica knows it. Any thread.
+  primary_status primary(std::string_view group) const;
   /// Non-empty once a fatal failure ended the node: what, where, what to do.
   std::string failure() const;
   const node_config& config() const;

@@ -96,7 +96,7 @@ struct contract {
 
   // ---- durability, and what the group is used for ----
   cohort::durability durability = durability::journaled;
-  cohort::replication replication = replication::none;  ///< set by `node::replicate` and `node::listen`
+  cohort::replication replication = replication::none;  ///< set by `node::replicate`, `replicate_primary` and `listen`
   bool deterministic = true;             ///< the same messages give the same state at every member
   bool sessions = false;                 ///< requests of sessions are executed exactly once (F2, docs/rpc.md); others pass
   bool action_participant = false;       ///< holds objects of atomic actions (section 17)

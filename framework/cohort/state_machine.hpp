@@ -9,15 +9,50 @@
 namespace cohort {
 
 /// What a replica answers to the caller of the message being applied. Discarded where the caller is not.
+///
+/// A message can also be answered later, at the place of another one: its `apply` calls `defer`, and the `apply` of a later
+/// message calls `settle` with its position. So a lock is granted when it is released, and a request answered when its effect
+/// is agreed upon. Which messages wait for an answer is up to the state; a caller that waits beyond `contract::outcome_bound`,
+/// or whose node replaced its state meanwhile, is told `unknown`.
 class reply {
 public:
   void write(std::span<const std::byte> bytes) { bytes_.insert(bytes_.end(), bytes.begin(), bytes.end()); }
   void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
   std::span<const std::byte> bytes() const { return bytes_; }
-  void clear() { bytes_.clear(); }
+
+  /// The message being applied is not answered now; what was written is dropped. Not for queries; a request of a
+  /// session (<cohort/session.hpp>) is answered at once nevertheless, with what was written.
+  void defer() { deferred_ = true; }
+  bool deferred() const { return deferred_; }
+  /// Answers the message at `position` (`delivery::position`), which was deferred. Does nothing where its caller is not, or if it
+  /// has been answered.
+  void settle(std::uint64_t position, std::span<const std::byte> bytes) {
+    settled_.push_back({position, settled_bytes_.size(), bytes.size()});
+    settled_bytes_.insert(settled_bytes_.end(), bytes.begin(), bytes.end());
+  }
+  void settle(std::uint64_t position, std::string_view text) { settle(position, std::as_bytes(std::span(text))); }
+  /// Calls `answer(position, bytes)` for each settled message, in the order of the calls.
+  template <class F>
+  void each_settled(F answer) const {
+    for (const auto& s : settled_) answer(s.position, std::span(settled_bytes_).subspan(s.offset, s.length));
+  }
+  bool settles() const { return !settled_.empty(); }
+
+  void clear() {
+    bytes_.clear();
+    settled_.clear();
+    settled_bytes_.clear();
+    deferred_ = false;
+  }
 
 private:
-  std::vector<std::byte> bytes_;
+  struct settled_message {
+    std::uint64_t position;
+    std::size_t offset, length;
+  };
+  std::vector<std::byte> bytes_, settled_bytes_;
+  std::vector<settled_message> settled_;
+  bool deferred_ = false;
 };
 
 /// A deterministic service, replicated on every member of its group (Schneider, "Implementing Fault-Tolerant Services

@@ -12,7 +12,6 @@ std::vector<missing_feature> not_built(const contract& c) {
   };
   missing(!c.causal_dependencies && !(c.orders == order_set{order::total}), "causal_dependencies",
           "leaving out what messages depend on");
-  missing(c.replication == replication::primary_backup, "replication", "replication by primary and backups");
   missing(c.action_participant, "action_participant", "taking part in atomic actions");
   missing(c.deadline.count() != 0, "deadline", "a deadline of messages");
   missing(c.lossy, "lossy", "dropping what is late");

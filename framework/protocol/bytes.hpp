@@ -58,6 +58,14 @@ public:
     }
     return count;
   }
+  /// A field of so many bytes; empty and `failed` if they are not there.
+  std::span<const std::byte> get_bytes(std::size_t size) {
+    if (size > in_.size()) fail();
+    if (failed_) return {};
+    const auto field = in_.first(size);
+    in_ = in_.subspan(size);
+    return field;
+  }
   void fail() {
     failed_ = true;
     in_ = {};

@@ -82,6 +82,7 @@ private:
     inside.payload = r.payload;
     inside_.clear();
     inner_->apply(inside, inside_);
+    inside_.each_settled([&](std::uint64_t position, std::span<const std::byte> bytes) { answer.settle(position, bytes); });
     table_.executed(inside_.bytes(), newest_);
     write_reply(answer, session_outcome::replied, false, newest_, r.name.birth, inside_.bytes());
   }

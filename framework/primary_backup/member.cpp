@@ -1,0 +1,166 @@
+#include "framework/primary_backup/member.hpp"
+
+#include <utility>
+
+namespace cohort::primary_backup {
+namespace {
+
+constexpr std::uint64_t format = 1;
+
+}  // namespace
+
+member::member(member_id self, primary_service_factory make, backup_kind kind, std::unique_ptr<cold_store> store)
+    : self_(self), agreed_(std::move(make), kind, std::move(store)) {}
+
+// ---- what all agree on ----------------------------------------------------------------------------------------------
+
+void member::apply(const delivery& d, reply& answer) {
+  if (d.payload.empty()) return;  // ports frame every message: not one of ours
+  if (d.payload[0] == static_cast<std::byte>(frame::request)) {
+    keep(d);
+    answer.defer();
+  } else {
+    judge(d, answer);
+  }
+}
+
+void member::keep(const delivery& d) {
+  auto& one = pending_.emplace_back();
+  one.what = d;
+  one.bytes.assign(d.payload.begin() + 1, d.payload.end());
+  one.what.payload = one.bytes;
+  one.what.own = false;
+}
+
+bool member::acceptable(const delivery& d, const update_head& head) const {
+  if (d.sender != office_.who || d.sender_incarnation != office_.inc || head.office != office_.since) return false;
+  if (head.base != accepted_ || settled_.size() > pending_.size()) return false;
+  if (head.base != head.start && head.attempt != accepted_attempt_) return false;
+  for (std::size_t i = 0; i < settled_.size(); ++i)
+    if (settled_[i].position != pending_[i].what.position) return false;
+  return true;
+}
+
+void member::judge(const delivery& d, reply& answer) {
+  const auto head = update_reader::read(d.payload, settled_);
+  if (!head || !acceptable(d, *head)) {
+    ++dropped_;
+    if (head && d.own && executing_ && head->attempt == attempt_) begin_anew();
+    return;
+  }
+  for (const auto& one : settled_) {
+    if (!one.change.empty()) agreed_.apply(one.change);
+    answer.settle(one.position, one.answer);
+    pending_.pop_front();
+  }
+  ++accepted_;
+  accepted_attempt_ = head->attempt;
+  if (!executing_) return;
+  if (!d.own || head->attempt != attempt_) return begin_anew();  // accepted, but not what this copy did
+  --under_way_;
+  executed_ -= settled_.size();
+}
+
+void member::view_installed(const protocol::view& v, bool active_here) {
+  inc_ = 0;
+  for (const auto& e : v.roster)
+    if (active_here && e.active && e.id.member == self_) inc_ = e.inc;
+  if (const auto now = in_view(office_, v); now != office_) {
+    office_ = now;
+    accepted_attempt_ = 0;
+  }
+  if (executes()) return;
+  begin_anew();
+  agreed_.in_office(false);
+}
+
+void member::checkpoint(sink& out) const {
+  out.write_u64(format);
+  out.write_u64(to_index(office_.who));
+  out.write_u64(office_.inc);
+  out.write_u64(office_.since);
+  out.write_u64(accepted_);
+  out.write_u64(accepted_attempt_);
+  out.write_u64(pending_.size());
+  for (const auto& p : pending_) {
+    out.write_u64(p.what.position);
+    out.write_u64(p.what.index);
+    out.write_u64(p.what.view);
+    out.write_u64(to_index(p.what.sender));
+    out.write_u64(p.what.sender_incarnation);
+    out.write_u64(static_cast<std::uint64_t>(p.what.time.count()));
+    out.write_bytes({reinterpret_cast<const char*>(p.bytes.data()), p.bytes.size()});
+  }
+  agreed_.current().checkpoint(out);
+  agreed_.rest();
+}
+
+void member::restore(source& in) {
+  begin_anew();
+  if (const auto version = in.read_u64(); version != format)
+    throw truncated_checkpoint("the checkpoint of a primary/backup group has format " + std::to_string(version) +
+                               "; this program reads " + std::to_string(format));
+  office_.who = member_id(static_cast<std::uint16_t>(in.read_u64()));
+  office_.inc = in.read_u64();
+  office_.since = in.read_u64();
+  accepted_ = in.read_u64();
+  accepted_attempt_ = in.read_u64();
+  pending_.clear();
+  for (auto count = in.read_u64(); count > 0; --count) {
+    auto& p = pending_.emplace_back();
+    p.what.position = in.read_u64();
+    p.what.index = in.read_u64();
+    p.what.view = in.read_u64();
+    p.what.sender = member_id(static_cast<std::uint16_t>(in.read_u64()));
+    p.what.sender_incarnation = in.read_u64();
+    p.what.time = wall_time(in.read_u64());
+    const auto text = in.read_bytes();
+    const auto bytes = std::as_bytes(std::span(text));
+    p.bytes.assign(bytes.begin(), bytes.end());
+    p.what.payload = p.bytes;
+  }
+  agreed_.restore(in);
+  if (!executes()) agreed_.in_office(false);
+}
+
+void member::query(std::span<const std::byte> question, reply& answer) const {
+  agreed_.current().query(question, answer);
+}
+
+// ---- executing ------------------------------------------------------------------------------------------------------
+
+void member::begin_anew() {
+  if (executing_) executing_->demoted();
+  executing_.reset();
+  ++attempt_;
+  under_way_ = 0;
+  executed_ = 0;
+}
+
+std::span<const std::byte> member::execute(std::size_t bytes) {
+  if (!executes()) return {};
+  if (!executing_) {
+    agreed_.in_office(true);
+    executing_ = agreed_.duplicate();
+    start_ = accepted_;
+    executing_->promoted(office_.since);
+  }
+  if (executed_ == pending_.size()) return {};
+  update_.begin({office_.since, attempt_, start_, accepted_ + under_way_, 0});
+  do {
+    const auto& request = pending_[executed_].what;
+    change_.clear();
+    reply_.clear();
+    executing_->execute(request, change_, reply_);
+    if (!change_.bytes().empty()) executing_->apply(change_.bytes());
+    update_.add({request.position, change_.bytes(), reply_.bytes()});
+  } while (++executed_ < pending_.size() && update_.size() < bytes);
+  ++under_way_;
+  return update_.finish();
+}
+
+primary_status member::status() const {
+  return {office_.who, office_.since, executes(), accepted_, dropped_, pending_.size()};
+}
+
+}  // namespace cohort::primary_backup

@@ -1,0 +1,74 @@
+#pragma once
+
+#include "framework/primary_backup/agreed_copy.hpp"
+#include "framework/primary_backup/office.hpp"
+#include "framework/primary_backup/update_message.hpp"
+
+#include <deque>
+#include <vector>
+
+namespace cohort::primary_backup {
+
+/// A member of a primary/backup group: keeps the requests that no accepted update has settled, judges updates, and executes
+/// while it is the primary. To the group it is a state machine: what all members must agree on (office, pending requests, agreed
+/// copy) changes at deliveries and views only. Executing is beside that, and changes nothing but what it multicasts.
+///
+/// An update is accepted if it comes from who is in office, was made in this office, is built upon the last accepted one (its
+/// copy was made of the state reached here, or did also the last accepted one), and settles the oldest pending requests. So
+/// accepted updates form one history, whatever else is under way.
+class member final : public state_machine {
+public:
+  member(member_id self, primary_service_factory make, backup_kind kind, std::unique_ptr<cold_store> store = nullptr);
+
+  void apply(const delivery& d, reply& answer) override;
+  void query(std::span<const std::byte> question, reply& answer) const override;
+  void checkpoint(sink& out) const override;
+  void restore(source& in) override;
+
+  /// `active_here`: this process is active in the view.
+  void view_installed(const protocol::view& v, bool active_here);
+
+  bool executes() const { return office_.who == self_ && office_.inc == inc_ && inc_ != 0; }
+  /// If this member is the primary: executes pending requests until their update has about so many bytes. The update to be
+  /// multicast in total order, empty if there was nothing to do; valid until the next call.
+  std::span<const std::byte> execute(std::size_t bytes);
+  /// Number of the executing copy: the updates of an older one are no concern any more.
+  std::uint64_t attempt() const { return attempt_; }
+  /// An update of the executing copy is delivered nowhere, or nobody can tell: what it did is done again, from the agreed copy.
+  void begin_anew();
+  primary_status status() const;
+
+private:
+  struct pending_request {
+    delivery what;  ///< `payload` lies in `bytes`
+    std::vector<std::byte> bytes;
+  };
+  void keep(const delivery& d);
+  bool acceptable(const delivery& d, const update_head& head) const;
+  void judge(const delivery& d, reply& answer);
+
+  const member_id self_;
+  incarnation inc_ = 0;  ///< of this process in the view installed; 0: not active
+  mutable agreed_copy agreed_;
+
+  // What all agree on.
+  office office_;
+  std::uint64_t accepted_ = 0;
+  std::uint64_t accepted_attempt_ = 0;  ///< of the last accepted update, if this office made one; else 0
+  std::deque<pending_request> pending_;
+
+  // The primary's.
+  std::unique_ptr<primary_service> executing_;
+  std::uint64_t attempt_ = 1;
+  std::uint64_t start_ = 0;      ///< updates accepted when `executing_` was made
+  std::uint64_t under_way_ = 0;  ///< updates made by `executing_`, not accepted yet
+  std::size_t executed_ = 0;     ///< of `pending_`, by `executing_`
+  update_writer update_;
+  state_update change_;
+  reply reply_;
+
+  std::vector<settled_request> settled_;
+  std::uint64_t dropped_ = 0;
+};
+
+}  // namespace cohort::primary_backup

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cohort/types.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace cohort::primary_backup {
+
+/// The first byte of each message of a primary/backup group: what a port submitted, or what its primary did.
+enum class frame : std::uint8_t { request = 0, update = 1 };
+
+/// What all requests of an update have in common.
+struct update_head {
+  view_number office = 0;       ///< of the primary that executed: the view it took office in
+  std::uint64_t attempt = 0;    ///< number of the executing copy, unique in a life of the primary
+  std::uint64_t start = 0;      ///< updates accepted when that copy was made of the agreed one
+  std::uint64_t base = 0;       ///< updates accepted before this one
+  std::uint32_t count = 0;      ///< requests
+};
+
+/// One request that an update settles.
+struct settled_request {
+  std::uint64_t position = 0;  ///< in the total order
+  std::span<const std::byte> change;
+  std::span<const std::byte> answer;
+};
+
+/// Writes an update into a buffer that is reused.
+class update_writer {
+public:
+  void begin(const update_head& head);
+  void add(const settled_request& one);
+  /// The message; valid until `begin`.
+  std::span<const std::byte> finish();
+  std::size_t size() const { return bytes_.size(); }
+  std::uint32_t count() const { return count_; }
+
+private:
+  void put(std::uint64_t value, unsigned bytes);
+
+  std::vector<std::byte> bytes_;
+  std::uint32_t count_ = 0;
+};
+
+/// Reads one, with its frame byte. Another member's bytes are not trusted: empty if they are no update.
+class update_reader {
+public:
+  static std::optional<update_head> read(std::span<const std::byte> message, std::vector<settled_request>& into);
+};
+
+}  // namespace cohort::primary_backup

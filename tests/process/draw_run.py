@@ -1,0 +1,49 @@
+"""Runs the sample of docs/primary-backup.md: three nodes, the primary is killed, every number that was read stays.
+
+`draw_run.py PROGRAM`."""
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+from cluster import end_all, free_port
+from counter_run import Counter
+
+
+def main():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="cohort-draw-"))
+    names = ("n1", "n2", "n3")
+    members = [f"{n}=127.0.0.1:{free_port()}" for n in names]
+
+    def start(name):
+        return Counter([sys.argv[1]], name, folder, members, dict(os.environ))
+
+    try:
+        nodes = {n: start(n) for n in names}
+        drawn = {f"b{i}": nodes[names[i % 3]].add(f"b{i}") for i in range(12)}
+        assert len(set(drawn.values())) > 6, f"these numbers are not by chance: {drawn}"
+        assert "this node: executes" in nodes["n1"].log.read_text(), "the first member is the first primary"
+        nodes["n1"].process.kill()
+        nodes["n1"].process.wait()
+        for name in drawn:
+            assert nodes["n2"].add(name) == drawn[name], "the backup has other numbers"
+        drawn["after"] = nodes["n3"].add("after")
+        nodes["n1"] = start("n1")
+        for name in drawn:
+            assert nodes["n1"].add(name) == drawn[name], "the restarted one has other numbers"
+        for node in nodes.values():
+            node.end()
+        nodes = {n: start(n) for n in names}
+        for name in drawn:
+            assert nodes["n3"].add(name) == drawn[name], "numbers are lost by a restart of all"
+        for node in nodes.values():
+            node.end()
+        print(f"{len(drawn)} numbers kept")
+    finally:
+        end_all()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
