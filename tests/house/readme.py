@@ -7,6 +7,7 @@ import sys
 
 BLOCK = re.compile(r"(<!-- (samples/[a-z_/.]+);[^\n]*-->\n```cpp\n)(.*?)(```\n)", re.S)
 LINK = re.compile(r"\]\(([^)#]+)\)")
+CODE = re.compile(r"^```.*?^```", re.S | re.M)
 LINES_MAX = 40
 
 
@@ -32,7 +33,7 @@ def main():
     if len(sample.splitlines()) >= LINES_MAX:
         wrong.append(f"the counter has {len(sample.splitlines())} lines; fewer than {LINES_MAX} are promised")
     for page in pages:
-        for target in LINK.findall(BLOCK.sub("", page.read_text())):
+        for target in LINK.findall(CODE.sub("", page.read_text())):
             if "://" not in target and not (page.parent / target).exists():
                 wrong.append(f"{page.relative_to(root)} links to {target}, which is not there")
     index = (root / "docs/README.md").read_text()
