@@ -45,7 +45,7 @@ def offences(path, text):
         if path.startswith("framework/"):
             if name in NOT_IN_FRAMEWORK and not path.startswith(FRAMEWORK_IO):
                 yield f"includes <{name}>: the framework has no clock, thread, file or chance of its own"
-            if "/" in name and not name.startswith(("framework/", "cohort/", "protocol/", "simulation/", "supervision/")):
+            if "/" in name and not name.startswith(("framework/", "cohort/", "protocol/", "simulation/", "supervision/", "resilience/")):
                 yield f"includes {name}: the framework knows the standard library only"
             if name.startswith("sys/") or name in ("unistd.h", "time.h", "fcntl.h"):
                 yield f"includes <{name}>: the framework does no I/O"

@@ -1,0 +1,78 @@
+#pragma once
+
+#include "framework/resilience/engine.hpp"
+
+#include <cstring>
+
+/// What lies in the store of a resilient process (docs/resilience.md).
+namespace cohort::resilience {
+
+inline constexpr std::string_view journal_log = "journal";
+inline constexpr std::string_view life_key = "life";  ///< u64: the newest token
+inline constexpr std::string_view head_prefix = "checkpoint/";
+inline constexpr std::string_view piece_prefix = "piece/";
+inline constexpr std::uint64_t record_format = 1, checkpoint_format = 1;
+
+struct engine::record {
+  std::uint32_t version = 0;
+  wall_time time{0};
+  std::string from;
+  std::uint64_t number = 0;
+  bool changes = true;  ///< false: `body` is the answer to a numbered question
+  std::string body;
+};
+
+class string_sink final : public sink {
+public:
+  void write(std::span<const std::byte> what) override {
+    bytes.append(reinterpret_cast<const char*>(what.data()), what.size());
+  }
+  std::string bytes;
+};
+
+class string_source final : public source {
+public:
+  explicit string_source(std::string_view from) : rest_(from) {}
+  void read(std::span<std::byte> out) override {
+    if (out.size() > rest_.size()) throw truncated_checkpoint("it ends too early");
+    std::memcpy(out.data(), rest_.data(), out.size());
+    rest_.remove_prefix(out.size());
+  }
+  std::uint64_t left() const override { return rest_.size(); }
+
+private:
+  std::string_view rest_;
+};
+
+/// Positions sort as their digits do.
+inline std::string digits(std::uint64_t n) {
+  std::string d = std::to_string(n);
+  return std::string(20 - d.size(), '0') + d;
+}
+inline std::string head_key(std::uint64_t position) { return std::string(head_prefix) + digits(position); }
+inline std::string piece_key(std::uint64_t position, std::uint64_t piece) {
+  return std::string(piece_prefix) + digits(position) + '/' + digits(piece);
+}
+inline std::string encode_u64(std::uint64_t n) {
+  string_sink out;
+  out.write_u64(n);
+  return out.bytes;
+}
+inline std::string encode_head(std::uint64_t pieces, std::uint64_t bytes) {
+  return encode_u64(pieces) + encode_u64(bytes);
+}
+
+inline std::string encode(const auto& r) requires requires { r.changes; }
+{
+  string_sink out;
+  out.write_u64(record_format);
+  out.write_u64(r.version);
+  out.write_u64(static_cast<std::uint64_t>(r.time.count()));
+  out.write_u64(r.number);
+  out.write_u64(r.changes);
+  out.write_bytes(r.from);
+  out.write_bytes(r.body);
+  return out.bytes;
+}
+
+}  // namespace cohort::resilience

@@ -1,0 +1,147 @@
+#include "framework/resilience/records.hpp"
+
+#include <algorithm>
+
+namespace cohort::resilience {
+
+recovery_report engine::recover(stable_store& from) {
+  recovery_report report;
+  claim(from);
+  std::vector<kept_checkpoint> found;
+  from.scan(name_, head_prefix, [&](std::string_view key, std::string_view value) {
+    if (!key.starts_with(head_prefix)) return false;
+    string_source in(value);
+    kept_checkpoint c;
+    for (const char d : key.substr(head_prefix.size()))
+      c.position = c.position * 10 + static_cast<std::uint64_t>(d - '0');
+    c.pieces = in.read_u64();
+    found.push_back(c);
+    return true;
+  });
+  std::string why;
+  for (kept_ = found; !kept_.empty(); kept_.pop_back()) {
+    reset();
+    if (restore(from, kept_.back(), why)) break;
+    unwanted_.push_back(kept_.back());
+    report.unreadable.push_back("process " + name_ + ", checkpoint at position " +
+                                std::to_string(kept_.back().position) + ": " + why);
+  }
+  if (kept_.empty()) reset();
+  report.checkpoint = applied_;
+  const auto range = from.log_range(name_, journal_log);
+  const bool reaches = range.first == 0 ? range.last <= applied_ : range.first <= applied_ + 1;
+  if (!reaches || range.last < applied_) {
+    std::string text =
+        "process " + name_ + " cannot be brought back: its journal " +
+        (range.last < applied_ ? "ends at " + std::to_string(range.last) : "begins at " + std::to_string(range.first)) +
+        ", and its state is that of position " + std::to_string(applied_);
+    for (const auto& u : report.unreadable) text += "; " + u;
+    throw unrecoverable(text + "; put back the storage's file, or start the program that wrote the checkpoint");
+  }
+  report.redone = redo(from);
+  batched_ = durable_ = applied_;
+  return report;
+}
+
+/// R6: two that believe to be the process read the same number, and one of them gets the next.
+void engine::claim(stable_store& in) {
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    const auto life = in.get(name_, life_key);
+    token_ = life ? string_source(*life).read_u64() + 1 : 1;
+    const auto taken = in.commit(
+        stable_batch().expect(name_, life_key, life).put(name_, life_key, encode_u64(token_)).fence(name_, token_));
+    if (taken) return;
+    if (taken.code != stable_code::conflict && taken.code != stable_code::busy)
+      throw unrecoverable("process " + name_ + " cannot be claimed: " + taken.why);
+  }
+  throw unrecoverable("process " + name_ + " cannot be claimed: others do so all the time");
+}
+
+void engine::reset() {
+  machine_ = make_();
+  applied_ = batched_ = durable_ = 0;
+  senders_.clear();
+  lanes_.clear();
+  pending_.clear();
+  answers_.clear();
+  outbox_ = 0;
+  events_since_ = bytes_since_ = 0;
+}
+
+bool engine::restore(stable_store& from, const kept_checkpoint& c, std::string& why) try {
+  std::string bytes;
+  for (std::uint64_t i = 0; i < c.pieces; ++i) {
+    const auto piece = from.get(name_, piece_key(c.position, i));
+    if (!piece) throw std::runtime_error("piece " + std::to_string(i) + " is missing");
+    bytes += *piece;
+  }
+  string_source in(bytes);
+  if (const auto format = in.read_u64(); format != checkpoint_format)
+    throw std::runtime_error("it has format " + std::to_string(format) + ", this program knows " +
+                             std::to_string(checkpoint_format));
+  const auto version = in.read_u64();
+  if (version > machine_->version())
+    throw std::runtime_error("version " + std::to_string(version) + " of the application wrote it, this is version " +
+                             std::to_string(machine_->version()));
+  applied_ = in.read_u64();
+  if (applied_ != c.position) throw std::runtime_error("it is that of position " + std::to_string(applied_));
+  for (auto n = in.read_u64(); n > 0; --n) {
+    auto from_name = in.read_bytes();
+    sender s;
+    s.number = in.read_u64();
+    s.position = in.read_u64();
+    s.reply = in.read_bytes();
+    senders_.emplace(std::move(from_name), std::move(s));
+  }
+  for (auto n = in.read_u64(); n > 0; --n) {
+    auto& lane = lanes_[in.read_bytes()];
+    lane.next = in.read_u64();
+    const auto count = in.read_u64();
+    for (auto number = lane.next - count; number < lane.next; ++number) {
+      const auto position = in.read_u64();
+      lane.messages.push_back({number, position, in.read_bytes()});
+    }
+    lane.left = lane.next - count - 1;
+    outbox_ += count;
+  }
+  machine_->restore(in, static_cast<std::uint32_t>(version));
+  if (in.left() != 0) throw std::runtime_error(std::to_string(in.left()) + " bytes of it were not read");
+  return true;
+} catch (const std::exception& e) {
+  why = e.what();
+  return false;
+}
+
+std::uint64_t engine::redo(stable_store& from) {
+  const auto start = applied_;
+  from.read_log(name_, journal_log, applied_ + 1, [&](std::uint64_t position, std::string_view bytes) {
+    const auto fail = [&](const std::string& what) {
+      throw unrecoverable("process " + name_ + " cannot be brought back: event " + std::to_string(position) + " " +
+                          what);
+    };
+    if (position != applied_ + 1) fail("follows " + std::to_string(applied_));
+    record r;
+    try {
+      string_source in(bytes);
+      if (const auto format = in.read_u64(); format != record_format) fail("has format " + std::to_string(format));
+      r.version = static_cast<std::uint32_t>(in.read_u64());
+      r.time = wall_time(static_cast<std::int64_t>(in.read_u64()));
+      r.number = in.read_u64();
+      r.changes = in.read_u64() != 0;
+      r.from = in.read_bytes();
+      r.body = in.read_bytes();
+    } catch (const truncated_checkpoint&) {
+      fail("is too short");
+    }
+    if (r.version > machine_->version())
+      fail("was written by version " + std::to_string(r.version) + " of the application, this is version " +
+           std::to_string(machine_->version()));
+    apply(r, position);
+    if (events_since_++ == 0) oldest_since_ = r.time;
+    bytes_since_ += bytes.size();
+    return true;
+  });
+  return applied_ - start;
+}
+
+}  // namespace cohort::resilience

@@ -1,0 +1,223 @@
+#include "framework/resilience/records.hpp"
+#include "tests/unit/resilience_stage.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace cohort;
+using namespace cohort::resilience;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A sum that also knows how often it was asked to add; version 1 did not. Chance decides what "roll" adds.
+template <std::uint32_t Version>
+class adder final : public resilient_machine {
+public:
+  std::optional<std::string> decide(const resilient_input& in, std::string& answer) const override {
+    if (in.body == "roll") return std::to_string(++dice);
+    if (in.body != "?") return std::string(in.body);
+    answer = text();
+    return std::nullopt;
+  }
+  void apply(const resilient_event& e, resilient_output& out) override {
+    sum_ += 1000;  // half a change, if what follows throws
+    sum_ += std::stoi(std::string(e.body)) - 1000;
+    ++count_;
+    out.send("printer", std::to_string(sum_));
+    out.reply(text());
+  }
+  void checkpoint(sink& out) const override {
+    out.write_u64(static_cast<std::uint64_t>(sum_));
+    if (Version > 1) out.write_u64(count_);
+  }
+  void restore(source& in, std::uint32_t written_by) override {
+    sum_ = static_cast<int>(in.read_u64());
+    if (Version > 1) count_ = written_by > 1 ? in.read_u64() : 99;
+  }
+  std::uint32_t version() const override { return Version; }
+  std::string text() const { return std::to_string(sum_) + "/" + std::to_string(count_); }
+
+  static inline int dice = 0;
+
+private:
+  int sum_ = 0;
+  std::uint64_t count_ = 0;
+};
+
+template <std::uint32_t Version = 1>
+resilient_factory adders() {
+  return [] { return std::make_unique<adder<Version>>(); };
+}
+
+void commit(engine& e, stage::disk& d) {
+  while (e.wants_commit({})) {
+    const auto r = d.commit(e.next_batch({}));
+    REQUIRE(r.why == "");
+    e.committed();
+  }
+}
+
+std::string effects(engine& e) {
+  std::string all;
+  for (const auto& x : e.take_effects()) all += x.to + std::to_string(x.number) + "=" + x.body + " ";
+  return all;
+}
+std::string answers(engine& e) {
+  std::string all;
+  for (const auto& x : e.take_answers()) all += std::to_string(x.ticket) + "=" + x.body + " ";
+  return all;
+}
+
+}  // namespace
+
+TEST_SUITE("resilience: table") {
+  TEST_CASE("nothing leaves before it is durable, and what left once leaves the same again") {
+    stage::disk d;
+    engine e("p", adders(), {});
+    e.recover(d);
+    CHECK(e.receive({{}, 0, "5"}, {}, 1) == verdict::taken);
+    CHECK(e.receive({{}, 0, "?"}, {}, 2) == verdict::answered);
+    CHECK(effects(e) == "");
+    CHECK(answers(e) == "");
+    auto batch = e.next_batch({});
+    CHECK(e.receive({{}, 0, "7"}, {}, 3) == verdict::taken);
+    CHECK_FALSE(e.wants_commit({}));
+    d.commit(std::move(batch));
+    CHECK(effects(e) == "");
+    e.committed();
+    CHECK(effects(e) == "printer1=5 ");
+    CHECK(answers(e) == "1=5/1 2=5/1 ");
+    CHECK(effects(e) == "");
+    engine next("p", adders(), {});  // what was not durable is gone, and nobody has seen it
+    CHECK(next.recover(d).redone == 1);
+    CHECK(effects(next) == "printer1=5 ");
+    next.acknowledged("printer", 1);
+    next.resend("printer");
+    CHECK(effects(next) == "");
+  }
+
+  TEST_CASE("what was decided by chance is redone as it was decided") {
+    stage::disk d;
+    adder<1>::dice = 40;
+    engine e("p", adders(), {});
+    e.recover(d);
+    e.receive({{}, 0, "roll"}, {}, 1);
+    commit(e, d);
+    CHECK(answers(e) == "1=41/1 ");
+    engine next("p", adders(), {});
+    next.recover(d);
+    next.receive({{}, 0, "?"}, {}, 1);
+    CHECK(answers(next) == "1=41/1 ");
+  }
+
+  TEST_CASE("a sender's message is applied once, in order, and answered again") {
+    stage::disk d;
+    engine e("p", adders(), {});
+    e.recover(d);
+    CHECK(e.receive({"q", 2, "2"}, {}, 1) == verdict::gap);
+    CHECK(e.receive({"q", 1, "1"}, {}, 2) == verdict::taken);
+    CHECK(e.receive({"q", 1, "1"}, {}, 3) == verdict::duplicate);
+    CHECK(answers(e) == "");  // also the answer to the duplicate waits
+    commit(e, d);
+    CHECK(answers(e) == "2=1/1 3=1/1 ");
+    CHECK(e.receive({"q", 2, "?"}, {}, 4) == verdict::answered);  // a numbered question is remembered
+    commit(e, d);
+    engine next("p", adders(), {});
+    next.recover(d);
+    CHECK(next.receive({"q", 2, "?"}, {}, 5) == verdict::duplicate);
+    CHECK(answers(next) == "5=1/1 ");
+  }
+
+  TEST_CASE("an input that throws leaves what was before it, and no checkpoint of half a change") {
+    stage::disk d;
+    limits l;
+    l.checkpoints.events = 1;
+    engine e("p", adders(), l);
+    e.recover(d);
+    e.receive({{}, 0, "3"}, {}, 1);
+    CHECK_THROWS(e.receive({{}, 0, "poison"}, {}, 2));
+    commit(e, d);
+    CHECK(answers(e) == "1=3/1 ");
+    engine next("p", adders(), l);
+    CHECK(next.recover(d).checkpoint == 0);
+    next.receive({{}, 0, "?"}, {}, 3);
+    CHECK(answers(next) == "3=3/1 ");
+  }
+
+  TEST_CASE("checkpoints: of older programs, of newer ones, unreadable ones") {
+    stage::disk d;
+    limits l;
+    l.checkpoints.events = 2;
+    {
+      engine e("p", adders<1>(), l);
+      e.recover(d);
+      for (int i = 0; i < 8; ++i) {
+        e.receive({{}, 0, "1"}, {}, 0);
+        commit(e, d);
+      }
+    }
+    CHECK(d.log_range("p", "journal").first == 7);  // the older checkpoint is that of 6
+    d.rotten.insert("p " + piece_key(8, 0));
+    {
+      engine e("p", adders<2>(), l);
+      const auto report = e.recover(d);
+      CHECK(report.checkpoint == 6);
+      CHECK(report.redone == 2);
+      REQUIRE(report.unreadable.size() == 1);
+      CHECK(report.unreadable[0].find("process p, checkpoint at position 8: ") == 0);
+      e.receive({{}, 0, "?"}, {}, 1);
+      CHECK(answers(e) == "1=8/101 ");  // upgraded at 6, two redone
+      e.receive({{}, 0, "1"}, {}, 0);
+      commit(e, d);
+    }
+    CHECK(d.stores["p"].values.contains(head_key(9)));
+    CHECK(d.stores["p"].values.contains(head_key(6)));
+    CHECK_FALSE(d.stores["p"].values.contains(head_key(8)));
+    engine old("p", adders<1>(), l);
+    try {
+      old.recover(d);
+      FAIL("an older program read what a newer one wrote");
+    } catch (const unrecoverable& u) {
+      CHECK(std::string(u.what()).find("event 9 was written by version 2 of the application, this is version 1") !=
+            std::string::npos);
+    }
+    d.rotten.insert("p " + piece_key(6, 0));
+    d.rotten.insert("p " + piece_key(9, 0));
+    engine none("p", adders<2>(), l);
+    CHECK_THROWS_AS(none.recover(d), unrecoverable);
+  }
+
+  TEST_CASE("an older life writes no more once there is a new one") {
+    stage::disk d;
+    engine old("p", adders(), {});
+    old.recover(d);
+    old.receive({{}, 0, "1"}, {}, 1);
+    engine young("p", adders(), {});
+    young.recover(d);
+    CHECK(young.token() == old.token() + 1);
+    CHECK(d.commit(old.next_batch({})).code == stable_code::fenced);
+    CHECK(effects(old) == "");
+    young.receive({{}, 0, "2"}, {}, 1);
+    commit(young, d);
+    CHECK(answers(young) == "1=2/1 ");
+  }
+
+  TEST_CASE("bounds: outbox, events that wait, senders") {
+    stage::disk d;
+    limits l;
+    l.outbox_max = 2;
+    l.senders_max = 1;
+    engine e("p", adders(), l);
+    e.recover(d);
+    CHECK(e.receive({"q", 1, "1"}, {}, 0) == verdict::taken);
+    CHECK(e.receive({"r", 1, "1"}, {}, 0) == verdict::full);
+    CHECK(e.receive({{}, 0, "1"}, {}, 0) == verdict::taken);
+    CHECK(e.receive({{}, 0, "1"}, {}, 0) == verdict::full);
+    e.acknowledged("printer", 2);  // nothing has left yet
+    CHECK(e.outbox() == 2);
+    commit(e, d);
+    effects(e);
+    e.acknowledged("printer", 1);
+    CHECK(e.receive({{}, 0, "1"}, {}, 0) == verdict::taken);
+  }
+}
