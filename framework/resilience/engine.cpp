@@ -19,7 +19,7 @@ verdict engine::receive(const message& in, wall_time now, std::uint64_t ticket) 
       if (ticket != 0)
         answers_.push_back(
             {known->second.position, {ticket, in.number == newest ? known->second.reply : std::string()}});
-      return verdict::duplicate;
+      return in.number == newest ? verdict::duplicate : verdict::outdated;
     }
     if (in.number != newest + 1) return verdict::gap;
     if (known == senders_.end() && senders_.size() >= limits_.senders_max) return verdict::full;
@@ -42,11 +42,15 @@ verdict engine::receive(const message& in, wall_time now, std::uint64_t ticket) 
   r.number = in.number;
   r.changes = event.has_value();
   r.body = event ? std::move(*event) : std::move(reply);
+  auto bytes = encode(r);
+  if (bytes.size() > stable_value_bytes_max)
+    throw std::length_error("an event of " + std::to_string(bytes.size()) + " bytes; the journal takes up to " +
+                            std::to_string(stable_value_bytes_max));
   auto answered = apply(r, applied_ + 1);
   sound_ = was_sound;
   if (ticket != 0) answers_.push_back({applied_, {ticket, std::move(answered)}});
   if (events_since_++ == 0) oldest_since_ = now;
-  pending_.push_back(encode(r));
+  pending_.push_back(std::move(bytes));
   bytes_since_ += pending_.back().size();
   return r.changes ? verdict::taken : verdict::answered;
 }

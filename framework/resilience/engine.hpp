@@ -23,6 +23,7 @@ enum class verdict : std::uint8_t {
   taken,      ///< applied; its ticket is answered when it is on stable storage
   answered,   ///< it changed nothing; the same
   duplicate,  ///< known already; its ticket is answered as the first time
+  outdated,   ///< known already, with newer ones behind it: its ticket is answered, but the reply is not kept any more
   gap,        ///< one before it is missing: not taken, the sender will send both again
   full,       ///< too much waits for its receivers, or for the disk: not taken
 };

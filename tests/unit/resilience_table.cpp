@@ -126,6 +126,7 @@ TEST_SUITE("resilience: table") {
     next.recover(d);
     CHECK(next.receive({"q", 2, "?"}, {}, 5) == verdict::duplicate);
     CHECK(answers(next) == "5=1/1 ");
+    CHECK(next.receive({"q", 1, "1"}, {}, 6) == verdict::outdated);
   }
 
   TEST_CASE("an input that throws leaves what was before it, and no checkpoint of half a change") {

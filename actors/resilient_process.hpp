@@ -1,0 +1,80 @@
+#pragma once
+
+// Inside actors/ only: includes CAF.
+#include "actors/caf_compat.hpp"
+#include "framework/resilience/engine.hpp"
+
+#include <cohort/resilient_process.hpp>
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+
+namespace cohort {
+
+struct resilient_home::impl {
+  explicit impl(std::shared_ptr<stable_store> s) : storage(std::move(s)) {}
+  const std::shared_ptr<stable_store> storage;
+  std::mutex mutex;  // guards the maps
+  std::map<std::string, caf::actor_addr> receivers;
+  std::map<std::string, resilient_status> status;
+
+  caf::actor find(const std::string& name);
+  void enter(const std::string& name, caf::actor_addr who);
+};
+
+namespace detail {
+
+/// One commit: filled in by the storage's thread, waited for by a life that ends.
+struct commit_flight {
+  std::mutex mutex;
+  std::condition_variable landed;
+  std::optional<stable_result> result;
+};
+using flight_ptr = std::shared_ptr<commit_flight>;
+
+struct commit_landed {
+  flight_ptr flight;
+};
+struct resend_time {};
+
+/// A life of a resilient process as an actor.
+class resilient_actor final : public process {
+public:
+  resilient_actor(caf::actor_config& config, std::shared_ptr<resilient_home::impl> home, std::string name,
+                  resilient_factory make, resilient_options how);
+
+private:
+  caf::behavior make_behavior() override;
+  void on_exit() override;
+  /// Invalid if the input was not taken, or waits for its answer nowhere.
+  caf::response_promise take(const resilience::message& in);
+  void pump();
+  void landed(const stable_result& r);
+  void release();
+  void send(const resilience::effect& e);
+  void resend();
+  void finish() noexcept;
+  void tell();
+  wall_time now() const;
+
+  const std::shared_ptr<resilient_home::impl> home_;
+  const std::string name_;
+  const resilient_options how_;
+  resilience::engine engine_;
+  resilient_status status_;
+  flight_ptr flight_;  ///< null: no commit is under way
+  std::uint64_t tickets_ = 0;
+  std::unordered_map<std::uint64_t, caf::response_promise> promises_;
+  std::unordered_map<std::uint64_t, std::uint64_t> receipts_;  ///< by ticket: the number to answer
+  std::map<std::string, std::uint64_t> oldest_;                ///< unacknowledged at the last look, by receiver
+  bool timer_ = false, recovered_ = false;
+};
+
+}  // namespace detail
+}  // namespace cohort
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::commit_landed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::resend_time)

@@ -1,0 +1,89 @@
+// Resilient processes in a running node: they talk to each other, throw, and come back.
+#include "cluster.hpp"
+
+#include <cohort/resilient_process.hpp>
+#include <cohort/stable_storage.hpp>
+
+#include <caf/all.hpp>
+
+#include <doctest/doctest.h>
+
+using namespace cohort;
+using namespace cohort::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Adds numbers; passes each on to `next`, if there is one.
+class adder final : public resilient_machine {
+public:
+  explicit adder(std::string next) : next_(std::move(next)) {}
+  std::optional<std::string> decide(const resilient_input& in, std::string& answer) const override {
+    if (in.body != "?") return std::string(in.body);
+    answer = std::to_string(sum_);
+    return std::nullopt;
+  }
+  void apply(const resilient_event& e, resilient_output& out) override {
+    sum_ += 1'000'000;  // half a change, if it throws
+    sum_ += std::stoi(std::string(e.body)) - 1'000'000;
+    out.reply(std::to_string(sum_));
+    if (!next_.empty()) out.send(next_, e.body);
+  }
+  void checkpoint(sink& out) const override { out.write_u64(static_cast<std::uint64_t>(sum_)); }
+  void restore(source& in, std::uint32_t) override { sum_ = static_cast<std::int64_t>(in.read_u64()); }
+
+private:
+  const std::string next_;
+  std::int64_t sum_ = 0;
+};
+
+std::string ask(node& n, const std::string& path, const std::string& what) {
+  caf::scoped_actor self{actor_system_of(n)};
+  std::string answer = "(none)";
+  self->request(supervisors_of(n).address(path), 10s, what)
+    .receive([&](const std::string& a) { answer = a; }, [&](const caf::error& e) { answer = "error " + caf::to_string(e); });
+  return answer;
+}
+
+void start_chain(node& n, resilient_home& home) {
+  supervision_tree chain("chain");
+  resilient_options how;
+  how.checkpoints.events = 20;
+  how.child.mailbox.poison_after = 2;
+  home.add_to(chain, "first", [] { return std::make_unique<adder>("second"); }, how);
+  home.add_to(chain, "second", [] { return std::make_unique<adder>(""); }, how);
+  supervisors_of(n).start(chain);
+}
+
+}  // namespace
+
+TEST_SUITE("resilience") {
+  TEST_CASE("what one passes to the other arrives once, through exceptions and restarts of the node") {
+    contract in_memory;
+    in_memory.durability = durability::in_memory;
+    cluster c{1, in_memory};
+    c.start(0);
+    {
+      resilient_home home{stable_storage_of(c.at(0))};
+      start_chain(c.at(0), home);
+      for (int i = 1; i <= 50; ++i) CHECK(ask(c.at(0), "chain/first", "1") == std::to_string(i));
+      CHECK(ask(c.at(0), "chain/first", "poison").starts_with("error"));
+      CHECK(ask(c.at(0), "chain/first", "1") == "51");
+      CHECK(eventually([&] { return ask(c.at(0), "chain/second", "?") == "51"; }));
+      CHECK(eventually([&] { return home.status().at(0).outbox == 0; }));
+      CHECK(supervisors_of(c.at(0)).dead_letters().size() == 1);
+      const auto first = home.status().at(0);
+      CHECK(first.name == "first");
+      CHECK(first.life == 3);  // the poison was given to two
+      CHECK(first.checkpoint > 0);
+      CHECK(first.applied == 51);
+    }
+    c.stop(0);
+    c.start(0);
+    resilient_home home{stable_storage_of(c.at(0))};
+    start_chain(c.at(0), home);
+    CHECK(ask(c.at(0), "chain/first", "1") == "52");
+    CHECK(eventually([&] { return ask(c.at(0), "chain/second", "?") == "52"; }));
+    CHECK(home.status().at(0).life == 4);
+  }
+}
