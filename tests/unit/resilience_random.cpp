@@ -73,7 +73,8 @@ public:
   }
 
   std::string broken;
-  int crashes = 0, effects = 0, redone = 0, unreadable = 0, fenced() { return disk_.fenced; }
+  int crashes = 0, effects = 0, redone = 0, unreadable = 0;
+  int fenced() const { return disk_.fenced; }
 
 private:
   static limits small() {
