@@ -5,7 +5,7 @@
 //   status                          {"leader": NAME, "active": BOOL, "members": N}
 //   ready                           {"ready": N}: groups that serve here
 //   run ID BYTES SECONDS WINDOW     submits for SECONDS, at most WINDOW bytes unanswered, then a mark
-//   spread ID BYTES SECONDS WINDOW  the same over all groups in turn: a burst into each, the window is of all together
+//   spread ID BYTES SECONDS WINDOW BURST  the same over all groups in turn: BURST bytes into each; the window is of all together
 //   wait ID SENDERS                 waits for the marks of SENDERS nodes; tells what was delivered here of that run, and when
 //   alone ID BYTES COUNT            COUNT messages, one at a time: submit to delivery in the application here, and to the
 //                                   answer in the thread that submitted
@@ -195,8 +195,8 @@ public:
   }
 
   // As `run`, into every group in turn.
-  void spread(std::uint32_t id, std::size_t size, double seconds, std::size_t window_bytes) {
-    auto each = std::max<std::size_t>(1, spread_bytes / size);
+  void spread(std::uint32_t id, std::size_t size, double seconds, std::size_t window_bytes, std::size_t burst_bytes) {
+    auto each = std::max<std::size_t>(1, burst_bytes / size);
     std::vector<std::byte> filler(size * each);
     std::vector<std::span<const std::byte>> messages(each);
     auto window = std::max<std::size_t>(window_bytes / size, each);
@@ -239,7 +239,6 @@ public:
 
 private:
   static constexpr std::size_t burst = 256;
-  static constexpr std::size_t spread_bytes = 64 << 10;
 
   std::size_t count() {
     for (std::size_t i = 0; i < answers_.size(); ++i) wrong_ += answers_[i].outcome != cohort::outcome::replied;
@@ -330,10 +329,10 @@ int main(int argc, char** argv) try {
       std::printf("{\"ready\": %zu}\n", from.ready(node));
     } else if (what == "spread") {
       std::uint32_t id = 0;
-      std::size_t size = 0, window = 0;
+      std::size_t size = 0, window = 0, burst = 0;
       double seconds = 0;
-      words >> id >> size >> seconds >> window;
-      from.spread(id, size, seconds, window);
+      words >> id >> size >> seconds >> window >> burst;
+      from.spread(id, size, seconds, window, burst);
     } else if (what == "wait") {
       std::uint32_t id = 0, marks = 0;
       words >> id >> marks;

@@ -241,7 +241,7 @@ void core::impl::compute_deadline() {
   if (role == core_role::leader && !idle_alone && !resting) {
     for (const auto& r : governed_roster()) {
       if (r.id == start.self) continue;
-      if (const auto* p = known_peer(r.id); p && !superseded(*p)) at(p->append_sent + options.heartbeat);
+      if (const auto* p = known_peer(r.id); p && !superseded(*p)) at(p->append_sent + beat(*p));
     }
     if (change.running) at(change.wedge_sent + options.heartbeat);
     if (handover.on) at(std::min(handover.sent + options.heartbeat, handover.since + options.election_min));

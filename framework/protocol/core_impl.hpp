@@ -266,7 +266,7 @@ struct core::impl {
   bool clock_refused = false;
   bool heartbeat_due = false;
 
-  // ---- quiet (Q1 to Q8)
+  // ---- quiet (Q1 to Q9)
   vouch last_vouch;
   instant settled_since = never;   ///< nothing has been under way since
   bool resting = false;            ///< leader: sends no heartbeats of its own
@@ -488,6 +488,8 @@ struct core::impl {
   vouch own_vouch();
   void attend(peer& p, instant at);
   bool vouched_by(const peer& p, vouch_kind kind) const;
+  duration beat(const peer& p) const;
+  bool may_be_slow(const peer& p) const;
   bool settled() const;
   bool leader_rests();
   bool follower_rests() const;

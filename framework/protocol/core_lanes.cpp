@@ -240,7 +240,7 @@ void core::impl::resend_lanes() {
       p.lane_progress = now;
       continue;
     }
-    if (now - p.lane_progress < 4 * options.heartbeat) continue;
+    if (now - p.lane_progress < 4 * options.heartbeat || may_be_slow(p)) continue;
     bool again = false;
     std::size_t bytes = 0;
     for (slot s = my_slot; s < own_slots_end(); ++s) {

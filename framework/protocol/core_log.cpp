@@ -298,7 +298,7 @@ void core::impl::send_appends() {
     if (r.id == start.self) continue;
     auto& p = peer_of(r.id);
     if (superseded(p)) continue;
-    const bool due = heartbeat_due || (!resting && now - p.append_sent >= options.heartbeat);
+    const bool due = heartbeat_due || (!resting && now - p.append_sent >= beat(p));
     const bool more = !p.probing && p.next <= last_offered(p) && p.next < p.match + 1 + options.append_window;
     if (due || more) send_append(p);
     // Followers repeat their acks with every heartbeat; ours may have been lost, too, and owners resend by it (L7).

@@ -1,4 +1,4 @@
-// Quiet groups: with nothing to do, a group lives on the heartbeats of its nodes (rules Q1 to Q8).
+// Quiet groups: with nothing to do, a group lives on the heartbeats of its nodes (rules Q1 to Q9).
 #include "framework/protocol/core_impl.hpp"
 
 #include <algorithm>
@@ -70,6 +70,16 @@ vouch core::impl::own_vouch() {
 /// A peer whose node says `kind` for it in our term, and is heard.
 bool core::impl::vouched_by(const peer& p, vouch_kind kind) const {
   return p.linked && p.node.live && p.node.kind == kind && p.node.term == promises.term;
+}
+
+/// Q9: how often a leader's heartbeat is due. Where pulses are the heartbeats, an APPEND only repeats what got lost (L7).
+duration core::impl::beat(const peer& p) const {
+  return vouched_by(p, vouch_kind::follows) ? 4 * options.heartbeat : options.heartbeat;
+}
+
+/// Q9: what was sent since its acks last moved may still be under way: no pulse that left behind it has been echoed.
+bool core::impl::may_be_slow(const peer& p) const {
+  return p.node.heard != instant::min() && p.node.echo <= p.lane_progress && !mutated(mutation::slow_looks_lost);
 }
 
 /// Q7: nothing is under way anywhere, as far as a leader can see.

@@ -89,6 +89,7 @@ namespace cohort::protocol {
   X(pulse_not_heard, "Q5", "Q5 E5")                                \
   X(pulse_silence_unnoticed, "Q6", "Q6")                           \
   X(quiet_looks_stuck, "Q8", "Q8 FC4")                             \
+  X(slow_looks_lost, "Q9", "Q9 L7")                                \
   X(witness_counted_stable, "F11", "W1 D8")                        \
   X(witness_leads, "F12", "W1 E1")                                 \
   X(witness_first, "F47", "W3")                                    \

@@ -261,7 +261,7 @@ const std::vector<named>& profiles() {
        s.fault_gap_most = r.between(300'000, 1'200'000);
        s.weights = {{crash, 6}, {isolate, 6}, {pause, 4}, {split, 4}, {hunt, 1}, {loss_burst, 2}, {wipe, 1}, {restart_all, 1}};
      }},
-    {"quiet-groups", 3,  // long idle phases, in which faults strike groups that have no heartbeats of their own (Q1 to Q8)
+    {"quiet-groups", 3,  // long idle phases, in which faults strike groups that have no heartbeats of their own (Q1 to Q9)
      [](scenario& s, random& r) {
        s.quiet = true;
        s.idle_phases = true;

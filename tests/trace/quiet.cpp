@@ -1,4 +1,4 @@
-// Directed tests of quiet groups (rules Q1 to Q8).
+// Directed tests of quiet groups (rules Q1 to Q9).
 #include "tests/trace/directed.hpp"
 
 #include <algorithm>
@@ -150,7 +150,56 @@ bool quiet_is_not_stuck() {
   return !s.status(a).wedged;
 }
 
+/// Q9: a batch is sent again when a pulse that left behind it was echoed, and not before.
+bool only_lost_is_resent() {
+  auto s = stage::founded(3, in_memory());
+  const auto a = static_cast<unsigned>(s.leader());
+  const unsigned c = (a + 2) % 3;
+  vouch_all(s, a);
+  s.submit(a, "x");
+  s.pass(a);
+  const auto sent = s.now;
+  const auto batch_to_c = [&](const flying& f) { return f.to == c && std::holds_alternative<batch>(f.what); };
+  s.drop(batch_to_c);
+  s.settle();
+  const auto resent = [&](instant echo) {
+    s.now += 300ms;
+    s.members[a].core->tick(s.now, wall_time(s.now.count() / 1000));
+    for (unsigned i = 0; i < 3; ++i)
+      if (i != a) s.members[a].core->contact(s.members[i].id.member, {vouch_kind::follows, s.status(a).term, s.now, echo, true});
+    s.pass(a);
+    return std::ranges::any_of(s.in_flight, batch_to_c);
+  };
+  return !resent(sent - 1ms) && resent(s.now);
+}
+
+/// Q9: heartbeats of a busy group's leader to a member, in half a second of passes.
+int heartbeats(bool vouched) {
+  auto s = stage::founded(3, in_memory());
+  const auto a = static_cast<unsigned>(s.leader());
+  const unsigned c = (a + 2) % 3;
+  int count = 0;
+  for (int i = 0; i < 50; ++i) {
+    s.now += 10ms;
+    s.members[a].core->tick(s.now, wall_time(s.now.count() / 1000));
+    if (vouched) vouch_all(s, a);
+    s.pass(a);
+    count += static_cast<int>(std::ranges::count_if(s.in_flight, [&](const flying& f) { return f.to == c && std::holds_alternative<append>(f.what); }));
+    s.drop(everything);
+  }
+  return count;
+}
+
 }  // namespace
+
+TEST_CASE("Q9: what may still be under way is not sent again, what was lost is") {
+  falls_with(mutation::slow_looks_lost, only_lost_is_resent);
+}
+
+TEST_CASE("Q9: pulses are heartbeats also of groups that are busy") {
+  CHECK(heartbeats(false) >= 9);
+  CHECK(heartbeats(true) <= 3);
+}
 
 TEST_CASE("Q3: a pulse that stands on changes which never came does not count") {
   falls_with(mutation::pulse_gap_counted, gap_is_noticed);
