@@ -146,7 +146,8 @@ struct submit_options {
 /// submits opens a port of its own. Messages of one port keep their order.
 ///
 /// Every submission and query gets exactly one completion, also when the node stops. The total order is that of the
-/// group; submissions of one order complete in the order in which they were made, queries complete on their own.
+/// group; submissions of one order complete in the order in which they were made, but for those whose answer is deferred (`reply::defer`,
+/// primary/backup groups: when they are settled); queries complete on their own.
 class group_port {
 public:
   group_port() = default;
