@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/components.hpp"
 #include "actors/group_entry.hpp"
 #include "actors/work.hpp"
 
@@ -15,12 +16,15 @@ namespace cohort::detail {
 /// What a replica needs from the node around it. Called on the replica's thread.
 struct replica_services {
   std::vector<std::string> names;  ///< of the members, by `member_id`
+  member_id self = no_member;
   bool witness = false;            ///< nothing is delivered here, and there is no state (W1)
   /// Chunk `number` (1..chunks) of the checkpoint at `index`; `why` tells what is wrong with an empty one.
   std::function<protocol::payload(log_index index, std::uint32_t number, std::string& why)> load_chunk;
   /// Takes the state at `at`, which `write` serialises; reports to the core by itself. `write` is called before
   /// it returns.
   std::function<void(const protocol::mark& at, const std::function<void(sink&)>& write)> store_checkpoint;
+  /// Partitionable groups: the state of this side, for the merge of that view.
+  std::function<void(protocol::partition::component_id view, std::vector<std::byte> state)> offer;
 };
 
 /// The application's side of a group on this node: owns the state machine (or the listener) and gives it the total
@@ -41,6 +45,11 @@ private:
   void deliver(protocol::deliver_read& r, work& w);
   void deliver(protocol::deliver_checkpoint& c, work& w);
   void deliver(protocol::deliver_restore& r, work& w);
+  void deliver(protocol::deliver_component& c, work& w);
+  void deliver(protocol::deliver_transition& t, work&) { components_->transition(t); }
+  void deliver(protocol::deliver_offer& o, work&) { services_.offer(o.view, components_->offer()); }
+  void deliver(protocol::deliver_merge& m, work&) { components_->merge(m); }
+  void find_components();
   void answer_own(work& w, outcome what);
   void answer_port(const std::shared_ptr<port_state>& port);
   void flush_answers();
@@ -50,6 +59,8 @@ private:
   std::unique_ptr<state_machine> machine_;
   std::unique_ptr<listener> listener_;
   protocol::assembler assembler_;
+  std::unique_ptr<mergeable> plain_state_;  ///< of a state machine that merges by taking one side's state
+  std::unique_ptr<components> components_;  ///< partitionable groups only
 
   reply answer_;
   std::size_t next_run_ = 0;      ///< in the work's `runs`

@@ -173,7 +173,8 @@ verdict read(wire::Probe::Reader in, const codec_limits&, protocol::probe& out) 
 }
 
 verdict read(wire::ComponentControl::Reader in, const codec_limits&, protocol::component_control& out) {
-  const auto body = std::as_bytes(std::span(in.getBody().begin(), in.getBody().size()));
+  const auto data = in.getBody();  // once: each look counts towards the limit on what is read of a frame
+  const auto body = std::as_bytes(std::span(data.begin(), data.size()));
   out.bytes.assign(body.begin(), body.end());
   return fine;
 }

@@ -137,7 +137,7 @@ void fill(wire::Probe::Builder out, const protocol::probe& in) {
 }
 
 void fill(wire::ComponentControl::Builder out, const protocol::component_control& in) {
-  const auto body = out.initBody(static_cast<unsigned>(in.bytes.size()));
+  auto body = out.initBody(static_cast<unsigned>(in.bytes.size()));
   if (!in.bytes.empty()) std::memcpy(body.begin(), in.bytes.data(), in.bytes.size());
 }
 

@@ -46,7 +46,8 @@ struct scribe {
     v->id = view;
     v->members = all;
     v->primary = primary;
-    for (std::size_t i = 0; i < sides; ++i) v->sides.push_back({{view, static_cast<std::uint16_t>(i)}, {all[i]}, {}, {}});
+    for (std::size_t i = 0; i < sides; ++i)
+      v->sides.push_back({{view, static_cast<std::uint16_t>(i)}, {all[i]}, {}, {}});
     if (sides == 1) v->sides[0].members = all;
     for (const auto p : all) add(p, step_kind::enters).view = v;
     return *this;
@@ -176,7 +177,11 @@ TEST_SUITE("partition checkers") {
     weak.enter({A, B}, id(2)).submit(A, 1, order::fifo).get(A, 1).leave(B, id(2), {B}).enter({B}, id(3, B));
     CHECK(safe_delivery(weak.h) == "");
     scribe broken_promise;
-    broken_promise.enter({A, B}, id(2)).submit(A, 1, order::total).leave(A, id(2), {A, B}).get(A, 1, 1).leave(B, id(2), {A, B});
+    broken_promise.enter({A, B}, id(2))
+        .submit(A, 1, order::total)
+        .leave(A, id(2), {A, B})
+        .get(A, 1, 1)
+        .leave(B, id(2), {A, B});
     broken_promise.enter({A, B}, id(3));
     CHECK(safe_delivery(broken_promise.h) != "");
   }
@@ -266,7 +271,15 @@ TEST_SUITE("partition codec") {
         pp::progress{id(3), 77, true, {1, 2}},
         pp::standing{9, A.member, {A, C}, {id(3), 77, false, {1}}},
         pp::gather{id(5)},
-        pp::account{id(5), id(3), {1, 2}, {0, 1}, {id(3), pp::merged_side}, {{id(2), 1, 2}}, {id(2), {A}}, {{id(4), {A, B}}}, true},
+        pp::account{id(5),
+                    id(3),
+                    {1, 2},
+                    {0, 1},
+                    {id(3), pp::merged_side},
+                    {{id(2), 1, 2}},
+                    {id(2), {A}},
+                    {{id(4), {A, B}}},
+                    true},
         pp::proposal{std::make_shared<const pp::component_view>(v)},
         pp::prepared{id(5)},
         pp::install{id(5)},

@@ -18,7 +18,7 @@ struct named {
 };
 constexpr named mistakes[] = {
 #define X(slug, rule) {mistake::slug, #slug, rule},
-  COHORT_PARTITION_MISTAKES(X)
+    COHORT_PARTITION_MISTAKES(X)
 #undef X
 };
 
@@ -44,7 +44,8 @@ int main(int argc, char** argv) {
   app.add_flag("--table", table, "plants each mistake until it is caught; fails if one is not");
   CLI11_PARSE(app, argc, argv);
   unsigned long long first = 1, last = 300;
-  if (std::sscanf(range.c_str(), "%llu..%llu", &first, &last) < 1) return std::fputs("seeds are given as first..last\n", stderr), 2;
+  if (std::sscanf(range.c_str(), "%llu..%llu", &first, &last) < 1)
+    return std::fputs("seeds are given as first..last\n", stderr), 2;
   if (range.find("..") == std::string::npos) last = first;
 
   bool failed = false;
@@ -54,7 +55,8 @@ int main(int argc, char** argv) {
     std::string why;
     auto seed = first;
     for (; seed <= last && why.empty(); ++seed) why = run(seed, m.which);
-    std::printf("%-28s %-5s %s%s\n", m.name, m.rule, why.empty() ? "not caught" : ("seed " + std::to_string(seed - 1) + ": ").c_str(), why.c_str());
+    std::printf("%-28s %-5s %s%s\n", m.name, m.rule,
+                why.empty() ? "not caught" : ("seed " + std::to_string(seed - 1) + ": ").c_str(), why.c_str());
     std::fflush(stdout);
     failed |= why.empty() != sham;
   }

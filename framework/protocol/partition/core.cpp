@@ -11,6 +11,7 @@ core::impl::impl(const core_options& o, const core_start& s) : options(o), start
   alone->sides.push_back({{alone->id, 0}, {self}, {}, {}});
   alone->primary = start.founder && start.founders == std::vector<member_id>{self.member};
   promised = alone->id.counter;
+  happened(event_kind::founded);
   enter(std::move(alone));
 }
 

@@ -18,17 +18,18 @@ namespace cohort::protocol::partition {
 struct peer {
   std::uint64_t identity = 0;  ///< of the process at the other end of the link
   bool up = false;
-  process who;                 ///< inc 0: not heard yet
+  process who;  ///< inc 0: not heard yet
   instant heard{-1};
-  standing said;               ///< its newest heartbeat
+  standing said;  ///< its newest heartbeat
 };
 
 /// What this member knows of one member of the view, by rank.
 struct member_state {
-  frontier have;               ///< acknowledged
+  frontier have;  ///< acknowledged
   bool merged = false;
-  std::uint64_t clock = 0;     ///< no batch that is still to be received has a stamp up to this
-  std::deque<std::pair<sequence, std::uint64_t>> promises;  ///< clocks that count once its causal lane is held up to `first`
+  std::uint64_t clock = 0;  ///< no batch that is still to be received has a stamp up to this
+  std::deque<std::pair<sequence, std::uint64_t>>
+      promises;  ///< clocks that count once its causal lane is held up to `first`
 };
 
 /// A batch that still takes messages.
@@ -44,9 +45,9 @@ struct own_attempt {
   component_id id;
   std::vector<process> asked;
   std::map<process, account> accounts;
-  component_ptr proposed;              ///< once accounts are in
+  component_ptr proposed;  ///< once accounts are in
   std::vector<process> ready;
-  instant until{};                     ///< next step or next attempt at the latest
+  instant until{};  ///< next step or next attempt at the latest
 };
 
 /// The states that a view merges, as far as they have come in.
@@ -58,14 +59,14 @@ struct exchange {
     bool complete() const { return count != 0 && next == count; }
   };
   std::vector<incoming> sides;
-  bool offered = false;                ///< the own side's state was asked for
+  bool offered = false;  ///< the own side's state was asked for
 };
 
 /// How far deliveries may go (section 5): what is held, what is stable, and whether smaller stamps may still come.
 struct limits {
-  const frontier* stable = nullptr;    ///< null: everything counts as stable
-  bool complete = false;               ///< nothing more will be received in this view
-  bool closed_only = false;            ///< what can never be passed does not hold up the total order
+  const frontier* stable = nullptr;  ///< null: everything counts as stable
+  bool complete = false;             ///< nothing more will be received in this view
+  bool closed_only = false;          ///< what can never be passed does not hold up the total order
 };
 
 struct core::impl {
@@ -81,7 +82,7 @@ struct core::impl {
   instant next_deadline() const;
   void send(const control_body& what, std::span<const member_id> to);
   void send(message&& what, std::span<const member_id> to);
-  std::vector<member_id> others() const;        ///< of the view
+  std::vector<member_id> others() const;  ///< of the view
   void happened(event_kind kind, bool flag = false, member_id who = no_member, std::uint64_t number = 0);
 
   // ---- lanes.cpp: submission, receipt, repair
@@ -156,17 +157,17 @@ struct core::impl {
   component_ptr view;
   std::uint16_t rank = 0;
   std::vector<std::unique_ptr<lane>> lanes;
-  frontier passed, unordered_passed;            ///< by slot: passed by deliveries (O1); U delivered up to
+  frontier passed, unordered_passed;  ///< by slot: passed by deliveries (O1); U delivered up to
   std::vector<member_state> members;
   frontier stable;
-  std::vector<std::deque<sequence>> totals;     ///< by slot: T batches held and not delivered
-  log_index totals_delivered = 0;               ///< batches, in this view: what `batch::tdep` counts
-  std::uint64_t clock = 0;                      ///< largest stamp seen or used
-  std::uint64_t delivered = 0;                  ///< messages of total order in this view
-  std::uint64_t digest = 0;                     ///< of the total order since the last merge
-  bool open_for_messages = true;                ///< every member holds the merged state
+  std::vector<std::deque<sequence>> totals;  ///< by slot: T batches held and not delivered
+  log_index totals_delivered = 0;            ///< batches, in this view: what `batch::tdep` counts
+  std::uint64_t clock = 0;                   ///< largest stamp seen or used
+  std::uint64_t delivered = 0;               ///< messages of total order in this view
+  std::uint64_t digest = 0;                  ///< of the total order since the last merge
+  bool open_for_messages = true;             ///< every member holds the merged state
   bool progress_due = false, told_busy = false;
-  std::vector<instant> pulled;                  ///< by slot: since when something is missing there, or was asked for
+  std::vector<instant> pulled;  ///< by slot: since when something is missing there, or was asked for
 
   std::deque<std::unique_ptr<open_batch>> open[2];
   std::size_t open_bytes = 0;
@@ -174,15 +175,15 @@ struct core::impl {
 
   // Membership.
   member_id leader = no_member;
-  std::vector<process> wanted;                  ///< the set this member would form a view of, if it leads
+  std::vector<process> wanted;  ///< the set this member would form a view of, if it leads
   instant wanted_since{};
   instant next_beat{};
   view_number promised = 0;
-  component_id taking_part;                     ///< attempt accounted into, while wedged
-  component_ptr next_view;                      ///< proposed for it
+  component_id taking_part;  ///< attempt accounted into, while wedged
+  component_ptr next_view;   ///< proposed for it
   bool is_prepared = false;
   std::optional<own_attempt> leading;
-  std::vector<batch> early;                     ///< of the view that is about to be installed
+  std::vector<batch> early;  ///< of the view that is about to be installed
   std::size_t early_bytes = 0;
 
   // State and history.

@@ -85,8 +85,8 @@ void core::impl::go_on_with_attempt() {
   wanted_since = now - options.steady_for + options.heartbeat;
 }
 
-/// Majority of a view that was primary, among those who accounted; of half of it the half with its smallest member (dynamic
-/// linear voting: Jajodia, Mutchler, 1990).
+/// Majority of a view that was primary, among those who accounted; of half of it the half with its smallest member
+/// (dynamic linear voting: Jajodia, Mutchler, 1990).
 bool core::impl::holds_majority(const primary_mark& of) const {
   std::size_t here = 0, all = 0;
   bool smallest = false;
@@ -105,8 +105,8 @@ bool core::impl::holds_majority(const primary_mark& of) const {
   return 2 * here > all || (2 * here == all && smallest);
 }
 
-/// P9. A view that was prepared as primary may have become it, as far as those can tell who never saw it installed: it binds, too
-/// (Yeger Lotem, Keidar, Dolev, "Dynamic Voting for Consistent Primary Components", 1997).
+/// P9. A view that was prepared as primary may have become it, as far as those can tell who never saw it installed: it
+/// binds, too (Yeger Lotem, Keidar, Dolev, "Dynamic Voting for Consistent Primary Components", 1997).
 bool core::impl::is_primary() const {
   primary_mark newest;
   for (const auto& [who, a] : leading->accounts)
@@ -115,7 +115,8 @@ bool core::impl::is_primary() const {
   for (const auto& [who, a] : leading->accounts) {
     if (a.attempted.size() >= attempts_max) return false;
     for (const auto& tried : a.attempted)
-      if (tried.view > newest.view && !holds_majority(tried) && !mistaken(mistake::primary_forgets_attempts)) return false;
+      if (tried.view > newest.view && !holds_majority(tried) && !mistaken(mistake::primary_forgets_attempts))
+        return false;
   }
   return true;
 }
@@ -163,17 +164,23 @@ const flush* core::impl::own_flush(const component_view& v) const {
 
 void core::impl::receive_proposal(const peer& from, const proposal& p) {
   const auto& v = *p.what;
-  if (!wedged() || v.id != taking_part || process{v.id.coordinator, v.id.inc} != from.who || rank_of(v, self) == no_slot) return;
+  if (!wedged() || v.id != taking_part || process{v.id.coordinator, v.id.inc} != from.who ||
+      rank_of(v, self) == no_slot)
+    return;
   if (next_view) {  // told again: our answer was lost
     if (is_prepared) send(prepared{v.id}, std::array{from.who.member});
     return;
   }
   const auto* f = own_flush(v);
   const auto n = lanes.size();
-  if (!f || f->want.size() != n || f->stable.size() != n || f->holders.size() != n || !covers(f->want, own_progress().have)) return;
+  if (!f || f->want.size() != n || f->stable.size() != n || f->holders.size() != n ||
+      !covers(f->want, own_progress().have))
+    return;
   if (std::ranges::any_of(f->holders, [&](auto h) { return h >= f->together.size(); })) return;
   const auto here = [&](const side& s) { return std::ranges::find(s.members, self) != s.members.end(); };
-  if (std::ranges::none_of(v.sides, here) || std::ranges::any_of(v.sides, [](const side& s) { return s.members.empty(); })) return;
+  if (std::ranges::none_of(v.sides, here) ||
+      std::ranges::any_of(v.sides, [](const side& s) { return s.members.empty(); }))
+    return;
   next_view = p.what;
   std::ranges::fill(pulled, never);
   prepare();
@@ -204,7 +211,8 @@ void core::impl::prepare() {
 }
 
 void core::impl::receive_prepared(process from, const prepared& p) {
-  if (!leading || p.attempt != leading->id || !leading->proposed || rank_of(*leading->proposed, from) == no_slot) return;
+  if (!leading || p.attempt != leading->id || !leading->proposed || rank_of(*leading->proposed, from) == no_slot)
+    return;
   if (std::ranges::find(leading->ready, from) == leading->ready.end()) leading->ready.push_back(from);
 }
 

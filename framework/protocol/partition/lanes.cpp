@@ -53,8 +53,7 @@ void core::impl::seal() {
     while (!queue.empty()) {
       const bool full = queue.size() > 1 || queue.front()->blob.size() >= options.batch_bytes;
       // N3: while own batches are under way small ones gather.
-      const auto under_way =
-          queue.front()->cls == order::total ? totals[s].size() : lanes[s]->held() - at(stable, s);
+      const auto under_way = queue.front()->cls == order::total ? totals[s].size() : lanes[s]->held() - at(stable, s);
       if (!full && under_way >= options.batches_in_flight) break;
       auto b = std::move(queue.front());
       queue.pop_front();

@@ -80,8 +80,8 @@ void core::impl::complete_merge() {
   see_barrier();
 }
 
-/// Messages of the view wait until the last of its members has the merged state: a change before that finds all of them without
-/// any message delivered in it.
+/// Messages of the view wait until the last of its members has the merged state: a change before that finds all of them
+/// without any message delivered in it.
 void core::impl::see_barrier() {
   if (open_for_messages || std::ranges::any_of(members, [](const auto& m) { return !m.merged; })) return;
   open_for_messages = true;

@@ -7,8 +7,8 @@
 
 namespace cohort::protocol::partition {
 
-/// What a member holds of its view: to all members of the view, at the end of a pass that changed it. Stability is what all
-/// have acknowledged (rule P2).
+/// What a member holds of its view: to all members of the view, at the end of a pass that changed it. Stability is what
+/// all have acknowledged (rule P2).
 struct progress {
   component_id view;
   std::uint64_t clock = 0;  ///< no later batch of the sender's has a stamp up to this
@@ -18,9 +18,9 @@ struct progress {
 
 /// Heartbeat, to all processes that are known.
 struct standing {
-  view_number promised = 0;         ///< newest attempt taken part in (P6)
-  member_id leader = no_member;     ///< whom the sender would have form its view
-  std::vector<process> hears;       ///< heard within `fail_after`
+  view_number promised = 0;      ///< newest attempt taken part in (P6)
+  member_id leader = no_member;  ///< whom the sender would have form its view
+  std::vector<process> hears;    ///< heard within `fail_after`
   progress now;
 };
 
@@ -32,9 +32,9 @@ struct gather {
 /// Answer to `gather` (rules V4, P3).
 struct account {
   component_id attempt;
-  component_id view;                    ///< installed
-  frontier front;                       ///< held, in the slots of that view
-  frontier stable;                      ///< known to be held by all of it
+  component_id view;  ///< installed
+  frontier front;     ///< held, in the slots of that view
+  frontier stable;    ///< known to be held by all of it
   state_key state;
   std::vector<past_view> history;
   primary_mark last_primary;            ///< newest primary view it was in
@@ -71,7 +71,8 @@ struct offer_wanted {
   std::uint32_t from = 0;
 };
 
-using control_body = std::variant<progress, standing, gather, account, proposal, prepared, install, offer, offer_wanted>;
+using control_body =
+    std::variant<progress, standing, gather, account, proposal, prepared, install, offer, offer_wanted>;
 
 /// What members of a partitionable group say to each other beside batches and pulls.
 struct control {
@@ -80,7 +81,8 @@ struct control {
 };
 
 std::vector<std::byte> encode(const control& what);
-/// False if the bytes are none of ours; `out` is then unspecified. Takes any bytes; counts are checked before memory is spent.
+/// False if the bytes are none of ours; `out` is then unspecified. Takes any bytes; counts are checked before memory is
+/// spent.
 bool decode(std::span<const std::byte> bytes, control& out);
 
 }  // namespace cohort::protocol::partition

@@ -2,8 +2,8 @@
 
 namespace cohort::protocol::partition {
 
-/// One-place mistakes that can be planted in the core of partitionable groups to see that its simulation catches them: X(slug,
-/// rule it breaks). The last one is harmless: what fails on it is wrong itself.
+/// One-place mistakes that can be planted in the core of partitionable groups to see that its simulation catches them:
+/// X(slug, rule it breaks). The last one is harmless: what fails on it is wrong itself.
 #define COHORT_PARTITION_MISTAKES(X)   \
   X(safe_at_receipt, "P2")             \
   X(safe_without_past, "O2")           \

@@ -3,7 +3,8 @@
 
 namespace cohort::protocol::partition {
 
-/// Heard lately, and hears this process: a view of members that hear each other one way only would never agree on anything.
+/// Heard lately, and hears this process: a view of members that hear each other one way only would never agree on
+/// anything.
 bool core::impl::reaches(const peer& p) const {
   if (p.who.inc == 0 || now - p.heard >= options.fail_after) return false;
   return std::ranges::find(p.said.hears, self) != p.said.hears.end();
@@ -28,7 +29,8 @@ void core::impl::beat() {
     const std::array to{m.member};
     if (!leading->proposed) {
       if (!leading->accounts.contains(m)) send(gather{leading->id}, to);
-    } else if (rank_of(*leading->proposed, m) != no_slot && std::ranges::find(leading->ready, m) == leading->ready.end()) {
+    } else if (rank_of(*leading->proposed, m) != no_slot &&
+               std::ranges::find(leading->ready, m) == leading->ready.end()) {
       send(proposal{leading->proposed}, to);
     }
   }
@@ -36,11 +38,12 @@ void core::impl::beat() {
 
 bool core::impl::must_change(const std::vector<process>& set) const {
   if (wedged() || set != view->members) return true;
-  return std::ranges::any_of(set, [&](const process& m) { return m != self && peers.at(m.member).said.now.view != view->id; });
+  return std::ranges::any_of(
+      set, [&](const process& m) { return m != self && peers.at(m.member).said.now.view != view->id; });
 }
 
-/// The leader is the smallest process in reach that takes itself for one: without a common neighbour nobody waits for somebody
-/// who waits for another.
+/// The leader is the smallest process in reach that takes itself for one: without a common neighbour nobody waits for
+/// somebody who waits for another.
 void core::impl::look_around() {
   auto chosen = self.member;
   for (const auto& [member, p] : peers)
@@ -61,7 +64,8 @@ void core::impl::look_around() {
     wanted = std::move(set);
     wanted_since = now;
   }
-  if (leader == self.member && !leading && now - wanted_since >= options.steady_for && must_change(wanted)) begin_attempt(wanted);
+  if (leader == self.member && !leading && now - wanted_since >= options.steady_for && must_change(wanted))
+    begin_attempt(wanted);
 }
 
 }  // namespace cohort::protocol::partition

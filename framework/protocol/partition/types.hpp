@@ -11,8 +11,8 @@
 
 namespace cohort::protocol::partition {
 
-/// One life of a member's process. A restarted process is another one: in a partitionable group nothing is inherited but
-/// what the merge gives it.
+/// One life of a member's process. A restarted process is another one: in a partitionable group nothing is inherited
+/// but what the merge gives it.
 struct process {
   member_id member = no_member;
   incarnation inc = 0;
@@ -29,8 +29,8 @@ struct component_id {
   auto operator<=>(const component_id&) const = default;
 };
 
-/// Which application state a process holds: that of one side of a merge, or the merged one. Processes with equal keys hold
-/// equal states once they have delivered the same messages (rule P7).
+/// Which application state a process holds: that of one side of a merge, or the merged one. Processes with equal keys
+/// hold equal states once they have delivered the same messages (rule P7).
 struct state_key {
   component_id at;         ///< view at whose installation the sides were told apart
   std::uint16_t side = 0;  ///< in the constituent order of that view, or `merged_side`
@@ -47,8 +47,8 @@ struct past_view {
 };
 inline constexpr std::size_t history_max = 32;
 
-/// A view that called itself primary, or set out to (rule P9). The view of the founders, before any, has no members here:
-/// it is the founders' table.
+/// A view that called itself primary, or set out to (rule P9). The view of the founders, before any, has no members
+/// here: it is the founders' table.
 struct primary_mark {
   component_id view;
   std::vector<process> members;
@@ -58,10 +58,10 @@ inline constexpr std::size_t attempts_max = 16;
 
 /// Members of one old view that come together into a new one, and what they deliver of it (rules P4, P5).
 struct flush {
-  component_id view;              ///< the old one
-  std::vector<process> together;  ///< its transitional set, ascending
-  frontier want;                  ///< what at least one of them holds, by slot
-  frontier stable;                ///< what all members of the old view are known to hold
+  component_id view;                   ///< the old one
+  std::vector<process> together;       ///< its transitional set, ascending
+  frontier want;                       ///< what at least one of them holds, by slot
+  frontier stable;                     ///< what all members of the old view are known to hold
   std::vector<std::uint16_t> holders;  ///< by slot: who of `together` holds what is wanted
   bool operator==(const flush&) const = default;
 };
@@ -69,9 +69,9 @@ struct flush {
 /// A constituent of a new view: processes that hold one state (rule P7).
 struct side {
   state_key state;
-  std::vector<process> members;   ///< ascending; the first one sends the state
-  std::vector<past_view> history; ///< oldest first, at most `history_max`
-  component_id last_primary;      ///< newest primary view known to its members
+  std::vector<process> members;    ///< ascending; the first one sends the state
+  std::vector<past_view> history;  ///< oldest first, at most `history_max`
+  component_id last_primary;       ///< newest primary view known to its members
   bool operator==(const side&) const = default;
 };
 

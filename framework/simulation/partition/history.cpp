@@ -6,14 +6,22 @@ namespace cohort::sim::partition {
 
 const std::vector<property>& properties() {
   static const std::vector<property> all{
-      {"self inclusion", self_inclusion},       {"monotonic views", monotonic_views},
-      {"view agreement", view_agreement},       {"sending view", sending_view},
-      {"integrity", integrity},                 {"self delivery", self_delivery},
-      {"virtual synchrony", virtual_synchrony}, {"transitional sets", transitional_sets},
-      {"safe delivery", safe_delivery},         {"fifo order", fifo_order},
-      {"causal order", causal_order},           {"total order", total_order},
-      {"merge barrier", merge_barrier},         {"merged states", merged_states},
-      {"primary chain", primary_chain},         {"liveness", liveness},
+      {"self inclusion", self_inclusion},
+      {"monotonic views", monotonic_views},
+      {"view agreement", view_agreement},
+      {"sending view", sending_view},
+      {"integrity", integrity},
+      {"self delivery", self_delivery},
+      {"virtual synchrony", virtual_synchrony},
+      {"transitional sets", transitional_sets},
+      {"safe delivery", safe_delivery},
+      {"fifo order", fifo_order},
+      {"causal order", causal_order},
+      {"total order", total_order},
+      {"merge barrier", merge_barrier},
+      {"merged states", merged_states},
+      {"primary chain", primary_chain},
+      {"liveness", liveness},
   };
   return all;
 }
@@ -51,7 +59,9 @@ std::vector<stay> stays(const history& h) {
 
 bool is_in(const std::vector<process>& set, process who) { return std::ranges::find(set, who) != set.end(); }
 
-std::string name_of(process p) { return std::to_string(to_index(p.member)) + "." + std::to_string(p.inc % 1'000'000'007); }
+std::string name_of(process p) {
+  return std::to_string(to_index(p.member)) + "." + std::to_string(p.inc % 1'000'000'007);
+}
 
 std::string name_of(const component_id& v) {
   return "view " + std::to_string(v.counter) + "/" + std::to_string(to_index(v.coordinator));
@@ -60,7 +70,8 @@ std::string name_of(const component_id& v) {
 std::string message_name(const history& h, std::uint64_t message) {
   const auto at = h.messages.find(message);
   if (at == h.messages.end()) return "an unknown message";
-  return std::string(to_string(at->second.how)) + " message " + std::to_string(message) + " of " + name_of(at->second.sender);
+  return std::string(to_string(at->second.how)) + " message " + std::to_string(message) + " of " +
+         name_of(at->second.sender);
 }
 
 }  // namespace cohort::sim::partition

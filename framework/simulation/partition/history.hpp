@@ -48,9 +48,9 @@ struct life {
 /// A whole run, as the checkers see it.
 struct history {
   std::vector<member_id> founders;
-  bool merges = true;         ///< the group has a state
-  bool dependencies = true;   ///< batches name what they depend on
-  bool healed = false;        ///< faults ended early enough for all to be one again
+  bool merges = true;        ///< the group has a state
+  bool dependencies = true;  ///< batches name what they depend on
+  bool healed = false;       ///< faults ended early enough for all to be one again
   std::map<std::uint64_t, sent> messages;
   std::vector<life> lives;
 };
@@ -89,8 +89,8 @@ std::string first_broken(const history& h);
 struct stay {
   const life* of = nullptr;
   component_ptr view;
-  component_ptr next;                          ///< null: it crashed or the run ended in `view`
-  std::vector<process> together;               ///< of the transition; empty if there was none
+  component_ptr next;                              ///< null: it crashed or the run ended in `view`
+  std::vector<process> together;                   ///< of the transition; empty if there was none
   std::vector<const step*> regular, transitional;  ///< deliveries
   bool ended_by_crash() const { return !next && of->ended; }
 };

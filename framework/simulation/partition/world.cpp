@@ -25,10 +25,10 @@ struct world::node {
   voter_id id;
   incarnation inc = 0;
   std::uint64_t lives = 0;
-  std::size_t life = 0;                ///< in `history::lives`
+  std::size_t life = 0;  ///< in `history::lives`
   std::vector<link_end> links;
   instant pass_at = never;
-  std::vector<std::uint64_t> state;    ///< of the application: T messages in their order
+  std::vector<std::uint64_t> state;  ///< of the application: T messages in their order
 };
 
 world::world(const scenario& s, std::uint64_t seed) : scenario_(s), chance_(seed * 2 + 1) {
@@ -46,11 +46,14 @@ world::~world() = default;
 
 void world::at(instant when, std::function<void()> what) {
   queue_.push_back({when, ++sequence_, std::move(what)});
-  std::ranges::push_heap(queue_, [](const event& a, const event& b) { return std::pair(a.at, a.sequence) > std::pair(b.at, b.sequence); });
+  std::ranges::push_heap(
+      queue_, [](const event& a, const event& b) { return std::pair(a.at, a.sequence) > std::pair(b.at, b.sequence); });
 }
 
 void world::run_until(instant until) {
-  const auto later = [](const event& a, const event& b) { return std::pair(a.at, a.sequence) > std::pair(b.at, b.sequence); };
+  const auto later = [](const event& a, const event& b) {
+    return std::pair(a.at, a.sequence) > std::pair(b.at, b.sequence);
+  };
   while (!queue_.empty() && queue_.front().at <= until) {
     std::ranges::pop_heap(queue_, later);
     auto next = std::move(queue_.back());
@@ -72,7 +75,9 @@ step& world::add(unsigned n, step_kind kind) {
   return s;
 }
 
-std::uint64_t world::state_of(const node& n) const { return n.state.empty() ? 0 : n.state.size() * 1'000'003 + n.state.back(); }
+std::uint64_t world::state_of(const node& n) const {
+  return n.state.empty() ? 0 : n.state.size() * 1'000'003 + n.state.back();
+}
 
 void world::start(unsigned n) {
   auto& here = *nodes_[n];
@@ -110,7 +115,9 @@ void world::crash(unsigned n) {
 void world::connect(unsigned a, unsigned b) {
   auto& left = *nodes_[a];
   auto& right = *nodes_[b];
-  if (!left.core || !right.core || (left.links[b].up && right.links[a].up && left.links[b].session == right.links[a].session)) return;
+  if (!left.core || !right.core ||
+      (left.links[b].up && right.links[a].up && left.links[b].session == right.links[a].session))
+    return;
   if (cut_[a][b] || cut_[b][a]) {
     at(now_ + milliseconds(chance_.between(20, 200)), [this, a, b] { connect(a, b); });
     return;
@@ -226,12 +233,13 @@ void world::deliver(unsigned n, const delivery_op& what) {
   } else if (const auto* o = std::get_if<deliver_offer>(&what)) {
     std::vector<std::byte> bytes(here.state.size() * sizeof(std::uint64_t));
     if (!bytes.empty()) std::memcpy(bytes.data(), here.state.data(), bytes.size());
-    at(now_ + microseconds(chance_.between(10, scenario_.offer_delay)), [this, n, life = here.life, view = o->view, bytes] {
-      if (!nodes_[n]->core || nodes_[n]->life != life) return;
-      nodes_[n]->core->tick(now_, wall_time(now_.count() / 1000));
-      nodes_[n]->core->offer_ready(view, bytes);
-      plan_pass(n, now_);
-    });
+    at(now_ + microseconds(chance_.between(10, scenario_.offer_delay)),
+       [this, n, life = here.life, view = o->view, bytes] {
+         if (!nodes_[n]->core || nodes_[n]->life != life) return;
+         nodes_[n]->core->tick(now_, wall_time(now_.count() / 1000));
+         nodes_[n]->core->offer_ready(view, bytes);
+         plan_pass(n, now_);
+       });
   } else if (const auto* m = std::get_if<deliver_merge>(&what)) {
     // What one side has and an earlier one has not, in the sides' order.
     here.state.clear();
@@ -281,20 +289,25 @@ void world::next_fault() {
       case 2:
         cut_at_random();
         break;
-      case 3: cut_as(std::vector<unsigned>(scenario_.members, 0)); break;
+      case 3:
+        cut_as(std::vector<unsigned>(scenario_.members, 0));
+        break;
       case 4:
         if (n != other) cut_[n][other] = true;  // one way only
         break;
-      case 5: crash(n); break;
-      default: start(n); break;
+      case 5:
+        crash(n);
+        break;
+      default:
+        start(n);
+        break;
     }
     next_fault();
   });
 }
 
 const history& world::run() {
-  for (unsigned n = 0; n < scenario_.members; ++n)
-    at(milliseconds(chance_.between(0, 300)), [this, n] { start(n); });
+  for (unsigned n = 0; n < scenario_.members; ++n) at(milliseconds(chance_.between(0, 300)), [this, n] { start(n); });
   next_fault();
   run_until(scenario_.faults_until);
   cut_as(std::vector<unsigned>(scenario_.members, 0));

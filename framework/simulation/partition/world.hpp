@@ -14,18 +14,18 @@ namespace cohort::sim::partition {
 struct scenario {
   unsigned members = 3;
   protocol::partition::core_options options;
-  unsigned loss = 0, duplication = 0;      ///< per mille
+  unsigned loss = 0, duplication = 0;               ///< per mille
   std::int64_t delay_least = 50, delay_most = 500;  ///< microseconds
-  bool reorders = false;                   ///< else links keep the order, as production's do
-  std::int64_t pause_between = 20'000;     ///< microseconds between two messages of a member, on average
-  std::int64_t offer_delay = 5'000;        ///< at most: how long an application takes to write its state
+  bool reorders = false;                            ///< else links keep the order, as production's do
+  std::int64_t pause_between = 20'000;              ///< microseconds between two messages of a member, on average
+  std::int64_t offer_delay = 5'000;                 ///< at most: how long an application takes to write its state
   protocol::duration faults_until{};
-  protocol::duration quiet_after{};        ///< from the end of faults on, until all must be one
+  protocol::duration quiet_after{};  ///< from the end of faults on, until all must be one
 };
 scenario draw(std::uint64_t seed);
 
-/// Members of one partitionable group in virtual time: production cores, links that can be cut one way or both, crashes and
-/// restarts. What happens is a function of the scenario and the seed; what was seen goes into a `history`.
+/// Members of one partitionable group in virtual time: production cores, links that can be cut one way or both, crashes
+/// and restarts. What happens is a function of the scenario and the seed; what was seen goes into a `history`.
 class world {
 public:
   world(const scenario& s, std::uint64_t seed);

@@ -1,5 +1,5 @@
-// Causal, safe causal and total messages come behind all that their sender had delivered in the view, and behind what it had sent
-// in weaker orders (rules O6, O7).
+// Causal, safe causal and total messages come behind all that their sender had delivered in the view, and behind what
+// it had sent in weaker orders (rules O6, O7).
 #include "framework/simulation/partition/history.hpp"
 
 #include <set>

@@ -7,12 +7,16 @@ namespace {
 /// Streams that keep their own order: fifo and safe_fifo, causal and safe_causal, total; -1: none.
 int stream_of(order how) {
   switch (how) {
-    case order::unordered: return -1;
+    case order::unordered:
+      return -1;
     case order::fifo:
-    case order::safe_fifo: return 0;
+    case order::safe_fifo:
+      return 0;
     case order::causal:
-    case order::safe_causal: return 1;
-    case order::total: return 2;
+    case order::safe_causal:
+      return 1;
+    case order::total:
+      return 2;
   }
   return -1;
 }
@@ -42,8 +46,9 @@ std::string fifo_order(const history& h) {
         if (m == h.messages.end() || stream_of(m->second.how) < 0) continue;
         auto& seen = last[{m->second.sender, stream_of(m->second.how)}];
         if (number[d->message] != seen + 1)
-          return name_of(s.of->who) + " delivers " + message_name(h, d->message) + ", number " + std::to_string(number[d->message]) +
-                 " of its stream in " + name_of(s.view->id) + ", behind number " + std::to_string(seen);
+          return name_of(s.of->who) + " delivers " + message_name(h, d->message) + ", number " +
+                 std::to_string(number[d->message]) + " of its stream in " + name_of(s.view->id) + ", behind number " +
+                 std::to_string(seen);
         ++seen;
       }
   }

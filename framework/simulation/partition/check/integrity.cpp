@@ -15,7 +15,8 @@ std::string integrity(const history& h) {
     for (const auto& s : l.steps) {
       if (s.kind != step_kind::delivers) continue;
       const auto at = sent_at.find(s.message);
-      if (at == sent_at.end() || at->second > s.at) return name_of(l.who) + " delivers " + message_name(h, s.message) + ", which nobody sent";
+      if (at == sent_at.end() || at->second > s.at)
+        return name_of(l.who) + " delivers " + message_name(h, s.message) + ", which nobody sent";
       if (!seen.insert(s.message).second) return name_of(l.who) + " delivers " + message_name(h, s.message) + " twice";
     }
   }

@@ -17,12 +17,14 @@ std::string liveness(const history& h) {
       first = &s;
       state = now;
       if (s.view->members.size() != alive)
-        return name_of(s.of->who) + " ends in " + name_of(s.view->id) + " of " + std::to_string(s.view->members.size()) + " members, " +
-               std::to_string(alive) + " processes live";
+        return name_of(s.of->who) + " ends in " + name_of(s.view->id) + " of " +
+               std::to_string(s.view->members.size()) + " members, " + std::to_string(alive) + " processes live";
     }
     if (s.view->id != first->view->id)
-      return name_of(first->of->who) + " ends in " + name_of(first->view->id) + ", " + name_of(s.of->who) + " in " + name_of(s.view->id);
-    if (h.merges && now != state) return name_of(first->of->who) + " and " + name_of(s.of->who) + " end with different states";
+      return name_of(first->of->who) + " ends in " + name_of(first->view->id) + ", " + name_of(s.of->who) + " in " +
+             name_of(s.view->id);
+    if (h.merges && now != state)
+      return name_of(first->of->who) + " and " + name_of(s.of->who) + " end with different states";
   }
   return {};
 }

@@ -18,8 +18,8 @@ std::string merge_barrier(const history& h) {
         for (const auto& m : s.view->members) {
           const auto at = merged_at.find({s.view->id, m});
           if (at == merged_at.end() || at->second > d->at)
-            return name_of(s.of->who) + " delivers " + message_name(h, d->message) + " in " + name_of(s.view->id) + " before " +
-                   name_of(m) + " has merged";
+            return name_of(s.of->who) + " delivers " + message_name(h, d->message) + " in " + name_of(s.view->id) +
+                   " before " + name_of(m) + " has merged";
         }
   }
   return {};

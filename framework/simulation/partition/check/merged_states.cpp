@@ -14,12 +14,14 @@ std::string merged_states(const history& h) {
           if (!is_in(s.view->sides[i].members, l.who)) continue;
           const auto& first = of_side.emplace(std::pair(s.view->id, i), std::pair(l.who, s.state)).first->second;
           if (first.second != s.state)
-            return name_of(first.first) + " and " + name_of(l.who) + " enter " + name_of(s.view->id) + " on one side with different states";
+            return name_of(first.first) + " and " + name_of(l.who) + " enter " + name_of(s.view->id) +
+                   " on one side with different states";
         }
       } else if (s.kind == step_kind::merges) {
         const auto& first = of_view.emplace(s.id, std::pair(l.who, s.state)).first->second;
         if (first.second != s.state)
-          return name_of(first.first) + " and " + name_of(l.who) + " have different states behind the merge of " + name_of(s.id);
+          return name_of(first.first) + " and " + name_of(l.who) + " have different states behind the merge of " +
+                 name_of(s.id);
       }
     }
   return {};

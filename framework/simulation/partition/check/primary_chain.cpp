@@ -1,4 +1,5 @@
-// Primary views form one sequence: each holds a majority of the one before, or the half with its smallest member (rule P9).
+// Primary views form one sequence: each holds a majority of the one before, or the half with its smallest member (rule
+// P9).
 #include "framework/simulation/partition/history.hpp"
 
 #include <algorithm>

@@ -1,5 +1,6 @@
-// Extended virtual synchrony (Moser, Amir, Melliar-Smith, Agarwal, 1994): a safe message delivered before the transition is
-// delivered by every member of the view that does not crash in it, one delivered after it by every one of the transitional set.
+// Extended virtual synchrony (Moser, Amir, Melliar-Smith, Agarwal, 1994): a safe message delivered before the
+// transition is delivered by every member of the view that does not crash in it, one delivered after it by every one of
+// the transitional set.
 #include "framework/simulation/partition/history.hpp"
 
 #include <set>
@@ -23,13 +24,15 @@ std::string safe_delivery(const history& h) {
       const auto at = was_there.find({s.view->id, other});
       // One that never installed the view cannot have acknowledged anything in it.
       if (at == was_there.end()) {
-        if (&by == &s.view->members) return message_name(h, d.message) + " is safe in " + name_of(s.view->id) + ", which " + name_of(other) + " never installed";
+        if (&by == &s.view->members)
+          return message_name(h, d.message) + " is safe in " + name_of(s.view->id) + ", which " + name_of(other) +
+                 " never installed";
         continue;
       }
       if (at->second->ended_by_crash() || (!at->second->next && !h.healed)) continue;
       if (!delivered[{s.view->id, other}].contains(d.message))
-        return name_of(s.of->who) + " delivers " + message_name(h, d.message) + " in " + name_of(s.view->id) + ", " + name_of(other) +
-               " never does";
+        return name_of(s.of->who) + " delivers " + message_name(h, d.message) + " in " + name_of(s.view->id) + ", " +
+               name_of(other) + " never does";
     }
     return {};
   };

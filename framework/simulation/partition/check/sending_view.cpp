@@ -10,10 +10,12 @@ std::string sending_view(const history& h) {
       for (const auto* d : *deliveries) {
         const auto& first = where.emplace(d->message, s.view->id).first->second;
         if (first != s.view->id)
-          return message_name(h, d->message) + " is delivered in " + name_of(first) + " and, by " + name_of(s.of->who) + ", in " +
-                 name_of(s.view->id);
-        if (const auto m = h.messages.find(d->message); m != h.messages.end() && !is_in(s.view->members, m->second.sender))
-          return message_name(h, d->message) + " is delivered in " + name_of(s.view->id) + ", which its sender is not in";
+          return message_name(h, d->message) + " is delivered in " + name_of(first) + " and, by " + name_of(s.of->who) +
+                 ", in " + name_of(s.view->id);
+        if (const auto m = h.messages.find(d->message);
+            m != h.messages.end() && !is_in(s.view->members, m->second.sender))
+          return message_name(h, d->message) + " is delivered in " + name_of(s.view->id) +
+                 ", which its sender is not in";
       }
   return {};
 }

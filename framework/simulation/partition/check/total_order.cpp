@@ -1,5 +1,5 @@
-// Total order in each component: before the transition all members of a view deliver prefixes of one sequence, and no two
-// processes deliver two messages in different orders.
+// Total order in each component: before the transition all members of a view deliver prefixes of one sequence, and no
+// two processes deliver two messages in different orders.
 #include "framework/simulation/partition/history.hpp"
 
 #include <algorithm>
@@ -18,13 +18,13 @@ std::string total_order(const history& h) {
         if (m == h.messages.end() || m->second.how != order::total) continue;
         mine.push_back(d->message);
         if (d->position != ++position)
-          return name_of(s.of->who) + " delivers " + message_name(h, d->message) + " at position " + std::to_string(d->position) +
-                 " instead of " + std::to_string(position);
+          return name_of(s.of->who) + " delivers " + message_name(h, d->message) + " at position " +
+                 std::to_string(d->position) + " instead of " + std::to_string(position);
         if (deliveries == &s.transitional) continue;
         const auto first = at_position.emplace(std::pair(s.view->id, position), d->message).first->second;
         if (first != d->message)
-          return name_of(s.of->who) + " delivers " + message_name(h, d->message) + " at position " + std::to_string(position) +
-                 " of " + name_of(s.view->id) + ", others " + message_name(h, first);
+          return name_of(s.of->who) + " delivers " + message_name(h, d->message) + " at position " +
+                 std::to_string(position) + " of " + name_of(s.view->id) + ", others " + message_name(h, first);
       }
     auto& known = sequences[s.view->id];
     if (std::ranges::find(known, mine) == known.end()) known.push_back(std::move(mine));

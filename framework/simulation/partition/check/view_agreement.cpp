@@ -9,7 +9,8 @@ std::string view_agreement(const history& h) {
     for (const auto& s : l.steps) {
       if (s.kind != step_kind::enters) continue;
       const auto& first = known.emplace(s.view->id, s.view).first->second;
-      if (!(*first == *s.view)) return name_of(l.who) + " installs another " + name_of(s.view->id) + " than somebody else";
+      if (!(*first == *s.view))
+        return name_of(l.who) + " installs another " + name_of(s.view->id) + " than somebody else";
     }
   return {};
 }

@@ -1,5 +1,5 @@
-// Processes that go from one view to the next together deliver the same messages in the first, before and after the transition
-// (rule P5, V15).
+// Processes that go from one view to the next together deliver the same messages in the first, before and after the
+// transition (rule P5, V15).
 #include "framework/simulation/partition/history.hpp"
 
 #include <set>
@@ -26,8 +26,9 @@ std::string virtual_synchrony(const history& h) {
     first_of_all here{s.of->who, messages_of(s.regular), messages_of(s.transitional)};
     const auto& first = known.emplace(std::pair(s.view->id, s.next->id), here).first->second;
     if (first.regular != here.regular || first.transitional != here.transitional)
-      return name_of(first.who) + " and " + name_of(here.who) + " go from " + name_of(s.view->id) + " to " + name_of(s.next->id) +
-             " and delivered different messages " + (first.regular != here.regular ? "before" : "after") + " the transition";
+      return name_of(first.who) + " and " + name_of(here.who) + " go from " + name_of(s.view->id) + " to " +
+             name_of(s.next->id) + " and delivered different messages " +
+             (first.regular != here.regular ? "before" : "after") + " the transition";
   }
   return {};
 }
