@@ -54,12 +54,16 @@ void driver_credit::finished(work_ptr w) {
 group_driver::group_driver(std::shared_ptr<group_entry> group, const protocol::core_options& options,
                            const protocol::core_start& start, protocol::journal_position durable, driver_host& host,
                            std::shared_ptr<driver_credit> credit)
+    : group_driver(std::move(group), make_core(options, start), options.part_bytes, durable, host, std::move(credit)) {}
+
+group_driver::group_driver(std::shared_ptr<group_entry> group, std::unique_ptr<group_core> core, std::size_t part_bytes,
+                           protocol::journal_position durable, driver_host& host, std::shared_ptr<driver_credit> credit)
     : group_(std::move(group)),
       host_(host),
       credit_(std::move(credit)),
-      core_(options, start),
+      core_(std::move(core)),
       bound_(group_->how.outcome_bound),
-      part_bytes_(options.part_bytes),
+      part_bytes_(part_bytes),
       durable_(durable),
       appended_(durable) {
   begin_turn();
@@ -72,9 +76,9 @@ group_driver::~group_driver() { abandon(); }
 void group_driver::begin_turn() {
   if (std::exchange(in_turn_, true)) return;
   now_ = steady_now();
-  core_.tick(now_, wall_now());
+  core_->tick(now_, wall_now());
   host_.touched(group_->index);
-  host_.tell_contacts(group_->index, core_);
+  host_.tell_contacts(group_->index, *core_);
 }
 
 void group_driver::receive(protocol::voter_id from, protocol::message&& what) {
@@ -83,44 +87,50 @@ void group_driver::receive(protocol::voter_id from, protocol::message&& what) {
   if (std::holds_alternative<protocol::batch>(what) && credit_->backlog() > 2 * group_->how.backlog_bytes) return;
   if (retired_) return;
   begin_turn();
-  core_.receive(from, std::move(what));
+  core_->receive(from, std::move(what));
 }
 
 void group_driver::persisted(protocol::journal_position up_to) {
   if (up_to <= durable_ || retired_) return;
   begin_turn();
   durable_ = up_to;
-  core_.persisted(up_to);
+  core_->persisted(up_to);
 }
 
 void group_driver::link_up(protocol::voter_id peer, bool blank) {
   if (retired_) return;
   begin_turn();
-  core_.link_up(peer, blank);
+  core_->link_up(peer, blank);
 }
 
 void group_driver::link_down(member_id peer, bool reset) {
   if (retired_) return;
   begin_turn();
-  core_.link_down(peer, reset);
+  core_->link_down(peer, reset);
 }
 
 void group_driver::checkpoint_stored(log_index index, std::uint32_t chunks) {
   if (retired_) return;
   begin_turn();
-  core_.checkpoint_stored(index, chunks);
+  core_->checkpoint_stored(index, chunks);
 }
 
 void group_driver::checkpoint_failed(log_index index) {
   if (retired_) return;
   begin_turn();
-  core_.checkpoint_failed(index);
+  core_->checkpoint_failed(index);
 }
 
 void group_driver::chunk_loaded(member_id to, log_index index, std::uint32_t number, protocol::payload data) {
   if (retired_) return;
   begin_turn();
-  core_.chunk_loaded(to, index, number, std::move(data));
+  core_->chunk_loaded(to, index, number, std::move(data));
+}
+
+void group_driver::offer_ready(protocol::partition::component_id view, std::vector<std::byte> state) {
+  if (retired_) return;
+  begin_turn();
+  core_->offer_ready(view, std::move(state));
 }
 
 void group_driver::take(const std::shared_ptr<port_state>& port) {
@@ -176,7 +186,7 @@ void group_driver::feed() {
     auto status = feed_some(p, fed);
     if (status == protocol::submit_status::busy) {
       // All or nothing: another port's smaller messages may fit, but taking turns then would starve this one.
-      if (core_.rules().slow == protocol::slow_policy::reject) refuse_pending(outcome::busy);  // FC4
+      if (core_->rules().slow == protocol::slow_policy::reject) refuse_pending(outcome::busy);  // FC4
       return;
     }
     if (status == protocol::submit_status::no_quorum || status == protocol::submit_status::not_member)
@@ -205,8 +215,8 @@ protocol::submit_status group_driver::feed_some(pending_port& p, std::size_t& fe
     at += size;
     bytes += size;
   }
-  const auto how = run.how.value_or(core_.rules().default_order);
-  auto status = core_.submit(spans_, how, run.deadline);
+  const auto how = run.how.value_or(core_->rules().default_order);
+  auto status = core_->submit(spans_, how, run.deadline);
   if (status == protocol::submit_status::taken) {
     took(p, spans_.size(), bytes, how);
     fed += bytes + spans_.size() * sizeof(std::uint32_t);
@@ -273,11 +283,11 @@ void group_driver::pass() {
   begin_turn();
   expire();
   feed();
-  if (!reads_.empty() && reads_.back().id == next_read_) core_.read(next_read_++);
-  core_.tick(steady_now(), wall_now());  // a lease is judged by a clock read after the last input (R2)
-  host_.tell_contacts(group_->index, core_);
-  core_.drain();
-  auto& out = core_.out();
+  if (!reads_.empty() && reads_.back().id == next_read_) core_->read(next_read_++);
+  core_->tick(steady_now(), wall_now());  // a lease is judged by a clock read after the last input (R2)
+  host_.tell_contacts(group_->index, *core_);
+  core_->drain();
+  auto& out = core_->out();
   if (!out.persists.empty()) {
     appended_ = out.persists.back().position;
     // A journal that takes nothing more has reported fatal trouble: from here on nothing is promised.
@@ -293,18 +303,18 @@ void group_driver::pass() {
     changed(e);
     host_.happened(group_->index, e);
   }
-  core_.drained();
+  core_->drained();
   in_turn_ = false;
   release_sends();
   release_deliveries();
   if (left) return retire();
-  host_.vouch(group_->index, core_.vouched());
+  host_.vouch(group_->index, core_->vouched());
   if (window_opened && !ports_.empty()) host_.again(group_->index);
 }
 
 protocol::instant group_driver::next_deadline() const {
   if (retired_) return protocol::never;
-  auto next = core_.next_deadline();
+  auto next = core_->next_deadline();
   for (auto& of_order : own_) next = std::min(next, of_order.next_deadline());
   for (auto& p : ports_)
     if (!p.blocks.empty()) next = std::min(next, p.blocks.front()->flushed + bound_);
@@ -384,6 +394,11 @@ void group_driver::account(protocol::delivery_op& op, work& w) {
     for (std::size_t how = 0; how < order_count; ++how)
       answer_own(static_cast<order>(how), v->lost_messages[how], after_restore_ ? outcome::unknown : outcome::lost);
     host_.view_installed(group_->index, *v);
+  } else if (auto* c = std::get_if<protocol::deliver_component>(&op)) {
+    protocol::deliver_view told;
+    told.what = as_view(*c->what);
+    told.member = true;
+    host_.view_installed(group_->index, told);
   } else if (auto* r = std::get_if<protocol::deliver_read>(&op)) {
     auto at = std::find_if(reads_.begin(), reads_.end(), [&](auto& g) { return g.id == r->tag; });
     if (at == reads_.end()) broken("a read was answered which was not asked", r->tag, next_read_);
@@ -410,13 +425,15 @@ void group_driver::stop_accepting(outcome why, bool refuse_waiting) {
 void group_driver::hand_over() {
   if (retired_) return;
   begin_turn();
-  core_.hand_over();
+  core_->hand_over();
 }
 
 void group_driver::change(member_id who, const change_asked& what) {
   if (retired_) return what.done({false, "this node has left the group"});
   begin_turn();
-  changes_.emplace(core_.request(what.kind, who, what.options), what.done);
+  const auto id = core_->request(what.kind, who, what.options);
+  if (id == 0) return what.done({false, "the views of a partitionable group follow the network alone; its rules do not change"});
+  changes_.emplace(id, what.done);
 }
 
 void group_driver::changed(const protocol::event& e) {
@@ -444,8 +461,8 @@ void group_driver::retire() {
 
 group_rules group_driver::rules() const {
   group_rules now;
-  now.options = core_.rules();
-  if (const auto in_force = core_.status().in_force)
+  now.options = core_->rules();
+  if (const auto in_force = core_->status().in_force)
     for (const auto& e : in_force->roster) {
       now.voters += e.voter;
       now.inactive += e.voter && !e.active && !e.witness;
@@ -456,8 +473,8 @@ group_rules group_driver::rules() const {
 log_index group_driver::want_checkpoint() {
   if (retired_) return 0;
   begin_turn();
-  core_.want_checkpoint();
-  const auto s = core_.status();
+  core_->want_checkpoint();
+  const auto s = core_->status();
   return s.active && s.applied > s.checkpoint ? s.applied : 0;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/group_core.hpp"
 #include "actors/group_entry.hpp"
 #include "actors/work.hpp"
 
@@ -36,7 +37,7 @@ public:
   /// every group every time needs not to know.
   virtual void touched(std::uint32_t) {}
   /// Tells the core what the peers' nodes say (rule Q4); at the begin of a turn, and again before its end.
-  virtual void tell_contacts(std::uint32_t, protocol::core&) {}
+  virtual void tell_contacts(std::uint32_t, group_core&) {}
   /// What this node may say of the group from now on (rule Q2).
   virtual void vouch(std::uint32_t, const protocol::vouch&) {}
 };
@@ -68,6 +69,9 @@ public:
   group_driver(std::shared_ptr<group_entry> group, const protocol::core_options& options,
                const protocol::core_start& start, protocol::journal_position durable, driver_host& host,
                std::shared_ptr<driver_credit> credit);
+  /// Messages above `part_bytes` are fed in parts.
+  group_driver(std::shared_ptr<group_entry> group, std::unique_ptr<group_core> core, std::size_t part_bytes,
+               protocol::journal_position durable, driver_host& host, std::shared_ptr<driver_credit> credit);
   ~group_driver();
 
   // Inputs. The first of a turn ticks the core.
@@ -81,6 +85,7 @@ public:
   void chunk_loaded(member_id to, log_index index, std::uint32_t number, protocol::payload data);
   /// Something around it has changed: it is given a turn.
   void touch() { begin_turn(); }
+  void offer_ready(protocol::partition::component_id view, std::vector<std::byte> state);
 
   /// Ends the turn: drains the core and carries out what it wants. Does nothing if it had no input and no deadline is due.
   void pass();
@@ -107,7 +112,7 @@ public:
   /// The end: answers everything that is open.
   void abandon();
 
-  protocol::core_status status() const { return core_.status(); }
+  protocol::core_status status() const { return core_->status(); }
 
 private:
   struct pending_port {
@@ -146,7 +151,7 @@ private:
   std::shared_ptr<group_entry> group_;
   driver_host& host_;
   std::shared_ptr<driver_credit> credit_;
-  protocol::core core_;
+  const std::unique_ptr<group_core> core_;
   const std::chrono::nanoseconds bound_;
   protocol::instant now_{};
   bool in_turn_ = false;  ///< the core has been ticked in this turn

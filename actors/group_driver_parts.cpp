@@ -11,7 +11,7 @@ protocol::submit_status group_driver::feed_parts(pending_port& p, std::size_t& f
   using protocol::submit_status;
   auto& block = *p.blocks.front();
   const auto& run = block.runs[block.next_run];
-  const auto how = run.how.value_or(core_.rules().default_order);
+  const auto how = run.how.value_or(core_->rules().default_order);
   auto& open = large_[static_cast<std::size_t>(how)];
   if (open && open != p.port.get()) return submit_status::part_waits;
   const std::size_t size = block.sizes[block.next_message];
@@ -19,7 +19,7 @@ protocol::submit_status group_driver::feed_parts(pending_port& p, std::size_t& f
   while (fed < turn_bytes) {
     const auto part = message.subspan(block.next_part_byte, std::min(part_bytes_, size - block.next_part_byte));
     const bool more = block.next_part_byte + part.size() < size;
-    const auto status = core_.submit_part(part, more, how, run.deadline);
+    const auto status = core_->submit_part(part, more, how, run.deadline);
     switch (status) {
       case submit_status::taken: break;
       case submit_status::interrupted:  // L11: from the beginning, for those who have come
@@ -54,7 +54,7 @@ protocol::submit_status group_driver::feed_parts(pending_port& p, std::size_t& f
 void group_driver::give_up_large(const port_state* port) {
   for (std::size_t how = 0; how < order_count; ++how) {
     if (large_[how] != port) continue;
-    core_.give_up_parts(static_cast<order>(how));
+    core_->give_up_parts(static_cast<order>(how));
     large_[how] = nullptr;
   }
 }

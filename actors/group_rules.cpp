@@ -88,6 +88,26 @@ protocol::core_options core_options_of(const contract& how, std::size_t groups) 
   return o;
 }
 
+protocol::partition::core_options component_options_of(const contract& how) {
+  protocol::partition::core_options o;
+  o.orders = how.orders;
+  o.merges = how.merge != merge_policy::none;
+  o.heartbeat = how.heartbeat;
+  o.fail_after = how.fail_after;
+  o.steady_for = 3 * o.heartbeat;
+  o.account_wait = how.election_min;
+  o.prepare_wait = 4 * how.election_min;
+  o.pull_wait = 2 * o.heartbeat;
+  o.message_bytes_max = how.message_bytes_max;
+  o.lane_window = how.lane_window;
+  return o;
+}
+
+std::size_t part_bytes_of(const contract& how) {
+  const bool whole = how.partitions == partition_policy::partitionable;
+  return whole ? how.message_bytes_max : core_options_of(how, 1).part_bytes;
+}
+
 contract under_rules(contract how, const protocol::view_options& rules) {
   // What says the same in other words (reads = "local", min_voters = 0) stays as it was written.
   const auto before = rules_of(how);

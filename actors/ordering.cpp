@@ -22,6 +22,7 @@ protected:
         driver_->checkpoint_failed(m.index);
       },
       [this](const chunk_done& m) { driver_->chunk_loaded(m.to, m.index, m.number, m.data); },
+      [this](const offer_done& m) { driver_->offer_ready(m.view, m.state); },
       [this](accept_no_more m) {
         driver_->stop_accepting(outcome::stopped, m.refuse_waiting);
         driver_->touch();

@@ -26,6 +26,11 @@ struct chunk_done {
   std::uint32_t number = 0;
   protocol::payload data;
 };
+/// The state of this side is written, for the merge of that view.
+struct offer_done {
+  protocol::partition::component_id view;
+  std::vector<std::byte> state;
+};
 /// Own submissions which come after this are refused as `stopped`.
 struct accept_no_more {
   bool refuse_waiting = false;  ///< also what came before and waits for the core
@@ -51,6 +56,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::port_flushed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::credit_back)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::checkpoint_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::chunk_done)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::offer_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::accept_no_more)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::lead_no_more)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::change_wanted)

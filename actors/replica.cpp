@@ -1,6 +1,7 @@
 #include "actors/replica.hpp"
 
 #include "actors/cold_file.hpp"
+#include "actors/group_core.hpp"
 
 #include "persistence/journal.hpp"
 
@@ -61,6 +62,18 @@ private:
   std::uint64_t left_ = 0;
 };
 
+/// A state machine as it is: one side's state replaces the others'.
+class one_sides_state final : public mergeable {
+public:
+  explicit one_sides_state(state_machine& machine) : machine_(machine) {}
+  void checkpoint(sink& out) const override { machine_.checkpoint(out); }
+  void restore(source& in) override { machine_.restore(in); }
+  void reconcile(std::span<const merge_side>) override {}
+
+private:
+  state_machine& machine_;
+};
+
 }  // namespace
 
 const char* to_string(protocol::view_cause cause) {
@@ -86,6 +99,22 @@ replica::replica(std::shared_ptr<group_entry> group, replica_services services)
   if (group_->make_machine) machine_ = group_->make_machine();
   if (group_->make_service) host_primary();
   if (group_->make_listener) listener_ = group_->make_listener();
+  if (group_->how.partitions == partition_policy::partitionable) find_components();
+}
+
+void replica::find_components() {
+  auto* state = dynamic_cast<mergeable*>(machine_.get());
+  if (!state) state = dynamic_cast<mergeable*>(listener_.get());
+  const auto how = group_->how.merge;
+  if (!state && machine_) {
+    plain_state_ = std::make_unique<one_sides_state>(*machine_);
+    state = plain_state_.get();
+  }
+  if (how == merge_policy::application && (!state || plain_state_))
+    throw std::logic_error("group " + group_->name + " merges by the application, and its " +
+                           (machine_ ? "state machine" : "listener") + " is no cohort::mergeable");
+  components_ = std::make_unique<components>(services_.names, services_.self, how, how == merge_policy::none ? nullptr : state,
+                                             dynamic_cast<component_listener*>(listener_.get()));
 }
 
 void replica::host_primary() {
@@ -237,6 +266,16 @@ void replica::deliver(protocol::deliver_view& v, work&) {
   assembler_.view_installed(*v.what);
   if (member_) member_->view_installed(*v.what, v.member);
   if (listener_) listener_->view_changed(describe(v, services_.names));
+}
+
+void replica::deliver(protocol::deliver_component& c, work&) {
+  if (listener_) {
+    protocol::deliver_view v;
+    v.what = as_view(*c.what);
+    v.member = true;
+    listener_->view_changed(describe(v, services_.names));
+  }
+  components_->changed(c);
 }
 
 void replica::answer_port(const std::shared_ptr<port_state>& port) {

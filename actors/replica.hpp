@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/deferred_answers.hpp"
+#include "actors/components.hpp"
 #include "actors/group_entry.hpp"
 #include "actors/primary_host.hpp"
 #include "actors/work.hpp"
@@ -28,6 +29,8 @@ struct replica_services {
   std::function<void(const std::string&)> log;
   std::filesystem::path cold;      ///< where a cold backup's files begin
   port_wake updates_ready;         ///< leads to `replica::updates_done` on the replica's thread; called by any
+  /// Partitionable groups: the state of this side, for the merge of that view.
+  std::function<void(protocol::partition::component_id view, std::vector<std::byte> state)> offer;
 };
 
 /// The application's side of a group on this node: owns the state machine (or the listener) and gives it the total
@@ -55,6 +58,11 @@ private:
   void deliver(protocol::deliver_checkpoint& c, work& w);
   void deliver(protocol::deliver_restore& r, work& w);
   void host_primary();
+  void deliver(protocol::deliver_component& c, work& w);
+  void deliver(protocol::deliver_transition& t, work&) { components_->transition(t); }
+  void deliver(protocol::deliver_offer& o, work&) { services_.offer(o.view, components_->offer()); }
+  void deliver(protocol::deliver_merge& m, work&) { components_->merge(m); }
+  void find_components();
   void answer_own(work& w, outcome what);
   void defer_own(work& w, std::uint64_t position);
   void answer_settled();
@@ -68,6 +76,8 @@ private:
   std::unique_ptr<primary_host> primary_;
   std::unique_ptr<listener> listener_;
   protocol::assembler assembler_;
+  std::unique_ptr<mergeable> plain_state_;  ///< of a state machine that merges by taking one side's state
+  std::unique_ptr<components> components_;  ///< partitionable groups only
 
   reply answer_;
   deferred_answers deferred_;

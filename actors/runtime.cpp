@@ -216,8 +216,7 @@ void runtime::start_group(group& g) {
   }
 
   g.credit = std::make_shared<driver_credit>();
-  g.driver = std::make_shared<group_driver>(g.entry, core_options_of(g.entry->how, groups_.size()), start, recovered.last_position(),
-                                            *this, g.credit);
+  g.driver = driver_for(g, start, recovered.last_position());
   if (g.entry->left) g.driver->retire();
   g.ordering = spawn_ordering(system_, unit_, g.driver, [this, index](const std::string& why) {
     log_.write(log_level::warn, where(groups_[index]) + why);
@@ -260,9 +259,25 @@ void runtime::start_group(group& g) {
   }
   log_.write(log_level::info,
              "group=" + g.entry->name + " " + (journaled ? "journaled" : "volatile") + ", " +
-               (start.blank ? "blank: waits for all founders"
+               (g.entry->how.partitions == partition_policy::partitionable ? "begins in a component of its own"
+                : start.blank ? "blank: waits for all founders"
                             : std::to_string(contents.records) + " journal records read, last position " +
                                 std::to_string(contents.last)));
+}
+
+std::shared_ptr<group_driver> runtime::driver_for(const group& g, const protocol::core_start& start,
+                                                  protocol::journal_position durable) {
+  const auto& how = g.entry->how;
+  if (how.partitions == partition_policy::primary)
+    return std::make_shared<group_driver>(g.entry, core_options_of(how, groups_.size()), start, durable, *this, g.credit);
+  protocol::partition::core_start s;
+  s.self = start.self;
+  const auto clock = std::chrono::system_clock::now().time_since_epoch();
+  s.inc = static_cast<incarnation>(std::chrono::duration_cast<std::chrono::microseconds>(clock).count());
+  s.founders = start.founders;
+  s.founder = !start.ever_founded;
+  return std::make_shared<group_driver>(g.entry, make_core(component_options_of(how), s, rules_of(how)), part_bytes_of(how), durable,
+                                        *this, g.credit);
 }
 
 void runtime::open_endpoint() {
@@ -286,7 +301,7 @@ void runtime::open_endpoint() {
   (void)transport::parse_name_servers(config_.name_servers, c.name_servers);  // checked with the configuration
   for (auto& g : groups_) {
     c.groups.push_back({g.entry->index, g.entry->name, contract_hash(g), g.voter, g.blank});
-    message_bytes = std::max(message_bytes, core_options_of(g.entry->how, groups_.size()).part_bytes);
+    message_bytes = std::max(message_bytes, part_bytes_of(g.entry->how));
   }
   c.limits.frame_bytes_max = transport::frame_bytes_for(std::max(message_bytes, defaults.part_bytes), defaults.batch_bytes);
   endpoint_ = std::make_unique<transport::endpoint>(*loop_, std::move(c), *this);
@@ -326,6 +341,9 @@ replica_services runtime::services_for(const group& g) {
   s.log = [this, index](const std::string& line) { log_.write(log_level::info, "group=" + groups_[index].entry->name + " " + line); };
   s.load_chunk = [this, index](log_index at, std::uint32_t number, std::string& why) {
     return journal_->load_chunk(index, at, number, &why);
+  };
+  s.offer = [this, index](protocol::partition::component_id view, std::vector<std::byte> state) {
+    cc::hand_over(groups_[index].ordering, offer_done{view, std::move(state)});
   };
   s.store_checkpoint = [this, index](const protocol::mark& at, const std::function<void(sink&)>& write) {
     store_checkpoint(groups_[index], at, write);
@@ -404,7 +422,7 @@ void runtime::send_pulses() {
   pulses_->sent(now);
 }
 
-void runtime::tell_contacts(std::uint32_t group, protocol::core& to) {
+void runtime::tell_contacts(std::uint32_t group, group_core& to) {
   for (std::size_t i = 0; i < names_.size(); ++i)
     if (const auto peer = member_id(i); peer != self_) to.contact(peer, pulses_->contact(peer, group));
 }

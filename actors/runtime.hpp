@@ -76,6 +76,7 @@ private:
   protocol::pulse_options pulse_options_now() const;
   void open_journal();
   void start_group(group& g);
+  std::shared_ptr<group_driver> driver_for(const group& g, const protocol::core_start& start, protocol::journal_position durable);
   void open_endpoint();
   void run_loop();
   void end();
@@ -102,7 +103,7 @@ private:
   void view_installed(std::uint32_t group, const protocol::deliver_view& v) override;
   void again(std::uint32_t group) override { again_.push_back(group); }
   void touched(std::uint32_t group) override { schedule_.touch(group); }
-  void tell_contacts(std::uint32_t group, protocol::core& to) override;
+  void tell_contacts(std::uint32_t group, group_core& to) override;
   void vouch(std::uint32_t group, const protocol::vouch& what) override { pulses_->say(group, what); }
 
   // pulse_host, on the protocol thread

@@ -71,12 +71,20 @@ void runtime::happened(std::uint32_t group, const protocol::event& e) {
       line = "founded here";
       break;
     case event_kind::leader_changed:
+      if (g.entry->how.partitions == partition_policy::partitionable) {
+        line = name_of(e.member) + " forms the views of this component";
+        break;
+      }
       line = e.member == no_member ? "no leader known" : "leader is " + name_of(e.member) + " in term " + number;
       break;
     case event_kind::elected: line = "elected leader of term " + number; break;
     case event_kind::stepped_down: line = "stepped down in term " + number; break;
     case event_kind::election_started: line = "stands for election in term " + number; break;
     case event_kind::primary:
+      if (g.entry->how.partitions == partition_policy::partitionable) {
+        line = e.flag ? "this component is primary" : "this component is not primary";
+        break;
+      }
       level = e.flag ? log_level::info : log_level::warn;
       line = e.flag ? "has contact with a quorum: serves" : "lost contact with the quorum: refuses until it is back";
       break;

@@ -39,6 +39,7 @@ enum class frame_type : std::uint8_t {
   change_request = 30,
   change_reply = 31,
   probe = 32,
+  component_control = 33,
 };
 
 /// Payload may wait and may be dropped under pressure, all else is control and goes first.

@@ -172,6 +172,13 @@ verdict read(wire::Probe::Reader in, const codec_limits&, protocol::probe& out) 
   return fine;
 }
 
+verdict read(wire::ComponentControl::Reader in, const codec_limits&, protocol::component_control& out) {
+  const auto data = in.getBody();  // once: each look counts towards the limit on what is read of a frame
+  const auto body = std::as_bytes(std::span(data.begin(), data.size()));
+  out.bytes.assign(body.begin(), body.end());
+  return fine;
+}
+
 verdict read(wire::Wedge::Reader in, const codec_limits&, protocol::wedge& out) {
   out = {in.getTerm(), in.getAttempt(), in.getView()};
   return fine;
@@ -364,6 +371,7 @@ decode_status decode(std::span<const std::byte> bytes, const std::shared_ptr<con
     case frame_type::change_request: return plain.operator()<wire::ChangeRequest, protocol::change_request>();
     case frame_type::change_reply: return plain.operator()<wire::ChangeReply, protocol::change_reply>();
     case frame_type::probe: return plain.operator()<wire::Probe, protocol::probe>();
+    case frame_type::component_control: return plain.operator()<wire::ComponentControl, protocol::component_control>();
     default: return decode_status::unknown_type;
   }
 }

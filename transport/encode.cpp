@@ -136,6 +136,11 @@ void fill(wire::Probe::Builder out, const protocol::probe& in) {
   out.setDeaf(in.deaf);
 }
 
+void fill(wire::ComponentControl::Builder out, const protocol::component_control& in) {
+  auto body = out.initBody(static_cast<unsigned>(in.bytes.size()));
+  if (!in.bytes.empty()) std::memcpy(body.begin(), in.bytes.data(), in.bytes.size());
+}
+
 void fill(wire::Wedge::Builder out, const protocol::wedge& in) {
   out.setTerm(in.term);
   out.setAttempt(in.attempt);
@@ -281,7 +286,7 @@ frame encode_payload(block_pool& pool, const frame_header& head, std::size_t fra
 
 frame encoder::encode(std::uint32_t group, const protocol::message& what) {
   using namespace protocol;
-  static_assert(std::variant_size_v<message> == 17, "a new message needs a frame type");
+  static_assert(std::variant_size_v<message> == 18, "a new message needs a frame type");
   frame_header head;
   head.type = static_cast<frame_type>(static_cast<std::size_t>(frame_type::batch) + what.index());
   head.sender = static_cast<std::uint16_t>(self_);
@@ -312,6 +317,7 @@ frame encoder::encode(std::uint32_t group, const protocol::message& what) {
     frame operator()(const take_over& m) { return encode_struct<wire::TakeOver>(writer, head, max, m); }
     frame operator()(const change_request& m) { return encode_struct<wire::ChangeRequest>(writer, head, max, m); }
     frame operator()(const change_reply& m) { return encode_struct<wire::ChangeReply>(writer, head, max, m); }
+    frame operator()(const component_control& m) { return encode_struct<wire::ComponentControl>(writer, head, max, m); }
     frame operator()(const probe& m) { return encode_struct<wire::Probe>(writer, head, max, m); }
   };
   return std::visit(dispatch{*this, writer, head, max}, what);

@@ -298,3 +298,11 @@ struct Probe {
   answered @4 :Bool;
   deaf     @5 :UInt32;           # active members the one in between has not heard for long
 }
+
+# ---- Partitionable groups ------------------------------------------------------------------------------------------
+
+# What members of a component say to each other beside batches and pulls; the body's layout is the protocol's own
+# (framework/protocol/partition/codec.cpp), the same in all processes of a group.
+struct ComponentControl {
+  body @0 :Data;
+}

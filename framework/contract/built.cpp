@@ -16,7 +16,9 @@ std::vector<missing_feature> not_built(const contract& c) {
   missing(c.deadline.count() != 0, "deadline", "a deadline of messages");
   missing(c.lossy, "lossy", "dropping what is late");
   missing(c.model != failure_model::crash, "model", std::string("the ") + to_string(c.model) + " model");
-  missing(c.partitions != partition_policy::primary, "partitions", "a partitionable group");
+  const bool partitionable = c.partitions == partition_policy::partitionable;
+  missing(partitionable && c.durability == durability::journaled, "durability", "a partitionable group whose state is on disk");
+  missing(partitionable && c.sessions, "sessions", "sessions in a partitionable group");
   missing(c.links != link_security::open, "links", "authentication of links");
   missing(c.rate_bytes_max != 0, "rate_bytes_max", "a limit of the rate in bytes");
   missing(c.rate_messages_max != 0, "rate_messages_max", "a limit of the rate in messages");

@@ -126,6 +126,11 @@ public:
     const auto& [term, asker, subject, asked, answered, deaf] = x;
     all(term, asker, subject, asked, answered, deaf);
   }
+  void add(const component_control& x) {
+    const auto& [bytes] = x;
+    word(bytes.size());
+    for (const auto b : bytes) word(std::to_integer<std::uint64_t>(b));
+  }
 
   // ---- records
   void add(const persist_batch& x) { const auto& [what] = x; add(what); }

@@ -214,7 +214,13 @@ struct change_reply {
   change_refusal why{};  ///< none: done, and a quorum knows it
 };
 
+/// What members of a partitionable group say to each other beside batches and pulls: bytes of `partition::encode`.
+struct component_control {
+  std::vector<std::byte> bytes;
+};
+
 using message = std::variant<batch, append, ack, vote, wedge, report, pull, pull_chunk, chunk, join, form,
-                             read_request, read_reply, take_over, change_request, change_reply, probe>;
+                             read_request, read_reply, take_over, change_request, change_reply, probe,
+                             component_control>;
 
 }  // namespace cohort::protocol

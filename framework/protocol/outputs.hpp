@@ -1,6 +1,7 @@
 #pragma once
 
 #include "framework/protocol/messages.hpp"
+#include "framework/protocol/partition/types.hpp"
 
 #include <array>
 #include <optional>
@@ -142,8 +143,33 @@ struct deliver_restore {
   std::uint32_t chunks = 0;
 };
 
-using delivery_op =
-  std::variant<deliver_batch, deliver_view, deliver_read, deliver_checkpoint, deliver_restore, deliver_void>;
+// ---- partitionable groups only
+
+/// A component's view was installed (rule P6). Messages of it follow once its sides are merged everywhere.
+struct deliver_component {
+  partition::component_ptr what;
+};
+
+/// What follows up to the next `deliver_component` is of the view that ends, and is held by `together` alone: no more is
+/// known of the others (rule P5, the transitional view).
+struct deliver_transition {
+  partition::component_id view;
+  std::vector<partition::process> together;
+};
+
+/// Write the state reached here: this member sends it for its side. Answer with `partition::core::offer_ready`.
+struct deliver_offer {
+  partition::component_id view;
+};
+
+/// Make one state of those of all sides, in their order (rule P7).
+struct deliver_merge {
+  partition::component_ptr what;
+  std::vector<std::shared_ptr<const std::vector<std::byte>>> states;  ///< by side
+};
+
+using delivery_op = std::variant<deliver_batch, deliver_view, deliver_read, deliver_checkpoint, deliver_restore, deliver_void,
+                                 deliver_component, deliver_transition, deliver_offer, deliver_merge>;
 
 // ---- to whoever watches ---------------------------------------------------------------------------------------------
 

@@ -60,13 +60,16 @@ void fields(const message& what, Put put) {
       } else if constexpr (std::is_same_v<M, probe>) {
         put("term", m.term), put("asker", to_index(m.asker)), put("subject", to_index(m.subject));
         put("asked", number(m.asked.count())), put("answered", m.answered), put("deaf", m.deaf);
+      } else if constexpr (std::is_same_v<M, component_control>) {
+        put("bytes", m.bytes.size());
       }
     },
     what);
 }
 
 constexpr const char* names[] = {"batch", "append", "ack",   "vote", "wedge", "report",      "pull",
-                                 "pull_chunk", "chunk", "join", "form", "read_request", "read_reply", "take_over", "change_request", "change_reply", "probe"};
+                                 "pull_chunk", "chunk", "join", "form", "read_request", "read_reply", "take_over", "change_request", "change_reply", "probe",
+                                 "component_control"};
 
 }  // namespace
 

@@ -125,7 +125,7 @@ TEST_CASE("not built: nothing that is asked for is left out in silence, and the 
   CHECK(not_built(all).empty());
   for (const auto& [c, field] :
        {std::pair{contract{}.with(failure_model::timing), "model"}, std::pair{contract{}.with(&contract::deadline, 200ms), "deadline"},
-        std::pair{contract{}.with(partition_policy::partitionable), "partitions"},
+        std::pair{contract{}.with(partition_policy::partitionable), "durability"},
         std::pair{contract{}.with(&contract::rate_bytes_max, std::uint64_t{1000}), "rate_bytes_max"},
         std::pair{contract{}.with(link_security::authenticated), "links"}}) {
     const auto missing = not_built(c);

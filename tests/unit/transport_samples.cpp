@@ -182,6 +182,7 @@ struct comparison {
   bool operator()(const take_over& a) const {
     return a.term == as<take_over>().term && a.for_links == as<take_over>().for_links;
   }
+  bool operator()(const component_control& a) const { return a.bytes == as<component_control>().bytes; }
   bool operator()(const probe& a) const {
     const auto& b = as<probe>();
     return a.term == b.term && a.asker == b.asker && a.subject == b.subject && a.asked == b.asked &&
@@ -261,6 +262,12 @@ message draw(std::size_t kind, generator& r) {
       return c;
     }
     case 15: return change_reply{number(r), static_cast<change_refusal>(r() % change_refusals)};
+    case 17: {
+      component_control c;
+      c.bytes.resize(r() % 300);
+      for (auto& b : c.bytes) b = static_cast<std::byte>(r());
+      return c;
+    }
     default:
       return probe{number(r), member_id{slot_number}, member_id{static_cast<std::uint16_t>(r())}, instant(static_cast<std::int64_t>(number(r))),
                    coin(r), static_cast<std::uint32_t>(r())};

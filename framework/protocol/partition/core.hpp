@@ -1,0 +1,82 @@
+#pragma once
+
+#include "framework/protocol/core.hpp"
+#include "framework/protocol/partition/messages.hpp"
+
+namespace cohort::protocol::partition {
+
+/// Timers and limits of a partitionable group. The same at all members.
+struct core_options {
+  order_set orders{order::total};
+  bool merges = false;  ///< there is a state to be merged (P7)
+  duration heartbeat = std::chrono::milliseconds(50);
+  duration fail_after = std::chrono::seconds(2);  ///< silence after which a process counts as gone
+  duration steady_for =
+      std::chrono::milliseconds(150);  ///< T_gather: how long a set must stay the same to become a view
+  duration account_wait = std::chrono::milliseconds(300);   ///< T_wedge: how long accounts are awaited
+  duration prepare_wait = std::chrono::milliseconds(1200);  ///< ... and what is missing; then a new attempt begins
+  duration pull_wait = std::chrono::milliseconds(100);      ///< what is missing for so long is asked for
+  std::size_t batch_bytes = 64 * 1024;
+  std::size_t batches_in_flight = 1;
+  std::size_t message_bytes_max = 16u << 20;
+  std::size_t lane_window = 8u << 20;  ///< bytes sealed and not yet held by all (FC1)
+  std::size_t pull_bytes_max = 4u << 20;
+};
+
+struct core_start {
+  voter_id self;                    ///< the identity is of this process, not of its disk
+  incarnation inc = 0;              ///< larger than those of earlier lives, as far as the clock can tell
+  std::vector<member_id> founders;  ///< all members of the founders' table, ascending
+  bool founder = true;              ///< no earlier life of this member took part in the group (P9)
+};
+
+/// One look at the inside, for operators and tests.
+struct core_status {
+  process self;
+  component_ptr in_force;
+  member_id leader = no_member;  ///< whom this member would have form its view
+  bool wedged = false;           ///< a view is being formed
+  bool merging = false;          ///< the sides' states are being exchanged
+  std::uint64_t delivered = 0;   ///< messages in the total order of this side
+  std::size_t payload_bytes = 0;
+};
+
+/// The protocol of one member in a partitionable group (section 15 of docs/protocol.md): a sibling of `protocol::core`
+/// with the same shape for its driver. Every component goes on in a view of its own in which all must hold what is
+/// safe; views of components that see each other again are merged. Crash model, state in memory only.
+///
+/// Total order follows Lamport ("Time, Clocks, and the Ordering of Events in a Distributed System", 1978): by stamp and
+/// slot, once every member has said that no smaller stamp will come. Views, transitional sets and safe delivery are
+/// those of extended virtual synchrony (Moser, Amir, Melliar-Smith, Agarwal, 1994). Deterministic; one thread at a
+/// time.
+class core {
+public:
+  core(const core_options& options, const core_start& start);
+  ~core();
+  core(core&&) noexcept;
+
+  void tick(instant mono, wall_time wall);
+  /// As `protocol::core::submit`. What is taken is delivered here for certain, unless this process ends.
+  submit_status submit(std::span<const std::span<const std::byte>> messages, order how = order::total,
+                       wall_time deadline = {});
+  void receive(voter_id from, message&& what);
+  void link_up(voter_id peer, bool peer_blank);
+  void link_down(member_id peer, bool reset);
+  /// A read of the component's state: `deliver_read` follows once everything completed in this component before it is
+  /// applied.
+  void read(std::uint64_t tag);
+  /// Answer to `deliver_offer` for that view.
+  void offer_ready(component_id view, std::vector<std::byte> state);
+  /// Ends the pass.
+  void drain();
+  outputs& out();
+  void drained();
+  instant next_deadline() const;
+  core_status status() const;
+
+private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+}  // namespace cohort::protocol::partition

@@ -1,0 +1,103 @@
+#pragma once
+
+#include "framework/protocol/partition/types.hpp"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace cohort::sim::partition {
+
+using protocol::partition::component_id;
+using protocol::partition::component_ptr;
+using protocol::partition::process;
+
+/// A message of the simulated application. No two are alike.
+struct sent {
+  process sender;
+  order how = order::total;
+};
+
+enum class step_kind : std::uint8_t {
+  submits,     ///< `message` was taken
+  delivers,    ///< `message`, at `position`
+  enters,      ///< the view `view`
+  transition,  ///< what follows is of the transitional view: `together` of the view `id`
+  merges,      ///< the state that all sides gave
+};
+
+/// One thing a process's application saw or did. `state` is what its replicated state came to afterwards.
+struct step {
+  step_kind kind{};
+  std::uint64_t at = 0;  ///< counted over all processes: what happened before what
+  std::uint64_t message = 0;
+  std::uint64_t position = 0;
+  component_id id;
+  component_ptr view;
+  std::vector<process> together;
+  std::uint64_t state = 0;
+};
+
+/// What one life of one member saw.
+struct life {
+  process who;
+  bool ended = false;  ///< crashed
+  std::vector<step> steps;
+};
+
+/// A whole run, as the checkers see it.
+struct history {
+  std::vector<member_id> founders;
+  bool merges = true;        ///< the group has a state
+  bool dependencies = true;  ///< batches name what they depend on
+  bool healed = false;       ///< faults ended early enough for all to be one again
+  std::map<std::uint64_t, sent> messages;
+  std::vector<life> lives;
+};
+
+/// A property of partitionable groups. Empty: it holds; else what broke it.
+using check_fn = std::string (*)(const history& h);
+struct property {
+  const char* name;
+  check_fn check;
+};
+
+std::string self_inclusion(const history& h);
+std::string monotonic_views(const history& h);
+std::string view_agreement(const history& h);
+std::string sending_view(const history& h);
+std::string integrity(const history& h);
+std::string self_delivery(const history& h);
+std::string virtual_synchrony(const history& h);
+std::string transitional_sets(const history& h);
+std::string safe_delivery(const history& h);
+std::string fifo_order(const history& h);
+std::string causal_order(const history& h);
+std::string total_order(const history& h);
+std::string merge_barrier(const history& h);
+std::string merged_states(const history& h);
+std::string primary_chain(const history& h);
+std::string liveness(const history& h);
+
+const std::vector<property>& properties();
+/// The first property that does not hold, and why; empty if all do.
+std::string first_broken(const history& h);
+
+// ---- what checkers share
+
+/// One stay of a process in one view.
+struct stay {
+  const life* of = nullptr;
+  component_ptr view;
+  component_ptr next;                              ///< null: it crashed or the run ended in `view`
+  std::vector<process> together;                   ///< of the transition; empty if there was none
+  std::vector<const step*> regular, transitional;  ///< deliveries
+  bool ended_by_crash() const { return !next && of->ended; }
+};
+std::vector<stay> stays(const history& h);
+bool is_in(const std::vector<process>& set, process who);
+std::string name_of(process p);
+std::string name_of(const component_id& v);
+std::string message_name(const history& h, std::uint64_t message);
+
+}  // namespace cohort::sim::partition

@@ -1,0 +1,72 @@
+#pragma once
+
+#include "framework/protocol/partition/core.hpp"
+#include "framework/simulation/partition/history.hpp"
+#include "framework/simulation/random.hpp"
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+namespace cohort::sim::partition {
+
+/// A run as its seed chose it.
+struct scenario {
+  unsigned members = 3;
+  protocol::partition::core_options options;
+  unsigned loss = 0, duplication = 0;               ///< per mille
+  std::int64_t delay_least = 50, delay_most = 500;  ///< microseconds
+  bool reorders = false;                            ///< else links keep the order, as production's do
+  std::int64_t pause_between = 20'000;              ///< microseconds between two messages of a member, on average
+  std::int64_t offer_delay = 5'000;                 ///< at most: how long an application takes to write its state
+  protocol::duration faults_until{};
+  protocol::duration quiet_after{};  ///< from the end of faults on, until all must be one
+};
+scenario draw(std::uint64_t seed);
+
+/// Members of one partitionable group in virtual time: production cores, links that can be cut one way or both, crashes
+/// and restarts. What happens is a function of the scenario and the seed; what was seen goes into a `history`.
+class world {
+public:
+  world(const scenario& s, std::uint64_t seed);
+  ~world();
+  /// Faults, healing, quiet. Throws `std::logic_error` for a broken invariant.
+  const history& run();
+  std::uint64_t trace_hash() const { return hash_; }
+
+private:
+  struct node;
+  struct event {
+    protocol::instant at{};
+    std::uint64_t sequence = 0;
+    std::function<void()> what;
+  };
+
+  void at(protocol::instant when, std::function<void()> what);
+  void run_until(protocol::instant until);
+  void start(unsigned n);
+  void crash(unsigned n);
+  void connect(unsigned a, unsigned b);
+  void lose_link(unsigned from, unsigned to, bool reset);
+  void cut_as(const std::vector<unsigned>& component_of);
+  void cut_at_random();
+  void plan_pass(unsigned n, protocol::instant when);
+  void pass(unsigned n);
+  void transmit(unsigned from, unsigned to, const protocol::message& what);
+  void deliver(unsigned n, const protocol::delivery_op& what);
+  void submit_some(unsigned n);
+  void next_fault();
+  std::uint64_t state_of(const node& n) const;
+  step& add(unsigned n, step_kind kind);
+
+  const scenario scenario_;
+  random chance_;
+  protocol::instant now_{};
+  std::uint64_t sequence_ = 0, steps_ = 0, messages_ = 0, sessions_ = 0, hash_ = 0;
+  std::vector<event> queue_;
+  std::vector<std::unique_ptr<node>> nodes_;
+  std::vector<std::vector<bool>> cut_;  ///< [from][to]
+  history seen_;
+};
+
+}  // namespace cohort::sim::partition
