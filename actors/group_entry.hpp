@@ -15,6 +15,7 @@
 
 namespace cohort::detail {
 
+class watch_hub;
 struct port_state;
 struct question_set;
 
@@ -55,6 +56,7 @@ struct group_entry {
   node::listener_factory make_listener;
   primary_service_factory make_service;  ///< instead of a state machine: the group is primary/backup ...
   backup_kind backups = backup_kind::hot;  ///< ... and this node's backup is of this kind
+  std::shared_ptr<watch_hub> hub;        ///< null where no gateway serves clients that watch
   std::uint32_t index = 0;               ///< in the order of the groups' names, equal at all members
   std::atomic<bool> left{false};         ///< this node left the group: a restarted runtime does not join again
 

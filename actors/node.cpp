@@ -6,6 +6,7 @@
 #include "actors/node_config.hpp"
 #include "actors/port_state.hpp"
 #include "actors/service_notice.hpp"
+#include "actors/watch_hub.hpp"
 
 #include <cohort/contract_check.hpp>
 #include <cohort/session.hpp>
@@ -51,6 +52,12 @@ bool signalled(std::chrono::nanoseconds wait) {
   timespec t{};
   t.tv_nsec = wait.count();
   return sigtimedwait(&set, nullptr, &t) > 0;
+}
+
+/// Where this node serves clients; null if it serves none.
+const member_config* own_gateway(const node_config& config) {
+  const auto own = std::ranges::find(config.gateways, config.name, &member_config::name);
+  return own == config.gateways.end() ? nullptr : &*own;
 }
 
 /// Ends the process if the stop takes too long.
@@ -115,9 +122,18 @@ void node::impl::host(std::string_view group, application what, const contract& 
     entry->make_machine = [inside = std::move(what.machine)] { return with_sessions(inside()); };
   else
     entry->make_machine = std::move(what.machine);
-  entry->make_listener = std::move(what.listener);
   entry->make_service = std::move(what.service);
   entry->backups = what.backups;
+  if (own_gateway(config) && !entry->make_service) {
+    std::vector<std::string> names;
+    for (const auto& m : config.members) names.push_back(m.name);
+    entry->hub = std::make_shared<detail::watch_hub>(std::move(names), how.sessions);
+    entry->make_listener = [hub = entry->hub, inside = std::move(what.listener)] {
+      return detail::watched(hub, inside ? inside() : nullptr);
+    };
+  } else {
+    entry->make_listener = std::move(what.listener);
+  }
   if (!groups_.try_emplace(entry->name, entry).second)
     throw node_error("group " + entry->name + " is named twice");
 }
@@ -143,6 +159,11 @@ void node::impl::start() {
   start_supervisors();  // before the runtime: a replica may throw as soon as it is there
   try {
     new_runtime();
+    if (const auto* own = own_gateway(config)) {
+      gateway_ = std::make_unique<detail::gateway>(config, own->address, groups_,
+                                                   [this](const std::string& group, port_wake wake) { return open_port(group, std::move(wake)); });
+      log.write(detail::log_level::info, "serves clients at " + own->address);
+    }
   } catch (...) {
     stop(false);
     started_ = false;
@@ -260,6 +281,7 @@ void node::impl::stop(bool gently) {
   }
   changed_.notify_all();
   if (keeper_.joinable()) keeper_.join();
+  gateway_.reset();  // clients go to other members, under the same numbers
   end_supervisors();
   if (runtime_) {
     if (gently && failure_text().empty()) runtime_->drain(config.stop_limit / 2);

@@ -60,6 +60,25 @@ void check_discovery(const node_config& config) {
 
 }  // namespace
 
+namespace {
+
+void check_gateways(const node_config& config) {
+  for (std::size_t i = 0; i < config.gateways.size(); ++i) {
+    const auto& g = config.gateways[i];
+    if (std::ranges::none_of(config.members, [&](auto& m) { return m.name == g.name; }))
+      throw node_error("the gateway " + g.name + " = \"" + g.address + "\" is of no member");
+    parse_address(g.address, "the gateway of " + g.name);
+    for (const auto& m : config.members)
+      if (m.address == g.address)
+        throw node_error("the gateway of " + g.name + " has the address " + g.address + " of member " + m.name + "; give it a port of its own");
+    for (std::size_t k = 0; k < i; ++k)
+      if (config.gateways[k].name == g.name || config.gateways[k].address == g.address)
+        throw node_error("the gateways of " + config.gateways[k].name + " and " + g.name + " have one name or address");
+  }
+}
+
+}  // namespace
+
 host_port parse_address(std::string_view text, const std::string& what) {
   auto colon = text.rfind(':');
   host_port parsed;
@@ -110,6 +129,7 @@ node_config checked(node_config config) {
       throw node_error("the witness " + w + " is named twice");
   }
   check_discovery(config);
+  check_gateways(config);
   if (config.listen.empty()) {
     if (is_elsewhere(own->address))
       throw node_error("member " + own->name + " has the address \"" + own->address +
@@ -151,7 +171,7 @@ node_config config_from_arguments(int argc, char** argv) {
   static constexpr const char* usage =
     "usage: --name NAME --data DIRECTORY --member NAME=HOST:PORT ... [--listen HOST:PORT] [--new-epoch N] "
     "[--discover file:PATH|srv:NAME ...] [--cluster NAME] [--name-servers LIST] [--stop-limit SECONDS] "
-    "[--log-level LEVEL]";
+    "[--log-level LEVEL] [--gateway NAME=HOST:PORT ...]";
   node_config config;
   for (int i = 1; i < argc; i += 2) {
     std::string_view flag = argv[i];
@@ -161,11 +181,12 @@ node_config config_from_arguments(int argc, char** argv) {
       config.name = value;
     } else if (flag == "--data") {
       config.data = std::filesystem::path(value);
-    } else if (flag == "--member") {
+    } else if (flag == "--member" || flag == "--gateway") {
       auto equals = value.find('=');
       if (equals == std::string_view::npos)
-        throw node_error("--member " + std::string(value) + " is not NAME=HOST:PORT\n" + usage);
-      config.members.push_back({std::string(value.substr(0, equals)), std::string(value.substr(equals + 1))});
+        throw node_error(std::string(flag) + ' ' + std::string(value) + " is not NAME=HOST:PORT\n" + usage);
+      auto& places = flag == "--member" ? config.members : config.gateways;
+      places.push_back({std::string(value.substr(0, equals)), std::string(value.substr(equals + 1))});
     } else if (flag == "--listen") {
       config.listen = value;
     } else if (flag == "--discover") {

@@ -1,6 +1,7 @@
 #pragma once
 
 // Inside actors/ only: includes CAF.
+#include "actors/gateway.hpp"
 #include "actors/runtime.hpp"
 #include "actors/service_notice.hpp"
 #include "actors/supervision.hpp"
@@ -83,6 +84,7 @@ private:
   std::shared_ptr<supervisors::impl> supervision_;
   std::shared_ptr<detail::dead_letters> letters_;
   std::map<std::string, caf::actor, std::less<>> handles_;
+  std::unique_ptr<detail::gateway> gateway_;  ///< null if this node serves no clients
 
   std::mutex stable_mutex_;  // guards `stable_`, of which the opening takes long
   std::shared_ptr<stable_store> stable_;

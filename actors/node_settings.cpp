@@ -109,6 +109,19 @@ node_config read_node(const config_section& root) {
   if (node.data.empty()) s.fail("data", "[node] data is empty; name a directory that only this node uses");
   node.data = (std::filesystem::absolute(root.file().name()).parent_path() / node.data).lexically_normal();
   read_listen(s, root.section("members"), *own, node);
+  if (root.has("gateways")) {
+    const auto gateways = root.section("gateways");
+    for (const auto& name : gateways.keys()) {
+      const auto where = gateways.text(name);
+      address_in(gateways, name, where);
+      if (std::ranges::none_of(node.members, [&](auto& m) { return m.name == name; })) {
+        known_words known;
+        for (const auto& m : node.members) known.push_back(m.name);
+        gateways.fail(name, "[gateways] " + name + " is not in [members]" + suggestion(name, known));
+      }
+      node.gateways.push_back({name, where});
+    }
+  }
   if (s.has("witnesses")) node.witnesses = s.text_or_texts("witnesses");
   for (const auto& w : node.witnesses)
     if (std::ranges::none_of(node.members, [&](auto& m) { return m.name == w; }))
@@ -125,7 +138,7 @@ node_config read_node_file(const std::filesystem::path& name,
   using namespace detail;
   const auto file = config_file::load(name, "name the node's configuration file");
   const auto root = file.root();
-  known_words known{"node", "members", "groups"};
+  known_words known{"node", "members", "groups", "gateways"};
   known.insert(known.end(), application_sections.begin(), application_sections.end());
   root.only(known, true);
   auto node = read_node(root);

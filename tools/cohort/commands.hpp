@@ -15,6 +15,9 @@ void add_verify(CLI::App& program, int& code);
 void add_check(CLI::App& program, int& code);
 /// `cohort explain FILE [--group NAME]`
 void add_explain(CLI::App& program, int& code);
+/// `cohort call --gateway HOST:PORT --group NAME [TEXT...]`, `cohort watch ...`
+void add_call(CLI::App& program, int& code);
+void add_watch(CLI::App& program, int& code);
 /// `cohort supervise -- COMMAND...`
 void add_supervise(CLI::App& program, int& code);
 

@@ -14,6 +14,8 @@ int main(int argc, char** argv) {
   add_explain(program, code);
   add_verify(program, code);
   add_supervise(program, code);
+  add_call(program, code);
+  add_watch(program, code);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -1,0 +1,226 @@
+#include "actors/gateway.hpp"
+
+#include <cohort/session.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace cohort::detail {
+
+using namespace transport::gateway;
+
+namespace {
+
+constexpr auto picture_kept = std::chrono::milliseconds(50);  ///< a look at the groups' cores costs the protocol thread a pass
+
+answer refused_as(reason because, bool retry, const std::string& why) {
+  answer a;
+  a.because = because;
+  a.retry = retry;
+  a.why = why;
+  return a;
+}
+
+answer answer_of(outcome o) {
+  answer a;
+  a.why = to_string(o);
+  switch (o) {
+    case outcome::replied: a.what = verdict::replied; a.why.clear(); break;
+    case outcome::no_quorum: a.because = reason::no_quorum; a.retry = true; break;
+    case outcome::busy: a.because = reason::busy; a.retry = true; break;
+    case outcome::not_member: a.because = reason::not_member; a.retry = true; break;
+    case outcome::too_large: a.because = reason::too_large; break;
+    case outcome::lost: a.because = reason::lost; a.retry = true; break;
+    case outcome::unknown: a.what = verdict::unknown; a.because = reason::unresolved; a.retry = true; break;
+    case outcome::stopped: a.because = reason::stopped; a.retry = true; break;
+    case outcome::not_enabled: a.because = reason::not_enabled; break;
+    case outcome::expired: a.what = verdict::expired; a.because = reason::expired; break;
+  }
+  return a;
+}
+
+reason reason_of(session_outcome o) {
+  switch (o) {
+    case session_outcome::replied: return reason::none;
+    case session_outcome::no_session: return reason::no_session;
+    case session_outcome::forgotten: return reason::forgotten;
+    case session_outcome::too_far: return reason::too_far;
+    case session_outcome::answers_full: return reason::answers_full;
+    case session_outcome::sessions_full: return reason::sessions_full;
+    case session_outcome::cancelled: return reason::cancelled;
+    case session_outcome::behind: return reason::other;
+    case session_outcome::malformed: return reason::malformed;
+  }
+  return reason::other;
+}
+
+void take_reply(answer& a, const session_reply& r) {
+  a.because = reason_of(r.what);
+  a.what = r.what == session_outcome::replied ? verdict::replied : verdict::refused;
+  if (r.what != session_outcome::replied) a.why = to_string(r.what);
+  a.repeated = r.repeated;
+  a.position = r.position;
+  a.index = r.index;
+  a.view = r.view;
+  a.time_us = r.time.count();
+  a.birth = r.birth;
+  a.payload.assign(r.payload.begin(), r.payload.end());
+}
+
+std::optional<order> order_named(const std::string& name) {
+  for (std::size_t i = 0; i < order_count; ++i)
+    if (name == to_string(static_cast<order>(i))) return static_cast<order>(i);
+  return std::nullopt;
+}
+
+}  // namespace
+
+gateway::gateway(const node_config& config, const std::string& listen,
+                 const std::map<std::string, std::shared_ptr<group_entry>, std::less<>>& groups, open_port open)
+    : config_(config) {
+  const auto wake = [this] { wakes_.tell(); };
+  for (const auto& [name, entry] : groups) {
+    auto& g = groups_[name];
+    g.entry = entry;
+    g.port = open(name, wake);
+    if (entry->hub) entry->hub->on_news(wake);
+  }
+  try {
+    server_ = std::make_unique<server>(listen, limits{}, *this, wakes_);
+  } catch (const std::runtime_error& e) {
+    throw node_error(e.what());
+  }
+}
+
+gateway::~gateway() {
+  server_.reset();
+  for (auto& [name, g] : groups_)
+    if (g.entry->hub) g.entry->hub->on_news({});
+}
+
+void gateway::ask(const request& what, std::function<void(answer&&)> done) {
+  const auto known = groups_.find(what.group);
+  if (known == groups_.end())
+    return done(refused_as(reason::no_group, false, "this node hosts no group \"" + what.group + "\"; discover names those it hosts"));
+  auto& g = known->second;
+  pending p{std::move(done), what.what, what.how, what.what != request::kind::submit && g.entry->how.sessions, {}};
+  if (what.what == request::kind::query) return query(g, what, std::move(p));
+  submit(g, what, std::move(p));
+}
+
+void gateway::submit(group& g, const request& what, pending p) {
+  const session_name name{{what.session.id_high, what.session.id_low}, what.session.birth};
+  submit_options how;
+  how.within = what.within;
+  how.session_request = what.what != request::kind::submit;
+  std::span<const std::byte> message = message_;
+  switch (what.what) {
+    case request::kind::open: {
+      auto limits = limits_;
+      if (what.lifetime.count() > 0) limits.lifetime = what.lifetime;
+      write_open(message_, name, limits, what.owner);
+      break;
+    }
+    case request::kind::close: write_close(message_, name); break;
+    case request::kind::call: write_call(message_, name, what.number, what.acknowledged_below, what.payload); break;
+    case request::kind::cancel: write_cancel(message_, name, what.number); break;
+    case request::kind::submit:
+      message = what.payload;
+      if (!what.order.empty()) {
+        how.how = order_named(what.order);
+        if (!how.how) return p.done(refused_as(reason::not_enabled, false, "there is no order \"" + what.order + '"'));
+      }
+      break;
+    case request::kind::query: return;
+  }
+  if (how.session_request) message = message_;
+  const auto tag = g.next_tag++;
+  g.waiting.emplace(tag, std::move(p));
+  g.port.submit(message, tag, how);
+  g.asked = true;
+}
+
+void gateway::query(group& g, const request& what, pending p) {
+  const auto tag = g.next_tag++;
+  auto how = reads::local;
+  if (p.session) {
+    wall_time not_before{};
+    if (what.how == read_kind::bounded)
+      not_before = std::chrono::duration_cast<wall_time>(std::chrono::system_clock::now().time_since_epoch() - what.max_age);
+    if (what.how == read_kind::linearizable || what.how == read_kind::lease) how = reads::linearizable;
+    write_question(message_, what.how == read_kind::session ? what.seen : 0, not_before, what.payload);
+    if (what.how == read_kind::session || what.how == read_kind::bounded) write_question(p.question, 0, {}, what.payload);
+  } else {
+    // Without sessions nothing tells how far a state has come: only the freshest and the stalest can be had.
+    how = what.how == read_kind::local ? reads::local : reads::linearizable;
+    message_.assign(what.payload.begin(), what.payload.end());
+  }
+  if (how != reads::local) p.how = g.entry->how.reads == reads::lease ? read_kind::lease : read_kind::linearizable;
+  const bool session = p.session;
+  g.waiting.emplace(tag, std::move(p));
+  g.port.query(message_, how, tag, session);
+  g.asked = true;
+}
+
+void gateway::flush() {
+  for (auto& [name, g] : groups_)
+    if (std::exchange(g.asked, false)) g.port.flush();
+}
+
+void gateway::collect() {
+  for (auto& [name, g] : groups_) {
+    while (g.port.take(done_))
+      for (std::size_t i = 0; i < done_.size(); ++i) finish(g, done_[i]);
+  }
+  flush();
+}
+
+void gateway::finish(group& g, const completion& c) {
+  const auto found = g.waiting.find(c.tag);
+  if (found == g.waiting.end()) return;
+  auto p = std::move(found->second);
+  g.waiting.erase(found);
+  auto a = answer_of(c.outcome);
+  a.read = p.how;
+  session_reply r;
+  if (c.outcome == outcome::replied) {
+    if (!p.session)
+      a.payload.assign(c.reply.begin(), c.reply.end());
+    else if (!read_reply(c.reply, r))
+      a = refused_as(reason::other, false, "the group's answer is none of a session: do all members run the same program?");
+    else if (r.what == session_outcome::behind && !p.question.empty()) {
+      const auto tag = g.next_tag++;
+      g.port.query(p.question, reads::linearizable, tag, true);
+      p.question.clear();
+      p.how = read_kind::linearizable;
+      g.waiting.emplace(tag, std::move(p));
+      g.asked = true;
+      return;
+    } else
+      take_reply(a, r);
+  }
+  p.done(std::move(a));
+}
+
+picture gateway::look() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - looked_ < picture_kept) return picture_;
+  looked_ = now;
+  picture_ = {config_.name, config_.cluster, {}, {}};
+  for (const auto& [name, g] : groups_) {
+    const auto s = g.port.status();
+    transport::gateway::group out{name, s.leader, s.view, {}, s.applied, s.primary, g.entry->how.sessions};
+    for (const auto& m : s.members) out.members.push_back({m.name, m.active, m.voter});
+    picture_.groups.push_back(std::move(out));
+  }
+  for (const auto& m : config_.gateways) picture_.gateways.push_back({m.name, m.address});
+  return picture_;
+}
+
+std::unique_ptr<subscription> gateway::watch(const std::string& group) {
+  const auto known = groups_.find(group);
+  return known == groups_.end() || !known->second.entry->hub ? nullptr : known->second.entry->hub->subscribe();
+}
+
+}  // namespace cohort::detail

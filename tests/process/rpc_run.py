@@ -1,0 +1,203 @@
+"""Clients outside the group while its nodes are killed: every request executed exactly once. `rpc_run.py TILL CUSTOMER COHORT`"""
+import os
+import pathlib
+import queue
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from cluster import _child_setup, _running, free_port
+
+NAMES = ("n1", "n2", "n3")
+
+
+def spawn(command, log, **options):
+    with open(log, "ab") as errors:
+        process = subprocess.Popen([str(c) for c in command], stderr=errors, text=True, start_new_session=True, preexec_fn=_child_setup,
+                                   **options)
+    _running.add(process)
+    return process
+
+
+class Lines:
+    """A process whose output is read as it comes."""
+
+    def __init__(self, command, log):
+        self.process = spawn(command, log, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.lines = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.put(line.rstrip("\n"))
+
+    def next(self, seconds=30):
+        try:
+            return self.lines.get(timeout=seconds)
+        except queue.Empty:
+            raise AssertionError(f"nothing more from {self.process.args}") from None
+
+    def send(self, text):
+        self.process.stdin.write(f"{text}\n")
+        self.process.stdin.flush()
+
+
+class Group:
+    def __init__(self, till, cohort, folder):
+        self.till, self.cohort, self.folder = till, cohort, folder
+        self.gateways = {n: f"127.0.0.1:{free_port()}" for n in NAMES}
+        self.places = []
+        for n in NAMES:
+            self.places += ["--member", f"{n}=127.0.0.1:{free_port()}", "--gateway", f"{n}={self.gateways[n]}"]
+        self.nodes = {}
+        for n in NAMES:
+            self.start(n)
+
+    def start(self, name):
+        self.nodes[name] = spawn([self.till, "--name", name, "--data", self.folder / name, *self.places], self.folder / f"{name}.log",
+                                 stdin=subprocess.DEVNULL)
+
+    def kill(self, name):
+        self.nodes[name].kill()
+        self.nodes[name].wait()
+
+    def call(self, *words, gateway="n1", code=0):
+        done = subprocess.run([self.cohort, "call", "--gateway", self.gateways[gateway], "--group", "till", *words], capture_output=True,
+                              text=True, timeout=60, stdin=subprocess.DEVNULL)
+        assert done.returncode == code, f"call {words}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def logs(self):
+        return "\n".join(f"--- {f.name}\n{f.read_text(errors='replace')[-3000:]}" for f in sorted(self.folder.glob("*.log")))
+
+
+def exactly_once(group, customer):
+    """Two customers pay while one node after the other is killed and comes back."""
+    assert group.call("5").strip() == "5"
+    watcher = Lines([group.cohort, "watch", "--gateway", group.gateways["n2"], "--group", "till"], group.folder / "watch.log")
+    assert watcher.next().startswith("watching at n"), "the watch tells where it is"
+    stop = threading.Event()
+    paid, wrong = [], []
+
+    def pay(number):
+        buyer = Lines([customer, *group.gateways.values()], group.folder / f"customer{number}.log")
+        while not stop.is_set():
+            buyer.send(number)
+            answer = buyer.next(40)
+            if not answer.lstrip("-").isdigit():
+                wrong.append(answer)
+            else:
+                paid.append(number)
+        buyer.process.stdin.close()
+        last = buyer.next()
+        assert last.startswith("the till holds "), last
+        buyer.process.wait(10)
+
+    failures = []
+
+    def guarded(number):
+        try:
+            pay(number)
+        except BaseException as problem:
+            failures.append(problem)
+
+    buyers = [threading.Thread(target=guarded, args=(n,)) for n in (1, 1000)]
+    for b in buyers:
+        b.start()
+    for name in ("n1", "n2", "n3"):
+        before = len(paid)
+        time.sleep(0.5)
+        group.kill(name)
+        deadline = time.monotonic() + 20
+        while len(paid) < before + 20 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert len(paid) >= before + 20, f"nobody can pay without {name}"
+        group.start(name)
+        time.sleep(1)
+    stop.set()
+    for b in buyers:
+        b.join(60)
+    assert not failures, failures
+    assert not wrong, f"calls without answer: {wrong}"
+    total = 5 + sum(paid)
+    for gateway in NAMES:
+        assert group.call("--read", "", gateway=gateway).strip() == str(total), f"acknowledged {total}, and {gateway} holds something else"
+    assert group.call("--read", "", "--fresh", "session").strip().isdigit()
+    seen = []
+    while len(seen) < 50:
+        line = watcher.next()
+        if line.startswith("total "):
+            seen.append(int(line.split()[1]))
+    assert seen == sorted(seen) and len(set(seen)) == len(seen), "the watch tells positions once and in order"
+    watcher.process.terminate()
+    assert watcher.process.wait(10) == 0
+    return len(paid)
+
+
+def limits(group):
+    done = subprocess.run([group.cohort, "call", "--gateway", group.gateways["n1"], "--group", "nosuch", "1"], capture_output=True, text=True,
+                          timeout=60, stdin=subprocess.DEVNULL)
+    assert done.returncode == 1 and "hosts no group" in done.stderr, done.stderr
+
+
+def hostile(group):
+    """Bytes that mean nothing, a message of 4 GiB, hundreds of connections: the others are served all the same."""
+    host, port = group.gateways["n1"].rsplit(":", 1)
+    crowd = []
+    for i in range(300):
+        s = socket.create_connection((host, int(port)), 5)
+        crowd.append(s)
+        try:
+            if i % 3 == 0:
+                s.sendall(os.urandom(4096))
+            elif i % 3 == 1:
+                s.sendall(struct.pack("<II", 0, 0x1FFFFFFF) + b"x" * 4096)
+        except OSError:
+            pass  # it was sent away
+    # This address has all the connections it may have here: the client is served by another member.
+    before = int(group.call("0", gateway="n2"))
+    assert int(group.call("1", gateway="n2")) == before + 1
+    for s in crowd:
+        s.close()
+    deadline = time.monotonic() + 10
+    while True:
+        done = subprocess.run([group.cohort, "call", "--gateway", group.gateways["n1"], "--group", "till", "--within", "5", "1"], capture_output=True,
+                              text=True, timeout=60, stdin=subprocess.DEVNULL)
+        if done.returncode == 0:
+            break
+        assert time.monotonic() < deadline, done.stderr
+    assert int(done.stdout) >= before + 2
+    for node in group.nodes.values():
+        assert node.poll() is None, "a node ended"
+    assert group.call("--read", "").strip().isdigit()
+
+
+def main():
+    till, customer, cohort = sys.argv[1:4]
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="cohort-rpc-"))
+    group = Group(till, cohort, folder)
+    try:
+        limits(group)
+        print("paid", exactly_once(group, customer), "times, each counted once")
+        hostile(group)
+        for node in group.nodes.values():
+            node.terminate()
+        for name, node in group.nodes.items():
+            assert node.wait(20) == 0, f"{name} ended with {node.returncode}"
+    except BaseException:
+        print(group.logs())
+        raise
+    finally:
+        for process in list(_running):
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+main()

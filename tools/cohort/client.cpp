@@ -1,0 +1,116 @@
+#include "tools/cohort/commands.hpp"
+
+#include <cohort/client.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <csignal>
+#include <iostream>
+#include <iterator>
+#include <memory>
+
+namespace cohort::tool {
+namespace {
+
+struct wanted {
+  client_options how;
+  std::vector<std::string> texts;
+  double within = 0;
+  bool read = false;
+  std::string fresh = "linearizable";
+  double max_age = 0;
+  bool verbose = false;
+};
+
+std::chrono::milliseconds ms(double seconds) { return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000)); }
+
+void add_places(CLI::App& command, const std::shared_ptr<wanted>& w) {
+  command.add_option("--gateway", w->how.gateways, "HOST:PORT of a member's gateway; the others are found through it")->required();
+  command.add_option("--group", w->how.group, "the group")->required();
+}
+
+freshness fresh_of(const std::string& word) {
+  if (word == "session") return freshness::session;
+  if (word == "bounded") return freshness::bounded;
+  return word == "local" ? freshness::local : freshness::linearizable;
+}
+
+/// The answer to stdout, everything else to stderr. False unless it was replied.
+bool show(const call_result& r, bool verbose) {
+  if (r.what == call_outcome::replied)
+    std::cout << r.text() << std::endl;
+  else
+    std::cerr << to_string(r.what) << ": " << r.why << std::endl;
+  if (verbose)
+    std::cerr << "by " << r.node << ", position " << r.position << ", log entry " << r.index << ", view " << r.view << ", "
+              << r.attempts << (r.attempts == 1 ? " copy" : " copies") << (r.repeated ? ", executed before" : "") << std::endl;
+  return r.what == call_outcome::replied;
+}
+
+int call_all(const wanted& w) {
+  client c(w.how);
+  bool good = true;
+  const auto one = [&](const std::string& text) {
+    read_options how{.how = fresh_of(w.fresh), .max_age = ms(w.max_age)};
+    if (w.within > 0) how.within = ms(w.within);
+    good &= show((w.read ? c.read(text, how) : c.call(text, {.within = ms(w.within)})).get(), w.verbose);
+  };
+  for (const auto& text : w.texts) one(text);
+  if (w.texts.empty())
+    for (std::string line; std::getline(std::cin, line);) one(line);
+  return good ? well : refused;
+}
+
+void show(const watch_event& e) {
+  switch (e.what) {
+    case watch_event::kind::connected: std::cout << "watching at " << e.node; break;
+    case watch_event::kind::missed: std::cout << "missed " << e.missed << " events"; break;
+    case watch_event::kind::delivery:
+      std::cout << e.order << ' ' << e.position << " from " << e.sender << ": "
+                << std::string_view(reinterpret_cast<const char*>(e.payload.data()), e.payload.size());
+      break;
+    case watch_event::kind::view:
+      std::cout << "view " << e.view << ':';
+      for (const auto& m : e.members) std::cout << ' ' << m;
+      for (const auto& c : e.changes) std::cout << "; " << c;
+      break;
+  }
+  std::cout << std::endl;
+}
+
+int watch_until_told(const wanted& w) {
+  sigset_t ending;
+  sigemptyset(&ending);
+  sigaddset(&ending, SIGINT);
+  sigaddset(&ending, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+  client c(w.how);
+  c.watch([](const watch_event& e) { show(e); });
+  int signal = 0;
+  sigwait(&ending, &signal);
+  return well;
+}
+
+}  // namespace
+
+void add_call(CLI::App& program, int& code) {
+  auto w = std::make_shared<wanted>();
+  auto& command = *program.add_subcommand("call", "Sends requests to a group, each executed exactly once, and prints the answers");
+  add_places(command, w);
+  command.add_option("text", w->texts, "the requests, one after the other; none: lines of standard input");
+  command.add_option("--within", w->within, "seconds until a request expires; 0: tries until it is answered");
+  command.add_flag("--read", w->read, "asks instead of changing: the texts are questions");
+  command.add_option("--fresh", w->fresh, "how fresh a read is")->check(CLI::IsMember({"linearizable", "session", "bounded", "local"}));
+  command.add_option("--max-age", w->max_age, "seconds, of bounded reads");
+  command.add_flag("--verbose", w->verbose, "says who answered, and where in the total order");
+  command.callback([w, &code] { code = call_all(*w); });
+}
+
+void add_watch(CLI::App& program, int& code) {
+  auto w = std::make_shared<wanted>();
+  auto& command = *program.add_subcommand("watch", "Prints a group's messages and views as they come");
+  add_places(command, w);
+  command.callback([w, &code] { code = watch_until_told(*w); });
+}
+
+}  // namespace cohort::tool

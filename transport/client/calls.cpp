@@ -1,0 +1,349 @@
+#include "transport/client/engine.hpp"
+
+#include "transport/client/wires.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace cohort::client_detail {
+
+namespace {
+
+constexpr auto tick = 5 * kj::MILLISECONDS;
+constexpr std::size_t batch_max = 256;
+constexpr std::size_t batch_bytes_max = 1u << 20;
+constexpr std::size_t resolved_max = 1000;
+/// Past its deadline a call waits so long for the answer that it was not executed, before it ends as unknown.
+constexpr auto settle_grace = 500 * kj::MILLISECONDS;
+
+}  // namespace
+
+engine::engine(const client_options& how, kj::AsyncIoContext& io)
+    : how_(how), timer_(io.provider->getTimer()), random_(std::random_device{}()), places_(how_, io, random_), tasks_(*this) {
+  session_ = {how.session_high, how.session_low, how.session_birth, std::max<std::uint64_t>(how.next_number, 1)};
+  keep_session();
+}
+
+session_state engine::state() const { return session_; }
+
+void engine::call(operation&& what) {
+  if (waiting_.size() >= how_.waiting_calls_max) {
+    call_result r{.what = call_outcome::refused, .why = "too many calls wait in this client", .id = what.id};
+    return what.then(std::move(r));
+  }
+  if (what.deadline) what.deadline = timer_.now() + (*what.deadline - kj::origin<kj::TimePoint>());
+  waiting_.push_back(std::move(what));
+  send_soon();
+  keep_pumping();
+}
+
+/// Behind everything that is ready now, so that calls of a moment share a batch.
+void engine::send_soon() {
+  if (std::exchange(sending_soon_, true)) return;
+  tasks_.add(kj::evalLast([this] {
+    sending_soon_ = false;
+    send_now();
+  }));
+}
+
+void engine::send_now() {
+  if (session_.birth == 0) return open_session();
+  if (calling_) return;
+  if (auto to = places_.choose()) calling_ = send_some(to);
+}
+
+/// Nothing runs while nothing is open; else what is due is looked for again and again.
+void engine::keep_pumping() {
+  if (std::exchange(pumping_, true)) return;
+  tasks_.add(timer_.afterDelay(tick).then([this] { pump(); }));
+}
+
+void engine::pump() {
+  deadlines();
+  pumping_ = false;
+  if (operations_.empty() && waiting_.empty()) return;
+  send_now();
+  keep_pumping();
+}
+
+void engine::open_session() {
+  if (opening_) return;
+  auto to = places_.choose();
+  if (!to) return;
+  if (session_.high == 0 && session_.low == 0) {
+    std::random_device chance;
+    const auto word = [&] { return (std::uint64_t{chance()} << 32) | chance(); };
+    session_ = {word(), word(), 0, 1};
+  }
+  opening_ = true;
+  auto request = to->open->gateway.openRequest();
+  request.setGroup(how_.group.c_str());
+  request.getSession().setIdHigh(session_.high);
+  request.getSession().setIdLow(session_.low);
+  request.setLifetimeMs(static_cast<std::uint64_t>(how_.session_lifetime.count()));
+  tasks_.add(timer_.timeoutAfter(duration_of(how_.attempt_timeout), request.send()).then(
+    [this, to](::capnp::Response<wire::Gateway::OpenResults>&& r) {
+      opening_ = false;
+      auto a = r.getAnswer();
+      if (a.getVerdict() == wire::Verdict::REPLIED) {
+        places_.worked(*to);
+        session_.birth = a.getBirth();
+        return send_soon();
+      }
+      places_.doubt();
+      if (a.getRetry() || a.getVerdict() == wire::Verdict::UNKNOWN) return places_.failed(to, false);
+      // No session will be had: nobody waits for nothing. Without one no call has a number, so none can have been executed.
+      for (auto& o : std::exchange(waiting_, {})) finish(o, call_outcome::refused, nullptr, a.getWhy().cStr(), to->node);
+    },
+    [this, to](kj::Exception&&) {
+      opening_ = false;
+      places_.failed(to, true);
+    }));
+}
+
+/// An idle client's session does not expire.
+void engine::keep_session() {
+  tasks_.add(timer_.afterDelay(std::max<std::int64_t>(how_.session_lifetime.count() / 3, 100) * kj::MILLISECONDS).then([this] {
+    if (auto to = session_.birth == 0 ? nullptr : places_.choose()) {
+      auto request = to->open->gateway.openRequest();
+      request.setGroup(how_.group.c_str());
+      request.getSession().setIdHigh(session_.high);
+      request.getSession().setIdLow(session_.low);
+      request.getSession().setBirth(session_.birth);
+      tasks_.add(timer_.timeoutAfter(duration_of(how_.attempt_timeout), request.send())
+                   .then([this, birth = session_.birth](::capnp::Response<wire::Gateway::OpenResults>&& r) {
+                     if (r.getAnswer().getReason() == wire::Reason::NO_SESSION && session_.birth == birth) session_ended();
+                   }, [](kj::Exception&&) {}));
+    }
+    keep_session();
+  }));
+}
+
+/// All that are below have been answered, or are settled.
+std::uint64_t engine::acknowledged_below() const {
+  auto low = session_.next_number;
+  for (auto& [id, o] : operations_) low = std::min(low, o.number);
+  return low;
+}
+
+bool engine::send_some(const place_ptr& to) {
+  const auto now = timer_.now();
+  std::vector<operation*> batch;
+  std::size_t bytes = 0;
+  const auto fits = [&](const operation& o) {
+    if (batch.empty()) return true;
+    return batch.size() < batch_max && bytes + o.payload.size() <= batch_bytes_max && o.settle == batch.front()->settle &&
+           o.deadline.has_value() == batch.front()->deadline.has_value();
+  };
+  const auto add = [&](operation& o) {
+    batch.push_back(&o);
+    bytes += o.payload.size();
+  };
+  for (auto& [id, o] : operations_)
+    if (!o.open_copy && o.retry_at <= now && fits(o)) add(o);
+  while (!waiting_.empty() && operations_.size() < how_.open_calls_max && fits(waiting_.front())) {
+    waiting_.front().number = session_.next_number++;
+    const auto id = waiting_.front().id;
+    add(operations_.emplace(id, std::move(waiting_.front())).first->second);
+    waiting_.pop_front();
+  }
+  if (batch.empty()) return false;
+  auto request = to->open->gateway.callRequest();
+  request.setGroup(how_.group.c_str());
+  request.getSession().setIdHigh(session_.high);
+  request.getSession().setIdLow(session_.low);
+  request.getSession().setBirth(session_.birth);
+  auto list = request.initRequests(static_cast<unsigned>(batch.size()));
+  std::vector<std::uint64_t> ids;
+  std::int64_t within = 0;
+  const auto below = acknowledged_below();
+  for (unsigned i = 0; i < batch.size(); ++i) {
+    auto& o = *batch[i];
+    ids.push_back(o.id);
+    o.open_copy = true;
+    ++o.attempts;
+    list[i].setNumber(o.number);
+    list[i].setAcknowledgedBelow(std::min(below, o.number));
+    list[i].setCancel(o.settle);
+    if (o.settle) continue;
+    list[i].setPayload({reinterpret_cast<const kj::byte*>(o.payload.data()), o.payload.size()});
+    // The deadline of a batch is its latest, so that none is called expired before its own.
+    if (o.deadline) within = std::max<std::int64_t>(within, std::max<std::int64_t>(1, (*o.deadline - now) / kj::MILLISECONDS));
+  }
+  request.setWithinMs(static_cast<std::uint64_t>(within));
+  tasks_.add(timer_.timeoutAfter(duration_of(how_.attempt_timeout), request.send()).then(
+    [this, to, ids](::capnp::Response<wire::Gateway::CallResults>&& r) {
+      calling_ = false;
+      auto answers = r.getAnswers();
+      if (answers.size() == ids.size()) places_.worked(*to);
+      for (unsigned i = 0; i < ids.size(); ++i) {
+        if (i < answers.size()) take(*to, ids[i], {answers[i]});
+        else no_answer(ids[i]);
+      }
+      send_now();
+    },
+    [this, to, ids](kj::Exception&&) {
+      calling_ = false;
+      places_.failed(to, true);
+      for (auto id : ids) no_answer(id);
+    }));
+  return true;
+}
+
+void engine::later(operation& o) {
+  const auto least = std::max<std::int64_t>(1, how_.back_off_min.count());
+  const auto pause = std::min(std::max(least, how_.back_off_max.count()), least << std::min(o.attempts, 16u));
+  o.retry_at = timer_.now() + (pause / 2 + static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(pause / 2 + 1))) * kj::MILLISECONDS;
+}
+
+void engine::no_answer(std::uint64_t id) {
+  const auto known = operations_.find(id);
+  if (known == operations_.end()) return;
+  known->second.open_copy = false;
+  known->second.maybe = true;
+  later(known->second);
+}
+
+void engine::take(place& from, std::uint64_t id, gateway_answer a) {
+  const auto known = operations_.find(id);
+  if (known == operations_.end()) return;
+  auto& o = known->second;
+  o.open_copy = false;
+  const auto over = [&](call_outcome what, const std::string& why) {
+    auto gone = std::move(operations_.extract(known).mapped());
+    finish(gone, what, &a, why, from.node);
+  };
+  switch (a.reader.getVerdict()) {
+    case wire::Verdict::REPLIED: return over(call_outcome::replied, "");
+    case wire::Verdict::UNKNOWN:
+      o.maybe = true;
+      return later(o);
+    case wire::Verdict::EXPIRED:
+      if (!o.maybe) return over(call_outcome::expired, "its deadline was over before it was ordered");
+      o.settle = o.late = true;  // this copy was not executed; an earlier one may have been
+      return;
+    case wire::Verdict::REFUSED: break;
+  }
+  const auto because = a.reader.getReason();
+  if (because == wire::Reason::CANCELLED)
+    return o.late ? over(call_outcome::expired, "its deadline was over before it was executed")
+                  : over(call_outcome::refused, "it was cancelled before it was executed");
+  if (because == wire::Reason::NO_SESSION) return session_ended();
+  if (because == wire::Reason::TOO_FAR || because == wire::Reason::ANSWERS_FULL || a.reader.getRetry()) {
+    // Not executed; answers that are acknowledged with the next copies make room.
+    if (because == wire::Reason::NO_QUORUM || because == wire::Reason::NOT_MEMBER || because == wire::Reason::STOPPED) places_.doubt();
+    return later(o);
+  }
+  if (!o.maybe) return over(call_outcome::refused, a.reader.getWhy().cStr());
+  o.settle = true;
+}
+
+/// Expired, although it was renewed: the group was away for longer than its lifetime. What may have been executed in it can only be
+/// told by the service; what surely was not goes on in another session.
+void engine::session_ended() {
+  session_ = {};
+  for (auto& [id, o] : std::exchange(operations_, {})) {
+    if (o.maybe || o.open_copy || o.settle) {
+      finish(o, call_outcome::unknown, nullptr, "the session expired before it was answered: the group was away for longer", "");
+      continue;
+    }
+    o.number = 0;
+    waiting_.push_front(std::move(o));
+  }
+}
+
+void engine::deadlines() {
+  const auto now = timer_.now();
+  const auto over = [now](const operation& o) { return o.deadline && *o.deadline <= now && o.then; };
+  std::vector<std::uint64_t> ids;
+  for (auto& [id, o] : operations_)
+    if (over(o)) ids.push_back(id);
+  for (auto id : ids) {
+    auto& o = operations_.find(id)->second;
+    if (!o.maybe && !o.open_copy) {
+      auto gone = std::move(operations_.extract(id).mapped());
+      finish(gone, call_outcome::expired, nullptr, "its deadline was over before it was executed", "");
+      continue;
+    }
+    if (!o.open_copy) o.settle = o.late = true;
+    if (now - *o.deadline < settle_grace) continue;
+    // Told now, and settled when a member can be reached again.
+    o.settle = o.late = true;
+    call_result r{.what = call_outcome::unknown, .why = "no answer before its deadline; ask later", .id = id, .attempts = o.attempts};
+    std::exchange(o.then, {})(std::move(r));
+  }
+  if (now - waiting_looked_ < 50 * kj::MILLISECONDS) return;
+  waiting_looked_ = now;
+  std::deque<operation> still;
+  for (auto& o : std::exchange(waiting_, {}))
+    if (over(o)) finish(o, call_outcome::expired, nullptr, "its deadline was over before it was sent", "");
+    else still.push_back(std::move(o));
+  waiting_.insert(waiting_.begin(), std::make_move_iterator(still.begin()), std::make_move_iterator(still.end()));
+}
+
+void engine::cancel(std::uint64_t id) {
+  if (const auto known = operations_.find(id); known != operations_.end()) {
+    known->second.settle = true;
+    known->second.retry_at = timer_.now();
+    return;
+  }
+  const auto waits = std::ranges::find(waiting_, id, &operation::id);
+  if (waits == waiting_.end()) return;
+  auto gone = std::move(*waits);
+  waiting_.erase(waits);
+  finish(gone, call_outcome::refused, nullptr, "it was cancelled before it was sent", "");
+}
+
+/// The end of a call that is in no container any more.
+void engine::finish(operation& o, call_outcome what, gateway_answer* a, const std::string& why, const std::string& node) {
+  call_result r;
+  r.what = what;
+  r.why = why;
+  r.id = o.id;
+  r.attempts = o.attempts;
+  r.node = node;
+  if (a) {
+    r.repeated = a->reader.getRepeated();
+    r.position = a->reader.getPosition();
+    r.index = a->reader.getIndex();
+    r.view = a->reader.getView();
+    r.time = std::chrono::microseconds(a->reader.getTimeUs());
+    const auto bytes = bytes_of(a->reader.getPayload());
+    r.reply.assign(bytes.begin(), bytes.end());
+    seen_ = std::max(seen_, r.index);
+  }
+  if (o.then) return std::exchange(o.then, {})(std::move(r));
+  settled(o.id, std::move(r));
+}
+
+void engine::settled(std::uint64_t id, call_result&& r) {
+  if (auto asking = asking_.extract(id); !asking.empty())
+    for (auto& then : asking.mapped()) then(call_result(r));
+  resolved_.emplace_back(id, std::move(r));
+  if (resolved_.size() > resolved_max) resolved_.pop_front();
+}
+
+void engine::ask(std::uint64_t id, client::done then) {
+  for (auto& [known, r] : resolved_)
+    if (known == id) return then(call_result(r));
+  const auto open = operations_.find(id);
+  if (open != operations_.end()) {
+    asking_[id].push_back(std::move(then));
+    return;
+  }
+  call_result r{.what = call_outcome::unknown, .why = "no call of this id ended as unknown lately", .id = id};
+  then(std::move(r));
+}
+
+void engine::end() {
+  on_event_ = {};
+  ++watch_generation_;
+  for (auto& [id, o] : std::exchange(operations_, {}))
+    finish(o, o.maybe || o.open_copy ? call_outcome::unknown : call_outcome::refused, nullptr, "the client ended", "");
+  for (auto& o : std::exchange(waiting_, {})) finish(o, call_outcome::refused, nullptr, "the client ended", "");
+  for (auto& [id, list] : asking_)
+    for (auto& then : list) then({.what = call_outcome::unknown, .why = "the client ended", .id = id});
+  asking_.clear();
+}
+
+}  // namespace cohort::client_detail

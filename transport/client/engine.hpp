@@ -1,0 +1,97 @@
+#pragma once
+
+// Inside transport/client/ only: includes KJ.
+#include "transport/client/places.hpp"
+
+#include <cohort/client.hpp>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <random>
+
+namespace cohort::client_detail {
+
+/// A call on its way. Invariant: while one of its copies is open no other is, and its number never changes once a copy was sent,
+/// unless no copy of it can have been executed.
+struct operation {
+  std::uint64_t id = 0;
+  std::uint64_t number = 0;   ///< 0: it waits, no copy was sent in this session
+  std::vector<std::byte> payload;
+  client::done then;          ///< empty once answered: only to be settled
+  std::optional<kj::TimePoint> deadline;
+  kj::TimePoint retry_at = kj::origin<kj::TimePoint>();
+  unsigned attempts = 0;
+  bool open_copy = false;
+  bool maybe = false;         ///< an earlier copy may have been executed, or may be still
+  bool settle = false;        ///< no further copy: find out, and make sure that it is not executed later
+  bool late = false;          ///< settled for its deadline
+};
+
+/// Calls, session, reads and watch of one client. Lives on the client's thread.
+class engine final : private kj::TaskSet::ErrorHandler {
+public:
+  engine(const client_options& how, kj::AsyncIoContext& io);
+
+  void call(operation&& what);
+  void cancel(std::uint64_t id);
+  void ask(std::uint64_t id, client::done then);
+  void read(std::vector<std::byte> question, const read_options& how, client::done then);
+  void watch(std::function<void(const watch_event&)> on);
+  /// Answers everything.
+  void end();
+  session_state state() const;
+
+private:
+  struct reading;
+  void taskFailed(kj::Exception&&) override {}
+
+  // calls.cpp
+  void pump();
+  void keep_pumping();
+  void send_soon();
+  void send_now();
+  void open_session();
+  void keep_session();
+  bool send_some(const place_ptr& to);
+  void take(place& from, std::uint64_t id, gateway_answer a);
+  void no_answer(std::uint64_t id);
+  void later(operation& o);
+  void deadlines();
+  void finish(operation& o, call_outcome what, gateway_answer* a, const std::string& why, const std::string& node);
+  void settled(std::uint64_t id, call_result&& r);
+  void session_ended();
+  std::uint64_t acknowledged_below() const;
+
+  // reads.cpp
+  void ask_member(const std::shared_ptr<reading>& r);
+  void ask_again(const std::shared_ptr<reading>& r, kj::Duration pause);
+  void send_copy(const std::shared_ptr<reading>& r, const place_ptr& to);
+  kj::Promise<void> watch_once(std::uint64_t generation);
+  kj::Promise<void> next_events(place_ptr at, gateway_stream stream, std::uint64_t generation);
+  kj::Promise<void> watch_on(std::uint64_t generation);
+
+  const client_options how_;
+  kj::Timer& timer_;
+  std::mt19937_64 random_;
+  places places_;
+
+  std::map<std::uint64_t, operation> operations_;   ///< with a number, by id: at most `open_calls_max`
+  std::deque<operation> waiting_;                   ///< not sent yet in this session
+  kj::TimePoint waiting_looked_ = kj::origin<kj::TimePoint>();
+  std::deque<std::pair<std::uint64_t, call_result>> resolved_;  ///< that ended as unknown, and were settled
+  std::map<std::uint64_t, std::vector<client::done>> asking_;
+  session_state session_;
+  bool opening_ = false;
+  bool pumping_ = false;
+  bool calling_ = false;
+  bool sending_soon_ = false;
+  std::uint64_t seen_ = 0;                          ///< newest log entry that an answer was of
+  std::function<void(const watch_event&)> on_event_;
+  std::uint64_t watch_generation_ = 0;
+  kj::TaskSet tasks_;                               ///< last: its promises use all above
+};
+
+}  // namespace cohort::client_detail

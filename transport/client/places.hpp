@@ -1,0 +1,68 @@
+#pragma once
+
+// Inside transport/client/ only: includes KJ and the gateway's schema through its .cpp files.
+#include <cohort/client.hpp>
+
+#include <kj/async-io.h>
+
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace cohort::client_detail {
+
+struct wires;            ///< an open connection, in wires.hpp
+struct gateway_answer;
+struct gateway_stream;
+
+/// One member's gateway.
+struct place {
+  std::string address;
+  std::string node;              ///< its member; empty: not known yet
+  std::shared_ptr<wires> open;   ///< null: not connected
+  bool connecting = false;
+  unsigned failures = 0;         ///< in a row
+  kj::TimePoint closed_until = kj::origin<kj::TimePoint>();  ///< the breaker: left alone until then
+};
+using place_ptr = std::shared_ptr<place>;
+
+/// The gateways of a group: finds them, connects, prefers the leader's, leaves those alone that failed (circuit breaker).
+class places {
+public:
+  places(const client_options& how, kj::AsyncIoContext& io, std::mt19937_64& random);
+
+  /// A connected one that is fit to be asked: the leader's if it is, else any; with `but`, another than that. Null: none at the
+  /// moment, and connections are being made.
+  place_ptr choose(const place* but = nullptr);
+  /// Resolved soon after a connection was made, or could not be.
+  kj::Promise<void> changed();
+  void failed(const place_ptr& p, bool disconnect);
+  void worked(place& p) { p.failures = 0; }
+  /// It is not the one to ask now (no quorum's leader, ...): look anew who leads.
+  void doubt() { doubtful_ = true; }
+
+private:
+  void connect(const place_ptr& p);
+  kj::Promise<void> greet(place_ptr p);
+  kj::Promise<void> look(place_ptr p);
+  void add(const std::string& address);
+  void tell();
+
+  const client_options how_;
+  kj::Network& network_;
+  kj::Timer& timer_;
+  std::mt19937_64& random_;
+  std::vector<place_ptr> all_;
+  std::string leader_;           ///< its node
+  std::size_t turn_ = 0;
+  bool doubtful_ = false;
+  kj::TimePoint looked_ = kj::origin<kj::TimePoint>();
+  std::vector<kj::Own<kj::PromiseFulfiller<void>>> waiting_;
+  struct quiet : kj::TaskSet::ErrorHandler {
+    void taskFailed(kj::Exception&&) override {}
+  } quiet_;
+  kj::TaskSet tasks_;
+};
+
+}  // namespace cohort::client_detail

@@ -1,0 +1,130 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace cohort {
+
+/// A program outside the group that uses it, through the gateways of its members (docs/rpc.md). Needs neither a node nor CAF.
+///
+/// What became of a call: a closed set.
+enum class call_outcome : std::uint8_t {
+  replied,  ///< executed exactly once; `reply` answers
+  refused,  ///< not executed; `why` says why
+  expired,  ///< not executed, and never will be: its deadline was over first
+  unknown,  ///< may have been executed; `client::ask` with its `id` tells later. Without that answer only if the session ended
+};
+const char* to_string(call_outcome o);
+
+struct call_result {
+  call_outcome what = call_outcome::unknown;
+  std::vector<std::byte> reply;
+  std::string why;                     ///< for people; empty if replied
+  std::uint64_t id = 0;                ///< of the call, for `ask`
+  bool repeated = false;               ///< the answer came from an earlier copy's execution
+  unsigned attempts = 0;               ///< copies sent
+  std::string node;                    ///< that answered
+  std::uint64_t position = 0;          ///< in the total order, at which it was executed; of a read: newest message applied
+  std::uint64_t index = 0;             ///< the log entry of that
+  std::uint64_t view = 0;
+  std::chrono::microseconds time{0};   ///< agreed time of that, since 1970
+  std::string_view text() const { return {reinterpret_cast<const char*>(reply.data()), reply.size()}; }
+};
+
+struct call_options {
+  std::chrono::milliseconds within{0};  ///< from now; 0: until it is answered, however long that takes
+};
+
+/// How fresh a read is to be.
+enum class freshness : std::uint8_t {
+  linearizable,  ///< sees every write completed before it was asked, by anybody
+  session,       ///< sees what this client's calls did, and what its reads saw; by any member
+  bounded,       ///< not older than `max_age`, by the members' clocks
+  local,         ///< as some member is
+};
+
+struct read_options {
+  freshness how = freshness::linearizable;
+  std::chrono::milliseconds max_age{0};
+  std::chrono::milliseconds within{5000};  ///< then `refused`: a read has no effect
+};
+
+struct watch_event {
+  enum class kind : std::uint8_t { delivery, view, missed, connected } what{};
+  std::span<const std::byte> payload;      ///< delivery; valid during the call
+  std::string order;
+  std::uint64_t position = 0, index = 0, view = 0;
+  std::string sender;
+  std::chrono::microseconds time{0};
+  std::vector<std::string> members;        ///< view: those that are active
+  std::vector<std::string> changes;        ///< view: "n2 failed"
+  std::uint64_t missed = 0;                ///< events that were not kept until this client took them
+  std::string node;                        ///< connected: watched from now on; what came before at another node may be missed
+};
+
+struct client_options {
+  std::vector<std::string> gateways;       ///< "host:port" of one member at least; others are found through it
+  std::string group;
+  /// Resumes a session: that of `session()` and `next_number()` of a client before, which has ended. Its open calls are forgotten.
+  std::uint64_t session_high = 0, session_low = 0, session_birth = 0, next_number = 1;
+  std::chrono::milliseconds session_lifetime{60'000};   ///< renewed while the client lives
+  std::chrono::milliseconds attempt_timeout{3'000};     ///< then another copy goes through another member
+  std::chrono::milliseconds connect_timeout{1'000};
+  std::chrono::milliseconds back_off_min{10};           ///< between copies; doubles, with jitter
+  std::chrono::milliseconds back_off_max{1'000};
+  std::chrono::milliseconds hedge_after{100};           ///< a read that takes longer is asked of a second member, too; 0: never
+  unsigned breaker_failures = 2;                        ///< in a row after which a member is left alone for a while
+  std::size_t open_calls_max = 1'000;                   ///< more wait here, in `waiting_calls_max`
+  std::size_t waiting_calls_max = 100'000;              ///< more are refused
+};
+
+struct session_state {
+  std::uint64_t high = 0, low = 0, birth = 0;
+  std::uint64_t next_number = 1;
+};
+
+/// All members may be called from any thread. Callbacks run on the client's own thread and must be short; they may call the
+/// client. The destructor answers what is open: `unknown` if a copy may have been executed, else `refused`.
+class client {
+public:
+  explicit client(client_options options);  ///< Throws `std::runtime_error` if the options make no sense. Connects by itself.
+  ~client();
+  client(const client&) = delete;
+  client& operator=(const client&) = delete;
+
+  using done = std::function<void(call_result&&)>;
+
+  /// Executed exactly once, whatever fails meanwhile: copies go to other members under the same number until one is answered.
+  /// Returns the call's id.
+  std::uint64_t call(std::span<const std::byte> payload, const call_options& how, done then);
+  std::future<call_result> call(std::span<const std::byte> payload, const call_options& how = {});
+  std::future<call_result> call(std::string_view text, const call_options& how = {}) { return call(std::as_bytes(std::span(text)), how); }
+
+  /// Gives a call up. It is answered soon: `replied` if it was executed, else `refused`, and it never will be.
+  void cancel(std::uint64_t id);
+  /// What became of a call that ended as `unknown`: the client settles it, and keeps the answers of the last 1000 of them.
+  std::future<call_result> ask(std::uint64_t id);
+
+  std::future<call_result> read(std::span<const std::byte> question, const read_options& how = {});
+  std::future<call_result> read(std::string_view text, const read_options& how = {}) { return read(std::as_bytes(std::span(text)), how); }
+
+  /// Deliveries and views of the group, in the order of one member at a time. The next are asked for when `on` has returned.
+  /// One watch at a time; an empty function ends it.
+  void watch(std::function<void(const watch_event&)> on);
+
+  /// To be kept by a caller that wants to go on with the session after its own restart; birth 0: not opened yet.
+  session_state session() const;
+
+private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+}  // namespace cohort

@@ -1,0 +1,364 @@
+#include "transport/gateway/connection.hpp"
+
+#include "transport/gateway/gateway.capnp.h"
+
+#include <capnp/message.h>
+#include <capnp/rpc-twoparty.h>
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+namespace cohort::transport::gateway {
+namespace {
+
+constexpr std::size_t requests_per_call_max = 1024;
+constexpr std::size_t answer_overhead = 256;  ///< bytes beside the payload
+
+/// Counts what leaves, so that a client that reads nothing is noticed.
+class counted_stream final : public kj::AsyncIoStream {
+public:
+  counted_stream(kj::Own<kj::AsyncIoStream> inner, std::shared_ptr<connection_use> use) : inner_(kj::mv(inner)), use_(std::move(use)) {}
+  kj::Promise<size_t> tryRead(void* buffer, size_t min, size_t max) override { return inner_->tryRead(buffer, min, max); }
+  kj::Promise<void> write(const void* buffer, size_t size) override {
+    return inner_->write(buffer, size).then([use = use_, size] { use->written += size; });
+  }
+  kj::Promise<void> write(kj::ArrayPtr<const kj::ArrayPtr<const kj::byte>> pieces) override {
+    std::size_t size = 0;
+    for (auto& p : pieces) size += p.size();
+    return inner_->write(pieces).then([use = use_, size] { use->written += size; });
+  }
+  kj::Promise<void> whenWriteDisconnected() override { return inner_->whenWriteDisconnected(); }
+  void shutdownWrite() override { inner_->shutdownWrite(); }
+  void abortRead() override { inner_->abortRead(); }
+
+private:
+  kj::Own<kj::AsyncIoStream> inner_;
+  std::shared_ptr<connection_use> use_;
+};
+
+answer refusal(reason because, bool retry, std::string why) {
+  answer a;
+  a.because = because;
+  a.retry = retry;
+  a.why = std::move(why);
+  return a;
+}
+
+std::size_t size_of(const answer& a) { return answer_overhead + a.payload.size() + a.why.size(); }
+
+void put(wire::Answer::Builder out, const answer& a) {
+  out.setVerdict(static_cast<wire::Verdict>(a.what));
+  out.setReason(static_cast<wire::Reason>(a.because));
+  out.setRetry(a.retry);
+  if (!a.why.empty()) out.setWhy(a.why.c_str());
+  if (!a.payload.empty()) out.setPayload({reinterpret_cast<const kj::byte*>(a.payload.data()), a.payload.size()});
+  out.setRepeated(a.repeated);
+  out.setPosition(a.position);
+  out.setIndex(a.index);
+  out.setView(a.view);
+  out.setTimeUs(a.time_us);
+  out.setBirth(a.birth);
+  out.setRead(static_cast<wire::Read>(a.read));
+}
+
+void put(::capnp::List<wire::Member>::Builder out, const std::vector<member>& members) {
+  for (unsigned i = 0; i < members.size(); ++i) {
+    out[i].setName(members[i].name.c_str());
+    out[i].setActive(members[i].active);
+    out[i].setVoter(members[i].voter);
+  }
+}
+
+void put(wire::Event::Builder out, const event& e) {
+  if (auto* missed = std::get_if<missed_event>(&e)) return out.setMissed(missed->count);
+  if (auto* d = std::get_if<delivery_event>(&e)) {
+    auto to = out.initDelivery();
+    to.setPayload({reinterpret_cast<const kj::byte*>(d->payload.data()), d->payload.size()});
+    to.setOrder(d->order.c_str());
+    to.setPosition(d->position);
+    to.setIndex(d->index);
+    to.setView(d->view);
+    to.setSender(d->sender.c_str());
+    to.setTimeUs(d->time_us);
+    to.setLate(d->late);
+    to.setRequest(d->request);
+    return;
+  }
+  auto& v = std::get<view_event>(e);
+  auto to = out.initView();
+  to.setNumber(v.number);
+  to.setIndex(v.index);
+  to.setTimeUs(v.time_us);
+  put(to.initMembers(static_cast<unsigned>(v.members.size())), v.members);
+  auto changes = to.initChanges(static_cast<unsigned>(v.changes.size()));
+  for (unsigned i = 0; i < v.changes.size(); ++i) changes.set(i, v.changes[i].c_str());
+}
+
+session_key key_of(wire::Session::Reader s) { return {s.getIdHigh(), s.getIdLow(), s.getBirth()}; }
+
+std::span<const std::byte> bytes_of(::capnp::Data::Reader d) { return {reinterpret_cast<const std::byte*>(d.begin()), d.size()}; }
+
+std::chrono::milliseconds bounded_ms(std::uint64_t value) {
+  return std::chrono::milliseconds(std::min<std::uint64_t>(value, 3'600'000ull * 24 * 7));
+}
+
+/// The answers of one RPC, which is answered when all are there.
+struct gathering {
+  gathering(std::size_t count, kj::Own<kj::PromiseFulfiller<void>> f, std::shared_ptr<connection_use> u, std::size_t b)
+      : answers(count), left(count), done(kj::mv(f)), use(std::move(u)), bytes(b) {
+    use->requests += count;
+    use->bytes += bytes;
+  }
+  ~gathering() { use->bytes -= bytes; }
+  gathering(const gathering&) = delete;
+  gathering& operator=(const gathering&) = delete;
+
+  std::vector<answer> answers;
+  std::size_t left;
+  kj::Own<kj::PromiseFulfiller<void>> done;
+  std::shared_ptr<connection_use> use;
+  std::size_t bytes;
+
+  void take(std::size_t i, answer&& a) {
+    answers[i] = std::move(a);
+    --use->requests;
+    if (--left == 0) done->fulfill();
+  }
+};
+
+class stream_server final : public wire::Stream::Server {
+public:
+  stream_server(std::shared_ptr<shared_state> shared, std::shared_ptr<connection_use> use, std::unique_ptr<subscription> from)
+      : shared_(std::move(shared)), use_(std::move(use)), state_(std::make_shared<stream_state>()) {
+    state_->from = std::move(from);
+    ++use_->subscriptions;
+  }
+  ~stream_server() noexcept { --use_->subscriptions; }
+
+  kj::Promise<void> next(NextContext context) override {
+    const auto most = std::clamp<std::uint64_t>(context.getParams().getBytesMax(), 1, 1u << 20);
+    return wait(context, static_cast<std::size_t>(most));
+  }
+
+private:
+  kj::Promise<void> wait(NextContext context, std::size_t bytes_max) {
+    auto events = state_->from->take(bytes_max);
+    if (!events.empty()) {
+      auto out = context.getResults().initEvents(static_cast<unsigned>(events.size()));
+      for (unsigned i = 0; i < events.size(); ++i) {
+        put(out[i], *events[i]);
+        if (auto* d = std::get_if<delivery_event>(events[i].get())) use_->answered += d->payload.size();
+      }
+      return kj::READY_NOW;
+    }
+    if (state_->ready && state_->ready->isWaiting())
+      KJ_FAIL_REQUIRE("one `next` at a time: the one before still waits");
+    auto paf = kj::newPromiseAndFulfiller<void>();
+    state_->ready = kj::mv(paf.fulfiller);
+    std::erase_if(shared_->waiting, [&](auto& w) { return w.expired() || w.lock() == state_; });
+    shared_->waiting.push_back(state_);
+    return paf.promise.then([this, context, bytes_max]() mutable { return wait(context, bytes_max); });
+  }
+
+  std::shared_ptr<shared_state> shared_;
+  std::shared_ptr<connection_use> use_;
+  std::shared_ptr<stream_state> state_;
+};
+
+class gateway_server final : public wire::Gateway::Server {
+public:
+  gateway_server(std::shared_ptr<shared_state> shared, std::shared_ptr<connection_use> use)
+      : shared_(std::move(shared)), use_(std::move(use)) {}
+
+  kj::Promise<void> discover(DiscoverContext context) override {
+    if (!admit(1, 0)) KJ_FAIL_REQUIRE("more than one client may ask for; wait");
+    const auto all = shared_->behind.look();
+    auto out = context.getResults();
+    out.setNode(all.node.c_str());
+    out.setCluster(all.cluster.c_str());
+    auto groups = out.initGroups(static_cast<unsigned>(all.groups.size()));
+    for (unsigned i = 0; i < all.groups.size(); ++i) {
+      auto& g = all.groups[i];
+      groups[i].setName(g.name.c_str());
+      groups[i].setLeader(g.leader.c_str());
+      groups[i].setView(g.view);
+      groups[i].setApplied(g.applied);
+      groups[i].setPrimary(g.primary);
+      groups[i].setSessions(g.sessions);
+      put(groups[i].initMembers(static_cast<unsigned>(g.members.size())), g.members);
+    }
+    auto places = out.initGateways(static_cast<unsigned>(all.gateways.size()));
+    for (unsigned i = 0; i < all.gateways.size(); ++i) {
+      places[i].setName(all.gateways[i].name.c_str());
+      places[i].setAddress(all.gateways[i].address.c_str());
+    }
+    use_->answered += answer_overhead * (1 + all.groups.size());
+    return kj::READY_NOW;
+  }
+
+  kj::Promise<void> open(OpenContext context) override {
+    auto p = context.getParams();
+    request r;
+    r.what = request::kind::open;
+    r.group = p.getGroup().cStr();
+    r.session = key_of(p.getSession());
+    r.owner = use_->owner;
+    r.lifetime = bounded_ms(p.getLifetimeMs());
+    return one(r, [context](const answer& a) mutable { put(context.getResults().initAnswer(), a); });
+  }
+
+  kj::Promise<void> close(CloseContext context) override {
+    auto p = context.getParams();
+    request r;
+    r.what = request::kind::close;
+    r.group = p.getGroup().cStr();
+    r.session = key_of(p.getSession());
+    return one(r, [context](const answer& a) mutable { put(context.getResults().initAnswer(), a); });
+  }
+
+  kj::Promise<void> query(QueryContext context) override {
+    auto p = context.getParams();
+    request r;
+    r.what = request::kind::query;
+    r.group = p.getGroup().cStr();
+    r.payload = bytes_of(p.getQuestion());
+    r.how = static_cast<read_kind>(std::min<unsigned>(static_cast<unsigned>(p.getHow()), static_cast<unsigned>(read_kind::local)));
+    r.seen = p.getSeen();
+    r.max_age = bounded_ms(p.getMaxAgeMs());
+    return one(r, [context](const answer& a) mutable { put(context.getResults().initAnswer(), a); });
+  }
+
+  kj::Promise<void> call(CallContext context) override {
+    auto p = context.getParams();
+    auto list = p.getRequests();
+    const std::string group = p.getGroup().cStr(), order = p.getOrder().cStr();
+    std::size_t bytes = 0;
+    for (auto each : list) bytes += each.getPayload().size();
+    KJ_REQUIRE(list.size() <= requests_per_call_max, "more than 1024 requests in one call; send several");
+    if (list.size() == 0) return kj::READY_NOW;
+    if (!admit(list.size(), bytes)) {
+      auto answers = context.getResults().initAnswers(list.size());
+      const auto no = over_limit();
+      for (auto each : answers) put(each, no);
+      use_->answered += list.size() * size_of(no);
+      return kj::READY_NOW;
+    }
+    auto paf = kj::newPromiseAndFulfiller<void>();
+    auto all = std::make_shared<gathering>(list.size(), kj::mv(paf.fulfiller), use_, bytes);
+    request r;
+    r.group = group;
+    r.order = order;
+    r.session = key_of(p.getSession());
+    r.within = bounded_ms(p.getWithinMs());
+    for (unsigned i = 0; i < list.size(); ++i) {
+      auto each = list[i];
+      r.number = each.getNumber();
+      r.acknowledged_below = each.getAcknowledgedBelow();
+      r.payload = bytes_of(each.getPayload());
+      r.what = r.number == 0 ? request::kind::submit : each.getCancel() ? request::kind::cancel : request::kind::call;
+      shared_->behind.ask(r, [all, i](answer&& a) { all->take(i, std::move(a)); });
+    }
+    shared_->flush_soon();
+    return paf.promise.then([context, all, use = use_]() mutable {
+      auto answers = context.getResults().initAnswers(static_cast<unsigned>(all->answers.size()));
+      for (unsigned i = 0; i < all->answers.size(); ++i) {
+        put(answers[i], all->answers[i]);
+        use->answered += size_of(all->answers[i]);
+      }
+    });
+  }
+
+  kj::Promise<void> watch(WatchContext context) override {
+    KJ_REQUIRE(use_->subscriptions < shared_->bounds.subscriptions_per_connection_max, "too many streams on this connection; drop one");
+    auto from = shared_->behind.watch(context.getParams().getGroup().cStr());
+    KJ_REQUIRE(from != nullptr, "this node hosts no such group; `discover` names those it hosts");
+    context.getResults().setStream(kj::heap<stream_server>(shared_, use_, std::move(from)));
+    return kj::READY_NOW;
+  }
+
+private:
+  static answer over_limit() {
+    return refusal(reason::over_limit, true, "more requests, or bytes, than one client may have open or send in a second; wait for answers");
+  }
+
+  bool admit(std::size_t requests, std::size_t bytes) {
+    auto& use = *use_;
+    const auto& most = shared_->bounds;
+    const auto not_taken = use.answered > use.written ? use.answered - use.written : 0;
+    if (not_taken > 2 * most.bytes_per_connection_max && use.hang_up) use.hang_up->fulfill();
+    const bool fits = use.requests + requests <= most.requests_per_connection_max &&
+                      use.bytes + bytes + not_taken <= most.bytes_per_connection_max && shared_->take_tokens(use.address, requests);
+    return fits;
+  }
+
+  kj::Promise<void> one(request& r, std::function<void(const answer&)> reply) {
+    if (!admit(1, r.payload.size())) {
+      reply(over_limit());
+      return kj::READY_NOW;
+    }
+    auto paf = kj::newPromiseAndFulfiller<void>();
+    auto all = std::make_shared<gathering>(1, kj::mv(paf.fulfiller), use_, r.payload.size());
+    shared_->behind.ask(r, [all](answer&& a) { all->take(0, std::move(a)); });
+    shared_->flush_soon();
+    return paf.promise.then([all, use = use_, reply = std::move(reply)] {
+      reply(all->answers[0]);
+      use->answered += size_of(all->answers[0]);
+    });
+  }
+
+  std::shared_ptr<shared_state> shared_;
+  std::shared_ptr<connection_use> use_;
+};
+
+/// Everything that lives as long as the connection. Members are destroyed the other way round.
+struct connection {
+  connection(std::shared_ptr<shared_state> shared, kj::Own<kj::AsyncIoStream> inner, std::shared_ptr<connection_use> use,
+             const ::capnp::ReaderOptions& options)
+      : stream(kj::mv(inner), use), network(stream, ::capnp::rpc::twoparty::Side::SERVER, options),
+        rpc(::capnp::makeRpcServer(network, kj::heap<gateway_server>(std::move(shared), std::move(use)))) {}
+  counted_stream stream;
+  ::capnp::TwoPartyVatNetwork network;
+  ::capnp::RpcSystem<::capnp::rpc::twoparty::VatId> rpc;
+};
+
+}  // namespace
+
+void shared_state::flush_soon() {
+  if (std::exchange(flush_wanted, true)) return;
+  tasks->add(kj::evalLast([this] {
+    flush_wanted = false;
+    behind.flush();
+    behind.collect();  // what was refused at once
+  }));
+}
+
+bool shared_state::take_tokens(const std::string& address, std::size_t wanted) {
+  const auto rate = bounds.requests_per_second_max;
+  if (rate <= 0) return true;
+  auto& share = addresses[address];
+  const auto now = timer.now();
+  const auto seconds = static_cast<double>((now - share.filled) / kj::MICROSECONDS) * 1e-6;
+  share.tokens = std::min(rate, share.tokens + seconds * rate);
+  share.filled = now;
+  if (share.tokens < static_cast<double>(wanted)) return false;
+  share.tokens -= static_cast<double>(wanted);
+  return true;
+}
+
+kj::Promise<void> serve(std::shared_ptr<shared_state> shared, kj::Own<kj::AsyncIoStream> stream, std::string address) {
+  auto use = std::make_shared<connection_use>();
+  use->address = address;
+  use->owner = std::hash<std::string>()(address) | 1;
+  auto paf = kj::newPromiseAndFulfiller<void>();
+  use->hang_up = kj::mv(paf.fulfiller);
+  ::capnp::ReaderOptions options;
+  options.traversalLimitInWords = shared->bounds.message_bytes_max / sizeof(::capnp::word);
+  options.nestingLimit = 16;
+  auto c = kj::heap<connection>(shared, kj::mv(stream), use, options);
+  c->rpc.setFlowLimit(shared->bounds.bytes_per_connection_max / sizeof(::capnp::word));
+  auto gone = c->network.onDisconnect();
+  return gone.exclusiveJoin(kj::mv(paf.promise)).attach(kj::mv(c));
+}
+
+}  // namespace cohort::transport::gateway
