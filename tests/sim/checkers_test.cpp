@@ -290,7 +290,7 @@ TEST_SUITE("checkers") {
   TEST_CASE("I21: bad links under which views or leaders do not come to rest") {
     for (const unsigned members : {3u, 4u, 5u})
       for (const int beyond : {-1, 0, 1}) {
-        const auto views = static_cast<view_number>(static_cast<int>(3 * members) + beyond);
+        const auto views = static_cast<view_number>(static_cast<int>(4 * members) + beyond);
         const auto leaders = static_cast<term_number>(static_cast<int>(2 * members) + beyond);
         auto c = check_stable_views();
         for (view_number v = 1; v <= 50; ++v) c->installed(a, install(view_of(v, {{0, 1}})));  // faults that come and go

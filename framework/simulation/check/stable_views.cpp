@@ -42,10 +42,11 @@ public:
       since_ = now_;
       return;
     }
-    // Each member may go once, and come back once with a vote to be settled; each may come to lead once, and once more
-    // where a view change or a hand-over crosses an election.
+    // Each member may go once, and come back once with a vote to be settled; a link that comes and goes takes its member along
+    // as often as V23 holds it back no longer, six times in 22 s with the shortest timers. Each may come to lead once, and
+    // once more where a view change or a hand-over crosses an election.
     const auto seconds = std::to_string((now_ - since_) / std::chrono::seconds(1));
-    if (changes_ > 3 * members_)
+    if (changes_ > 4 * members_)
       fail("bad links that stay as they are led to " + std::to_string(changes_) + " views in " + seconds + " s");
     if (leaders_ > 2 * members_)
       fail("bad links that stay as they are led to " + std::to_string(leaders_) + " leaders in " + seconds + " s");
