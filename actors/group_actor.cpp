@@ -16,12 +16,13 @@ namespace {
 
 const caf::atom_value error_category = caf::atom("cohort");
 
+caf::error error_of(outcome o, caf::message context) {
+  return caf::error(static_cast<std::uint8_t>(static_cast<std::uint8_t>(o) + 1), error_category, std::move(context));
+}
+
 }  // namespace
 
-caf::error make_error(outcome o) {
-  return caf::error(static_cast<std::uint8_t>(static_cast<std::uint8_t>(o) + 1), error_category,
-                    caf::make_message(std::string(to_string(o))));
-}
+caf::error make_error(outcome o) { return error_of(o, caf::make_message(std::string(to_string(o)))); }
 
 outcome outcome_of(const caf::error& e) {
   if (!e || e.category() != error_category) return outcome::replied;
@@ -114,8 +115,7 @@ private:
     const auto wait = pace_.time_for(queued / 2 + 1, group_->how.outcome_bound);
     const auto sender = caf::actor_cast<caf::actor>(from);
     if (!promise.async())
-      promise.deliver(caf::error(static_cast<std::uint8_t>(static_cast<std::uint8_t>(outcome::busy) + 1), error_category,
-                                 caf::make_message(std::string(to_string(outcome::busy)), static_cast<std::int64_t>(wait.count()))));
+      promise.deliver(error_of(outcome::busy, caf::make_message(std::string(to_string(outcome::busy)), static_cast<std::int64_t>(wait.count()))));
     else if (sender)
       send(sender, group_busy{group_->name, wait});
     if (sender && std::find(held_.begin(), held_.end(), from) == held_.end()) held_.push_back(from);

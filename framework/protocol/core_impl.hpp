@@ -391,6 +391,7 @@ struct core::impl {
   void receive_pull(voter_id from, const pull& p);
   bool seal();
   bool seal(lane_kind k);
+  void seal_all(lane_kind k);
   void seal_one(std::shared_ptr<open_batch> b);
   bool may_seal() const { return has_state && my_slot != no_slot && !wedged.on; }
   // ---- core_parts.cpp

@@ -133,15 +133,19 @@ bool core::impl::seal(lane_kind k) {
   return sealed;
 }
 
+void core::impl::seal_all(lane_kind k) {
+  for (auto& queue = open[static_cast<std::size_t>(k)]; !queue.empty();) {
+    auto b = std::move(queue.front());
+    queue.pop_front();
+    seal_one(std::move(b));
+  }
+}
+
 void core::impl::seal_one(std::shared_ptr<open_batch> b) {
   const auto kind = kind_of(b->cls);
   const bool depends = kind == lane_kind::causal && needs_dependencies(in_force->options.orders);
   // L5, O6: it waits for what was sent before it in the other lane, so none of that stays open to gather more.
-  for (auto& plain = open[static_cast<std::size_t>(lane_kind::plain)]; depends && !plain.empty() && !mutated(mutation::open_plain_left_behind);) {
-    auto before = std::move(plain.front());
-    plain.pop_front();
-    seal_one(std::move(before));
-  }
+  if (depends && !mutated(mutation::open_plain_left_behind)) seal_all(lane_kind::plain);
   const slot s = own_slot(kind);
   auto* own = lanes.find(in_force->number, s);
   batch sealed;

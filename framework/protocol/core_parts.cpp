@@ -28,11 +28,7 @@ submit_status core::impl::submit_part(std::span<const std::byte> bytes, bool mor
     return submit_status::part_waits;
   }
   const auto kind = kind_of(how);
-  for (auto& queue = open[static_cast<std::size_t>(kind)]; !queue.empty();) {
-    auto before = std::move(queue.front());
-    queue.pop_front();
-    seal_one(std::move(before));
-  }
+  seal_all(kind);
   if (now_open.parts == 0) now_open = {0, in_force->number, promises.inc};
   auto b = std::make_shared<open_batch>();
   b->cls = how;
@@ -65,7 +61,8 @@ std::size_t core::impl::part_bytes_under_way() {
     }
     // A new lane begins at 1 again: what the old one had under way is gone.
     const auto held = lanes.find(in_force->number, s)->held();
-    while (!parts.empty() && (parts.front().first <= slowest(s) || parts.back().first > held)) parts.pop_front();
+    const auto least = parts.empty() ? 0 : slowest(s);
+    while (!parts.empty() && (parts.front().first <= least || parts.back().first > held)) parts.pop_front();
     for (const auto& [seq, size] : parts) bytes += size;
   }
   return bytes;

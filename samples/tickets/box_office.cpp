@@ -64,6 +64,10 @@ void box_office::execute(const cohort::delivery& request, cohort::state_update& 
 
 void box_office::apply(std::span<const std::byte> change) {
   change_source in(change);
+  take_sale(in);
+}
+
+void box_office::take_sale(cohort::source& in) {
   const auto seat = static_cast<std::uint32_t>(in.read_u64());
   ticket t;
   t.number = in.read_u64();
@@ -91,13 +95,5 @@ void box_office::checkpoint(cohort::sink& out) const {
 void box_office::restore(cohort::source& in) {
   sold_.clear();
   seat_.clear();
-  for (auto count = in.read_u64(); count > 0; --count) {
-    const auto seat = static_cast<std::uint32_t>(in.read_u64());
-    ticket t;
-    t.number = in.read_u64();
-    t.sold_at = in.read_u64();
-    t.order = in.read_bytes();
-    seat_[t.order] = seat;
-    sold_[seat] = std::move(t);
-  }
+  for (auto count = in.read_u64(); count > 0; --count) take_sale(in);
 }

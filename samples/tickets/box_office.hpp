@@ -28,6 +28,7 @@ private:
     std::uint64_t sold_at = 0;  ///< milliseconds since 1970, by the seller's clock
   };
   std::uint32_t some_free_seat() const;
+  void take_sale(cohort::source& in);
 
   const std::uint32_t seats_;                            ///< 1 to this
   std::map<std::uint32_t, ticket> sold_;                 ///< by seat

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 
-from cluster import _running
+from cluster import end_all
 from rpc_run import Group, Lines
 
 SKIPPED = 77
@@ -65,10 +65,7 @@ def main():
             raise
         return 0
     finally:
-        for process in list(_running):
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+        end_all()
         shutil.rmtree(folder, ignore_errors=True)
 
 

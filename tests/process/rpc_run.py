@@ -11,17 +11,14 @@ import tempfile
 import threading
 import time
 
-from cluster import _child_setup, _running, free_port
+from cluster import end_all, free_port, launch
 
 NAMES = ("n1", "n2", "n3")
 
 
 def spawn(command, log, **options):
     with open(log, "ab") as errors:
-        process = subprocess.Popen([str(c) for c in command], stderr=errors, text=True, start_new_session=True, preexec_fn=_child_setup,
-                                   **options)
-    _running.add(process)
-    return process
+        return launch([str(c) for c in command], stderr=errors, text=True, **options)
 
 
 class Lines:
@@ -193,10 +190,7 @@ def main():
         print(group.logs())
         raise
     finally:
-        for process in list(_running):
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+        end_all()
         shutil.rmtree(folder, ignore_errors=True)
 
 
