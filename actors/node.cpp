@@ -171,7 +171,48 @@ void node::impl::start() {
   }
   letters_->keep_in(config.data / "dead_letters");
   if (auto trouble = letters_->trouble(); !trouble.empty()) log.write(detail::log_level::warn, trouble);
+  try {
+    open_admin();
+  } catch (...) {
+    stop(false);
+    started_ = false;
+    throw;
+  }
   keeper_ = std::thread([this] { keep(); });
+}
+
+void node::impl::open_admin() {
+  admin_ = std::make_unique<detail::admin>(
+    config,
+    detail::admin_calls{
+      .look = [this] { return look(); },
+      .supervision =
+        [this] {
+          const supervisors all(supervision_);
+          detail::supervision_figures f{all.counters(), all.children(), all.dead_letters().size(), 0};
+          std::lock_guard guard(mutex_);
+          f.runtime_restarts = runtime_restarts_;
+          return f;
+        },
+      .supervisors_now = [this] { return std::make_shared<supervisors>(supervision_); }},
+    [this](const std::string& why) { log.write(detail::log_level::warn, why); });
+  if (!config.metrics.empty()) log.write(detail::log_level::info, "metrics at http://" + config.metrics + "/metrics");
+}
+
+/// Nothing while the runtime starts again, or does not get to it.
+std::optional<detail::node_figures> node::impl::look() {
+  std::future<detail::node_figures> asked;
+  {
+    std::lock_guard guard(mutex_);
+    if (!runtime_) return {};
+    asked = runtime_->look();
+  }
+  if (asked.wait_for(1s) != std::future_status::ready) return {};
+  try {
+    return asked.get();
+  } catch (const std::future_error&) {  // it ended with the question in its queue
+    return {};
+  }
 }
 
 /// The root gives up as soon as one of its two does; the application's processes stop before the replicas they may use.
@@ -256,6 +297,8 @@ void node::impl::keep() {
     try {
       new_runtime();
       log.write(detail::log_level::info, "started again");
+      std::lock_guard guard(mutex_);
+      ++runtime_restarts_;
     } catch (const std::exception& e) {
       runtime_failed(e.what());
     }
@@ -281,6 +324,7 @@ void node::impl::stop(bool gently) {
   }
   changed_.notify_all();
   if (keeper_.joinable()) keeper_.join();
+  admin_.reset();
   gateway_.reset();  // clients go to other members, under the same numbers
   end_supervisors();
   if (runtime_) {

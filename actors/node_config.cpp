@@ -130,6 +130,7 @@ node_config checked(node_config config) {
   }
   check_discovery(config);
   check_gateways(config);
+  if (!config.metrics.empty()) parse_address(config.metrics, "the address for metrics");
   if (config.listen.empty()) {
     if (is_elsewhere(own->address))
       throw node_error("member " + own->name + " has the address \"" + own->address +
@@ -171,7 +172,7 @@ node_config config_from_arguments(int argc, char** argv) {
   static constexpr const char* usage =
     "usage: --name NAME --data DIRECTORY --member NAME=HOST:PORT ... [--listen HOST:PORT] [--new-epoch N] "
     "[--discover file:PATH|srv:NAME ...] [--cluster NAME] [--name-servers LIST] [--stop-limit SECONDS] "
-    "[--log-level LEVEL] [--gateway NAME=HOST:PORT ...]";
+    "[--log-level LEVEL] [--gateway NAME=HOST:PORT ...] [--metrics HOST:PORT]";
   node_config config;
   for (int i = 1; i < argc; i += 2) {
     std::string_view flag = argv[i];
@@ -203,6 +204,8 @@ node_config config_from_arguments(int argc, char** argv) {
       if (!detail::parse_number(value, seconds) || seconds == 0 || seconds > 86'400)
         throw node_error("--stop-limit " + std::string(value) + " is not a number of seconds from 1 to 86400\n" + usage);
       config.stop_limit = std::chrono::seconds(seconds);
+    } else if (flag == "--metrics") {
+      config.metrics = value;
     } else if (flag == "--log-level") {
       config.log_level = value;
     } else {

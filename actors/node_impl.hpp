@@ -1,6 +1,7 @@
 #pragma once
 
 // Inside actors/ only: includes CAF.
+#include "actors/admin.hpp"
 #include "actors/gateway.hpp"
 #include "actors/runtime.hpp"
 #include "actors/service_notice.hpp"
@@ -76,6 +77,8 @@ private:
   void start_supervisors();
   void end_supervisors();
   void end_actors();
+  void open_admin();
+  std::optional<detail::node_figures> look();
 
   std::map<std::string, std::shared_ptr<detail::group_entry>, std::less<>> groups_;
   std::optional<caf::actor_system_config> system_config_;
@@ -85,6 +88,7 @@ private:
   std::shared_ptr<detail::dead_letters> letters_;
   std::map<std::string, caf::actor, std::less<>> handles_;
   std::unique_ptr<detail::gateway> gateway_;  ///< null if this node serves no clients
+  std::unique_ptr<detail::admin> admin_;
 
   std::mutex stable_mutex_;  // guards `stable_`, of which the opening takes long
   std::shared_ptr<stable_store> stable_;
@@ -93,6 +97,7 @@ private:
   std::condition_variable changed_;
   std::unique_ptr<detail::runtime> runtime_;
   std::thread keeper_;
+  std::uint64_t runtime_restarts_ = 0;
   bool started_ = false;
   bool restart_wanted_ = false;
   bool ending_ = false;

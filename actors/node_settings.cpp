@@ -95,7 +95,7 @@ std::vector<member_config> read_members(const config_section& root) {
 node_config read_node(const config_section& root) {
   node_config node;
   const auto s = root.section("node");
-  s.only({"name", "data", "listen", "discover", "cluster", "name_servers", "stop_limit", "witnesses"});
+  s.only({"name", "data", "listen", "discover", "cluster", "name_servers", "stop_limit", "witnesses", "metrics"});
   node.members = read_members(root);
   read_discovery(s, root.section("members"), node);
   node.name = s.text("name");
@@ -121,6 +121,10 @@ node_config read_node(const config_section& root) {
       }
       node.gateways.push_back({name, where});
     }
+  }
+  if (s.has("metrics")) {
+    node.metrics = s.text("metrics");
+    address_in(s, "metrics", node.metrics);
   }
   if (s.has("witnesses")) node.witnesses = s.text_or_texts("witnesses");
   for (const auto& w : node.witnesses)

@@ -3,6 +3,7 @@
 // Inside actors/ only: includes CAF.
 #include "actors/bulk.hpp"
 #include "actors/discovery.hpp"
+#include "actors/figures.hpp"
 #include "actors/log.hpp"
 #include "actors/membership.hpp"
 #include "actors/node_config.hpp"
@@ -47,6 +48,9 @@ public:
   /// Gives the protocol thread a turn; `turns` tells when it has had it. Any thread.
   void nudge();
   std::uint64_t turns() const { return turns_.load(std::memory_order_relaxed); }
+
+  /// How all is, as soon as the protocol thread gets to it; broken if the runtime ends before. Any thread.
+  std::future<node_figures> look();
 
   caf::actor ordering(std::uint32_t group) const { return groups_[group].ordering; }
   caf::actor membership(std::uint32_t group) const { return groups_[group].membership; }

@@ -206,6 +206,20 @@ std::string runtime::address_of(member_id id) const {
   return to_index(id) < config_.members.size() ? config_.members[to_index(id)].address : std::string();
 }
 
+std::future<node_figures> runtime::look() {
+  auto answer = std::make_shared<std::promise<node_figures>>();
+  auto future = answer->get_future();
+  loop_->post([this, answer] {
+    node_figures out;
+    out.node = config_.name;
+    for (const auto& g : groups_) out.groups.push_back(status_of(g));
+    for (auto& l : endpoint_->links()) out.links.push_back({name_of(l.member), std::move(l)});
+    out.transport = endpoint_->stats();
+    answer->set_value(std::move(out));
+  });
+  return future;
+}
+
 group_status runtime::status_of(const group& g) const {
   auto s = g.driver->status();
   auto j = journal_->stats();

@@ -38,6 +38,8 @@ struct node_config {
   std::string name_servers;            ///< "10.0.0.2, 127.0.0.1:8600"; empty: those of the system
   std::vector<member_config> gateways; ///< where members serve clients outside the group, "host:port", the same at all (docs/rpc.md);
                                        ///< a node that is not among them serves none
+  std::string metrics;                 ///< "host:port" where GET /metrics tells Prometheus how the node is (docs/operating.md);
+                                       ///< empty: nowhere. Not encrypted, open to whoever reaches it
   std::vector<std::string> witnesses;  ///< members that keep the log but neither payload nor state in groups whose contract has
                                        ///< witnesses: the first so many, the same at all nodes (docs/contracts.md, G5)
   std::uint64_t epoch = 0;             ///< `--new-epoch`: founds anew after all members of a volatile group were lost
@@ -58,7 +60,8 @@ struct node_error : std::runtime_error {
 };
 
 /// Fills a configuration from `--name N --data DIR --member NAME=HOST:PORT ... [--listen HOST:PORT] [--new-epoch N]
-/// [--discover SOURCE ...] [--cluster NAME] [--name-servers LIST] [--stop-limit SECONDS] [--log-level L] [--gateway NAME=HOST:PORT ...]`. Throws `node_error`.
+/// [--discover SOURCE ...] [--cluster NAME] [--name-servers LIST] [--stop-limit SECONDS] [--log-level L]
+/// [--gateway NAME=HOST:PORT ...] [--metrics HOST:PORT]`. Throws `node_error`.
 node_config config_from_arguments(int argc, char** argv);
 
 /// What became of a change of a living group.

@@ -18,6 +18,8 @@ void add_explain(CLI::App& program, int& code);
 /// `cohort call --gateway HOST:PORT --group NAME [TEXT...]`, `cohort watch ...`
 void add_call(CLI::App& program, int& code);
 void add_watch(CLI::App& program, int& code);
+/// `cohort status --node DIRECTORY`, `cohort letters ...`, and whatever else is asked of a running node
+void add_admin(CLI::App& program, int& code);
 /// `cohort supervise -- COMMAND...`
 void add_supervise(CLI::App& program, int& code);
 

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   add_supervise(program, code);
   add_call(program, code);
   add_watch(program, code);
+  add_admin(program, code);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

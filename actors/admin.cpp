@@ -1,0 +1,149 @@
+#include "actors/admin.hpp"
+
+#include <charconv>
+#include <ctime>
+#include <stdexcept>
+
+namespace cohort::detail {
+namespace {
+
+constexpr auto page_age_max = std::chrono::milliseconds(100);  ///< a look at the groups' cores costs the protocol thread a pass
+
+transport::admin::answer refused(const std::string& why) { return {1, why + '\n'}; }
+
+bool number_of(const std::string& text, std::uint64_t& out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc{} && end == text.data() + text.size() && !text.empty();
+}
+
+std::string when(wall_time t) {
+  const std::time_t seconds = std::chrono::duration_cast<std::chrono::seconds>(t).count();
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
+/// What a message says may hold anything: on a terminal it is one line without control characters.
+std::string one_line(std::string text) {
+  for (auto& c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  return text;
+}
+
+std::string line_of(const dead_letter& l) {
+  return std::to_string(l.number) + "  " + when(l.time) + "  " + l.path + "  ended " + std::to_string(l.kills) +
+         (l.kills == 1 ? " life" : " lives") + "  " + one_line(l.cause) + '\n';
+}
+
+std::string text_of(const dead_letter& l) {
+  return "letter " + std::to_string(l.number) + "\nput aside " + when(l.time) + "\nfor " + l.path + "\nended lives " +
+         std::to_string(l.kills) + "\ncause " + one_line(l.cause) + "\nmessage " + one_line(l.message) + "\nreplayable " +
+         (l.replayable ? "yes" : "no") + '\n';
+}
+
+}  // namespace
+
+admin::admin(const node_config& config, admin_calls calls, const std::function<void(const std::string&)>& trouble)
+    : node_(config.name), calls_(std::move(calls)) {
+  commands_["status"] = [this](const words&, const answered& done) { done(status()); };
+  commands_["processes"] = [this](const words&, const answered& done) { done(processes()); };
+  commands_["letters"] = [this](const words& w, const answered& done) { done(letters(w)); };
+  commands_["metrics"] = [this](const words&, const answered& done) { done({0, metrics_now()}); };
+  try {
+    socket_ = std::make_unique<transport::admin::server>(transport::admin::server_options{(config.data / "admin").string(), {}}, *this);
+  } catch (const std::runtime_error& e) {
+    trouble("no commands are taken while the node runs: " + std::string(e.what()));
+  }
+  if (config.metrics.empty()) return;
+  try {
+    http_ = std::make_unique<transport::admin::server>(transport::admin::server_options{{}, config.metrics}, *this);
+  } catch (const std::runtime_error& e) {
+    throw node_error("metrics: " + std::string(e.what()) + "; give [node] metrics an address of this machine with a free port");
+  }
+}
+
+admin::~admin() {
+  http_.reset();
+  socket_.reset();
+}
+
+void admin::run(std::vector<std::string> w, answered done) {
+  worker_.post([this, w = std::move(w), done = std::move(done)] { carry_out(w, done); });
+}
+
+void admin::metrics(std::function<void(std::string&&)> done) {
+  pages_.post([this, done = std::move(done)] {
+    const auto now = std::chrono::steady_clock::now();
+    if (page_.empty() || now - page_made_ > page_age_max) {
+      page_ = metrics_now();
+      page_made_ = now;
+    }
+    done(std::string(page_));
+  });
+}
+
+void admin::carry_out(const words& w, const answered& done) {
+  const auto command = w.empty() ? commands_.end() : commands_.find(w.front());
+  if (command == commands_.end()) {
+    std::string known;
+    for (const auto& [name, how] : commands_) known += (known.empty() ? "" : ", ") + name;
+    return done(refused("no such command; this node knows " + known));
+  }
+  try {
+    command->second(w, done);
+  } catch (const std::exception& e) {
+    done(refused(e.what()));
+  }
+}
+
+std::string admin::metrics_now() {
+  const auto figures = calls_.look();
+  return metrics_text(node_, figures ? &*figures : nullptr, calls_.supervision());
+}
+
+admin::answer admin::status() {
+  const auto figures = calls_.look();
+  return figures ? answer{0, status_text(*figures)} : refused("node " + node_ + " starts again, or does not get to answering; look into its log");
+}
+
+admin::answer admin::processes() {
+  const auto all = calls_.supervisors_now();
+  if (!all) return refused("the node stops");
+  std::string text;
+  for (const auto& c : all->children())
+    text += c.path + "  " + c.state + (c.is_supervisor ? "  supervisor" : "") + "  restarts " + std::to_string(c.restarts) + "  age " +
+            std::to_string(std::chrono::duration_cast<std::chrono::seconds>(c.age).count()) + " s" +
+            (c.last_cause.empty() ? "" : "  " + one_line(c.last_cause)) + '\n';
+  return {0, text};
+}
+
+/// `letters list`, `letters show|replay|drop NUMBER...`. Of several numbers each is tried.
+admin::answer admin::letters(const words& w) {
+  const auto all = calls_.supervisors_now();
+  if (!all) return refused("the node stops");
+  const auto kept = all->dead_letters();
+  answer out;
+  if (w.size() == 2 && w[1] == "list") {
+    for (const auto& l : kept) out.text += line_of(l);
+    return out;
+  }
+  if (w.size() < 3 || (w[1] != "show" && w[1] != "replay" && w[1] != "drop"))
+    return refused("letters list, or letters show, replay or drop with the numbers of letters");
+  for (std::size_t i = 2; i < w.size(); ++i) {
+    std::uint64_t number = 0;
+    const auto letter = number_of(w[i], number) ? std::ranges::find(kept, number, &dead_letter::number) : kept.end();
+    std::string why;
+    if (letter == kept.end()) why = "there is no dead letter " + one_line(w[i]);
+    else if (w[1] == "show") out.text += text_of(*letter);
+    else if (w[1] == "replay") why = all->replay(number);
+    else if (!all->drop(number)) why = "dead letter " + w[i] + " was taken by another";
+    if (!why.empty()) out.code = 1;
+    if (w[1] != "show" || !why.empty())
+      out.text += why.empty() ? "letter " + w[i] + (w[1] == "replay" ? " given to " + letter->path : " dropped") + '\n' : why + '\n';
+  }
+  return out;
+}
+
+}  // namespace cohort::detail

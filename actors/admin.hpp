@@ -1,0 +1,59 @@
+#pragma once
+
+#include "actors/bulk.hpp"
+#include "actors/figures.hpp"
+
+#include "transport/admin/server.hpp"
+
+#include <cohort/node.hpp>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace cohort::detail {
+
+/// What an operator's commands and pages need of the node. Any thread; none waits for longer than a second or so.
+struct admin_calls {
+  std::function<std::optional<node_figures>()> look;
+  std::function<supervision_figures()> supervision;
+  std::function<std::shared_ptr<supervisors>()> supervisors_now;  ///< null while the node stops
+};
+
+/// A node's operator: carries out what comes over the socket in the data directory, one command after the other, and writes the
+/// page of metrics. Commands that wait for the group are answered when it has decided, and hold up no other.
+class admin final : public transport::admin::service {
+public:
+  using answer = transport::admin::answer;
+  using answered = std::function<void(answer&&)>;
+  using words = std::vector<std::string>;
+
+  /// Serves from now on. `trouble` is told if the socket cannot be had, which does not hinder the node. Throws `node_error` if the
+  /// address for metrics cannot be used.
+  admin(const node_config& config, admin_calls calls, const std::function<void(const std::string&)>& trouble);
+  ~admin();
+
+  void run(std::vector<std::string> words, answered done) override;
+  void metrics(std::function<void(std::string&&)> done) override;
+
+private:
+  void carry_out(const words& w, const answered& done);
+  answer letters(const words& w);
+  answer processes();
+  answer status();
+  std::string metrics_now();
+
+  const std::string node_;
+  const admin_calls calls_;
+  std::map<std::string, std::function<void(const words&, const answered&)>> commands_;
+  std::string page_;  ///< worker's: one page serves whoever asks within its age
+  std::chrono::steady_clock::time_point page_made_{};
+  bulk_worker pages_, worker_;
+  std::unique_ptr<transport::admin::server> socket_, http_;  ///< last: their threads use all above
+};
+
+}  // namespace cohort::detail

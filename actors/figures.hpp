@@ -1,0 +1,39 @@
+#pragma once
+
+#include "transport/endpoint.hpp"
+
+#include <cohort/group_port.hpp>
+#include <cohort/supervision.hpp>
+#include <cohort/supervisor.hpp>
+
+#include <string>
+#include <vector>
+
+namespace cohort::detail {
+
+/// One look at all that runs on a node, at one moment of its protocol thread.
+struct node_figures {
+  struct link {
+    std::string peer;
+    transport::link_status now;
+  };
+  std::string node;
+  std::vector<group_status> groups;
+  std::vector<link> links;
+  transport::endpoint_stats transport;
+};
+
+/// What a node's supervisors and its runtime count.
+struct supervision_figures {
+  supervision_counters counters;
+  std::vector<child_status> children;
+  std::size_t letters = 0;
+  std::uint64_t runtime_restarts = 0;
+};
+
+/// In Prometheus' text format (version 0.0.4). Without figures, while the node starts again, says that and no more.
+std::string metrics_text(const std::string& node, const node_figures* figures, const supervision_figures& supervision);
+/// For people: a line per group and per link.
+std::string status_text(const node_figures& figures);
+
+}  // namespace cohort::detail

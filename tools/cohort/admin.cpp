@@ -1,0 +1,58 @@
+// What is asked of a running node, through the socket in its data directory. The node knows the commands; here they are named for
+// --help, and their arguments passed on.
+#include "tools/cohort/commands.hpp"
+
+#include "transport/admin/ask.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <iostream>
+#include <memory>
+
+namespace cohort::tool {
+namespace {
+
+constexpr auto patience = std::chrono::seconds(60);  ///< a change of a group takes up to 30 s
+
+struct asked {
+  std::string node;
+  std::vector<std::string> words;  ///< behind the command's own
+};
+
+int ask(const asked& a, std::vector<std::string> words) {
+  words.insert(words.end(), a.words.begin(), a.words.end());
+  transport::admin::answer answer;
+  try {
+    answer = transport::admin::ask(a.node + "/admin", words, patience);
+  } catch (const std::runtime_error& e) {
+    answer = {refused, std::string(e.what()) + '\n'};
+  }
+  (answer.code == well ? std::cout : std::cerr) << answer.text << std::flush;
+  return answer.code == well ? well : refused;
+}
+
+CLI::App& add(CLI::App& to, const std::string& name, const std::string& what, std::vector<std::string> words, const std::string& arguments,
+              int& code) {
+  auto a = std::make_shared<asked>();
+  auto& command = *to.add_subcommand(name, what);
+  command.add_option("--node", a->node, "the data directory of a node that runs on this machine")->required();
+  if (!arguments.empty()) command.add_option("arguments", a->words, arguments)->required();
+  command.callback([a, words = std::move(words), &code] { code = ask(*a, words); });
+  return command;
+}
+
+}  // namespace
+
+void add_admin(CLI::App& program, int& code) {
+  add(program, "status", "Prints how a running node's groups and links are", {"status"}, "", code);
+  add(program, "metrics", "Prints a running node's metrics in Prometheus' format", {"metrics"}, "", code);
+  add(program, "processes", "Prints the supervised processes of a running node", {"processes"}, "", code);
+  auto& letters = *program.add_subcommand("letters", "Messages that ended their receivers, and were put aside");
+  letters.require_subcommand(1);
+  add(letters, "list", "Prints them, a line each", {"letters", "list"}, "", code);
+  add(letters, "show", "Prints all that is known of them", {"letters", "show"}, "numbers of letters", code);
+  add(letters, "replay", "Gives them to their receivers once more", {"letters", "replay"}, "numbers of letters", code);
+  add(letters, "drop", "Forgets them", {"letters", "drop"}, "numbers of letters", code);
+}
+
+}  // namespace cohort::tool
