@@ -77,6 +77,7 @@ protected:
     return {
       [this](const std::string& body) { return submit(body, {}); },
       [this](const std::string& body, order how) { return submit(body, how); },
+      [this](const std::string& body, const call_options& how) { return call(body, how); },
       [this](port_ready) {
         while (port_.take(done_))
           for (std::size_t i = 0; i < done_.size(); ++i) answer(done_[i]);
@@ -96,14 +97,27 @@ private:
     return caf::delegated<std::string>{};
   }
 
+  caf::result<call_report> call(const std::string& body, const call_options& how) {
+    auto promise = make_response_promise();
+    auto tag = next_tag_++;
+    waiting_.emplace(tag, asked{promise, caf::actor_cast<caf::actor_addr>(promise.source()), true});
+    port_.call(std::as_bytes(std::span(body)), tag, how);
+    submitted_ += body.size();
+    port_.flush();
+    return caf::delegated<call_report>{};
+  }
+
   void answer(const completion& c) {
     auto waiting = waiting_.find(c.tag);
     if (waiting == waiting_.end()) return;
-    auto [promise, from] = std::move(waiting->second);
+    auto [promise, from, is_call] = std::move(waiting->second);
     waiting_.erase(waiting);
     if (c.outcome == outcome::busy) return refuse(promise, from);
     if (promise.async()) return;
-    if (c.outcome == outcome::replied)
+    call_report report;
+    if (c.outcome == outcome::replied && is_call && read_report(c.reply, report))
+      promise.deliver(std::move(report));
+    else if (c.outcome == outcome::replied)
       promise.deliver(std::string(reinterpret_cast<const char*>(c.reply.data()), c.reply.size()));
     else
       promise.deliver(make_error(c.outcome));
@@ -131,6 +145,7 @@ private:
   struct asked {
     caf::response_promise promise;  ///< async: it was no request
     caf::actor_addr from;
+    bool call = false;            ///< is answered by a report
   };
 
   std::shared_ptr<const group_entry> group_;

@@ -64,6 +64,7 @@ group_driver::group_driver(std::shared_ptr<group_entry> group, std::unique_ptr<g
       core_(std::move(core)),
       bound_(group_->how.outcome_bound),
       part_bytes_(part_bytes),
+      calls_(group_->desk),
       durable_(durable),
       appended_(durable) {
   begin_turn();
@@ -86,6 +87,7 @@ void group_driver::receive(protocol::voter_id from, protocol::message&& what) {
   // payload lost on the way: it is not acknowledged, so its sender's window closes (FC1), and it is sent or pulled again.
   if (std::holds_alternative<protocol::batch>(what) && credit_->backlog() > 2 * group_->how.backlog_bytes) return;
   if (retired_) return;
+  if (calls_.take(from.member, what)) return touch();
   begin_turn();
   core_->receive(from, std::move(what));
 }
@@ -101,6 +103,7 @@ void group_driver::link_up(protocol::voter_id peer, bool blank) {
   if (retired_) return;
   begin_turn();
   core_->link_up(peer, blank);
+  calls_.link_up(peer.member, now_, [&](const protocol::message& m) { host_.send(group_->index, std::span(&peer.member, 1), m); });
 }
 
 void group_driver::link_down(member_id peer, bool reset) {
@@ -307,6 +310,7 @@ void group_driver::pass() {
   in_turn_ = false;
   release_sends();
   release_deliveries();
+  pass_calls();
   if (left) return retire();
   host_.vouch(group_->index, core_->vouched());
   if (window_opened && !ports_.empty()) host_.again(group_->index);
@@ -314,7 +318,7 @@ void group_driver::pass() {
 
 protocol::instant group_driver::next_deadline() const {
   if (retired_) return protocol::never;
-  auto next = core_->next_deadline();
+  auto next = std::min(core_->next_deadline(), calls_.next_deadline());
   for (auto& of_order : own_) next = std::min(next, of_order.next_deadline());
   for (auto& p : ports_)
     if (!p.blocks.empty()) next = std::min(next, p.blocks.front()->flushed + bound_);
@@ -412,6 +416,31 @@ void group_driver::release_deliveries() {
   if (held_work_ && held_until_ <= durable_) hand_over(std::exchange(held_work_, nullptr));
 }
 
+void group_driver::answer(member_id to, protocol::call_answers what) {
+  if (retired_) return;
+  begin_turn();
+  const protocol::message m(std::move(what));
+  host_.send(group_->index, std::span(&to, 1), m);
+  calls_.sent(to, now_, std::get<protocol::call_answers>(m));
+}
+
+/// What came for calls goes to the replica behind what was delivered; it needs no journal.
+void group_driver::pass_calls() {
+  calls_.expire(now_);
+  if (const auto over = calls_.given_up(); !over.empty()) {
+    std::vector<member_id> others;
+    const auto s = core_->status();
+    if (s.in_force)
+      for (const auto& e : s.in_force->roster)
+        if (e.active && e.id.member != s.self) others.push_back(e.id.member);
+    if (!others.empty()) host_.send(group_->index, others, protocol::calls_over{s.inc, over});
+  }
+  if (!calls_.waits()) return;
+  auto w = credit_->fresh();
+  calls_.hand_over(*w);
+  hand_over(std::move(w));
+}
+
 void group_driver::hand_over(work_ptr w) { host_.deliver(group_->index, std::move(w)); }
 
 // ---- the end --------------------------------------------------------------------------------------------------------
@@ -486,6 +515,7 @@ void group_driver::abandon() {
   reads_.clear();
   held_.clear();
   held_work_.reset();
+  calls_.stop();
   answer_changes("the node's part of the group stopped before the change was known to be done; it may still happen");
 }
 

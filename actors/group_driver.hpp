@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/call_traffic.hpp"
 #include "actors/group_core.hpp"
 #include "actors/group_entry.hpp"
 #include "actors/work.hpp"
@@ -86,6 +87,8 @@ public:
   /// Something around it has changed: it is given a turn.
   void touch() { begin_turn(); }
   void offer_ready(protocol::partition::component_id view, std::vector<std::byte> state);
+  /// Answers of this member to calls of `to`.
+  void answer(member_id to, protocol::call_answers what);
 
   /// Ends the turn: drains the core and carries out what it wants. Does nothing if it had no input and no deadline is due.
   void pass();
@@ -147,6 +150,7 @@ private:
   void account(protocol::delivery_op& op, work& w);
   void hand_over(work_ptr w);
   void release_deliveries();
+  void pass_calls();
 
   std::shared_ptr<group_entry> group_;
   driver_host& host_;
@@ -169,6 +173,8 @@ private:
   outcome refusal_ = outcome::stopped;
   bool retired_ = false;
   std::map<std::uint64_t, std::function<void(change_result)>> changes_;  ///< by the core's number of the request
+
+  call_traffic calls_;
 
   protocol::journal_position durable_ = 0;
   protocol::journal_position appended_ = 0;

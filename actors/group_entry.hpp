@@ -15,6 +15,7 @@
 
 namespace cohort::detail {
 
+class call_desk;
 class watch_hub;
 struct port_state;
 struct question_set;
@@ -40,6 +41,8 @@ public:
   virtual ~group_link() = default;
   /// `port` has blocks in its inbox. One that has ended meanwhile refuses them at once.
   virtual void flushed(std::shared_ptr<port_state> port) = 0;
+  /// The protocol thread is to look at the group's desk.
+  virtual void calls_changed() = 0;
   /// Questions for the replica as it is.
   virtual void ask(std::shared_ptr<question_set> questions) = 0;
   virtual group_status status() = 0;
@@ -57,6 +60,7 @@ struct group_entry {
   primary_service_factory make_service;  ///< instead of a state machine: the group is primary/backup ...
   backup_kind backups = backup_kind::hot;  ///< ... and this node's backup is of this kind
   std::shared_ptr<watch_hub> hub;        ///< null where no gateway serves clients that watch
+  std::shared_ptr<call_desk> desk;       ///< where the contract has `calls`
   std::uint32_t index = 0;               ///< in the order of the groups' names, equal at all members
   std::atomic<bool> left{false};         ///< this node left the group: a restarted runtime does not join again
 

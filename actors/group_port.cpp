@@ -1,8 +1,12 @@
+#include "actors/call_desk.hpp"
 #include "actors/group_entry.hpp"
 #include "actors/port_state.hpp"
 
+#include "framework/rpc/messages.hpp"
+
 #include <cohort/session.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -57,6 +61,11 @@ group_port port_access::open_unframed(const std::shared_ptr<group_entry>& owner,
 }
 
 void port_state::complete(completion_batch& done) {
+  if (calls.load(std::memory_order_relaxed) > 0) group->desk->resolve(*this, done);
+  hand_over(done);
+}
+
+void port_state::hand_over(completion_batch& done) {
   if (done.empty()) return;
   std::lock_guard guard(mutex);
   if (closed.load(std::memory_order_relaxed)) return done.clear();
@@ -145,16 +154,47 @@ group_port::~group_port() {
   state_->ready.clear();
 }
 
+namespace {
+
+/// Whole milliseconds, so that messages of a while share a batch.
+wall_time deadline_after(std::chrono::milliseconds within) {
+  return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch() + within);
+}
+
+/// Appends a message to what the next flush takes along, or refuses it. Returns what it adds to `queued`.
+std::size_t stage(detail::port_state& s, std::span<const std::byte> message, std::uint64_t tag, std::optional<order> how, wall_time deadline,
+                  std::size_t queued) {
+  auto& limits = s.group->how;
+  const auto size = message.size() + (s.frame ? 1 : 0);
+  if (size > limits.message_bytes_max) {
+    s.refuse(tag, outcome::too_large);
+    return 0;
+  }
+  const auto cost = size + sizeof(std::uint32_t);
+  if (queued + cost > limits.queue_bytes && queued > 0) {
+    s.refuse(tag, outcome::busy);
+    return 0;
+  }
+  auto& block = *s.staging;
+  if (s.frame) block.blob.push_back(static_cast<std::byte>(*s.frame));
+  block.blob.insert(block.blob.end(), message.begin(), message.end());
+  block.sizes.push_back(static_cast<std::uint32_t>(size));
+  auto* last = block.runs.empty() ? nullptr : &block.runs.back();
+  if (last && last->how == how && last->deadline == deadline && last->first_tag + last->count == tag)
+    ++last->count;
+  else
+    block.runs.push_back({tag, 1, how, deadline});
+  return cost;
+}
+
+}  // namespace
+
 void group_port::submit(std::span<const std::span<const std::byte>> messages, std::uint64_t first_tag, const submit_options& options) {
   auto& s = *state_;
   auto& limits = s.group->how;
-  auto& block = *s.staging;
-  auto queued = s.queued.load(std::memory_order_relaxed);
+  const auto queued = s.queued.load(std::memory_order_relaxed);
   const auto how = options.session_request ? std::optional(order::total) : options.how;
-  wall_time deadline{};
-  // Whole milliseconds, so that messages of a while share a batch.
-  if (options.within.count() > 0)
-    deadline = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch() + options.within);
+  const auto deadline = options.within.count() > 0 ? deadline_after(options.within) : wall_time{};
   std::size_t added = 0;
   std::vector<std::byte> marked;
   for (auto message : messages) {
@@ -166,28 +206,36 @@ void group_port::submit(std::span<const std::span<const std::byte>> messages, st
     if (limits.sessions && !options.session_request && is_session_message(message)) {
       write_plain(marked, message);
       message = marked;
+    } else if (limits.calls && rpc::is_call(message)) {
+      rpc::write_call(marked, 0, {}, message);
+      message = marked;
     }
-    const auto size = message.size() + (s.frame ? 1 : 0);
-    if (size > limits.message_bytes_max) {
-      s.refuse(tag, outcome::too_large);
-      continue;
-    }
-    auto cost = size + sizeof(std::uint32_t);
-    if (queued + added + cost > limits.queue_bytes && queued + added > 0) {
-      s.refuse(tag, outcome::busy);
-      continue;
-    }
-    added += cost;
-    if (s.frame) block.blob.push_back(static_cast<std::byte>(*s.frame));
-    block.blob.insert(block.blob.end(), message.begin(), message.end());
-    block.sizes.push_back(static_cast<std::uint32_t>(size));
-    auto* last = block.runs.empty() ? nullptr : &block.runs.back();
-    if (last && last->how == how && last->deadline == deadline && last->first_tag + last->count == tag)
-      ++last->count;
-    else
-      block.runs.push_back({tag, 1, how, deadline});
+    added += stage(s, message, tag, how, deadline, queued + added);
   }
   s.queued.fetch_add(added, std::memory_order_relaxed);
+}
+
+void group_port::call(std::span<const std::byte> message, std::uint64_t tag, const call_options& options) {
+  auto& s = *state_;
+  auto& limits = s.group->how;
+  if (!limits.calls || (options.session_request && !limits.sessions)) return s.refuse(tag, outcome::not_enabled);
+  auto how = options;
+  how.within = std::clamp<std::chrono::milliseconds>(how.within, std::chrono::milliseconds(1), std::chrono::hours(1));
+  const auto deadline = deadline_after(how.within);
+  std::vector<std::byte> inside, framed;
+  if (limits.sessions && !how.session_request && is_session_message(message)) {
+    write_plain(inside, message);
+    message = inside;
+  }
+  rpc::write_call(framed, s.group->desk->open(state_, tag, how), deadline, message);
+  const auto in_order = how.session_request ? std::optional(order::total) : how.in_order;
+  s.queued.fetch_add(stage(s, framed, tag, in_order, deadline, s.queued.load(std::memory_order_relaxed)), std::memory_order_relaxed);
+}
+
+void group_port::cancel(std::uint64_t tag) {
+  auto& s = *state_;
+  if (!s.group->desk || !s.group->desk->cancel(s, tag)) return;
+  if (auto link = s.group->running()) link->calls_changed();
 }
 
 void group_port::query(std::span<const std::byte> question, reads how, std::uint64_t tag, bool session_question) {

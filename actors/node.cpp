@@ -1,5 +1,6 @@
 #include "actors/node_impl.hpp"
 
+#include "actors/call_desk.hpp"
 #include "actors/group_actor.hpp"
 #include "actors/group_rules.hpp"
 #include "actors/group_settings.hpp"
@@ -118,6 +119,14 @@ void node::impl::host(std::string_view group, application what, const contract& 
   entry->how = how;
   if (how.sessions && !what.machine)
     throw node_error("group " + std::string(group) + ": sessions = true needs a state machine, and this group has none");
+  if (how.calls && what.service)
+    throw node_error("group " + std::string(group) + ": calls = true, and in a primary/backup group only the primary executes; "
+                                                     "submit to it instead");
+  if (how.calls) {
+    std::vector<std::string> names;
+    for (const auto& m : config.members) names.push_back(m.name);
+    entry->desk = std::make_shared<detail::call_desk>(std::move(names), std::uint64_t{std::random_device{}()} << 32);
+  }
   if (how.sessions)
     entry->make_machine = [inside = std::move(what.machine)] { return with_sessions(inside()); };
   else

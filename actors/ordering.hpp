@@ -31,6 +31,13 @@ struct offer_done {
   protocol::partition::component_id view;
   std::vector<std::byte> state;
 };
+/// Answers of this member to calls of `to`.
+struct answers_made {
+  member_id to = no_member;
+  protocol::call_answers what;
+};
+/// Callers gave up calls.
+struct calls_changed {};
 /// Own submissions which come after this are refused as `stopped`.
 struct accept_no_more {
   bool refuse_waiting = false;  ///< also what came before and waits for the core
@@ -57,6 +64,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::credit_back)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::checkpoint_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::chunk_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::offer_done)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::answers_made)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::calls_changed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::accept_no_more)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::lead_no_more)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::change_wanted)

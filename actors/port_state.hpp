@@ -73,8 +73,11 @@ struct port_state : std::enable_shared_from_this<port_state> {
   void refuse(std::uint64_t tag, outcome why) { refused_here.add(tag, why); }
 
   // Any thread.
-  /// Appends `done` (and empties it); wakes the caller if nothing was ready before.
+  /// Appends `done` (and empties it); wakes the caller if nothing was ready before. What became of calls' messages goes to the
+  /// group's desk instead.
   void complete(completion_batch& done);
+  /// The same for what is the caller's in any case.
+  void hand_over(completion_batch& done);
   void complete_one(std::uint64_t tag, outcome what);
 
   /// Completes with `why` what is left of a block: messages not taken by the core, questions not asked.
@@ -90,6 +93,7 @@ struct port_state : std::enable_shared_from_this<port_state> {
   const std::shared_ptr<group_entry> group;
   std::optional<primary_backup::frame> frame;  ///< goes in front of each message; groups of replicas that execute alike have none
   std::atomic<std::size_t> queued{0};  ///< bytes flushed or staged, not yet taken by the core
+  std::atomic<std::uint32_t> calls{0};  ///< open at the desk
   std::atomic<bool> closed{false};
 
   std::mutex mutex;  // guards all below

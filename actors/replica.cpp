@@ -100,6 +100,11 @@ replica::replica(std::shared_ptr<group_entry> group, replica_services services)
   if (group_->make_service) host_primary();
   if (group_->make_listener) listener_ = group_->make_listener();
   if (group_->how.partitions == partition_policy::partitionable) find_components();
+  if (group_->desk) {
+    std::vector<call_handler*> own{dynamic_cast<call_handler*>(machine_.get()), dynamic_cast<call_handler*>(listener_.get())};
+    std::erase(own, nullptr);
+    calls_ = std::make_unique<call_responder>(group_->desk, services_.self, std::move(own), services_.send_answers);
+  }
 }
 
 void replica::find_components() {
@@ -136,11 +141,13 @@ void replica::run(work& w) {
   next_read_ = 0;
   try {
     for (auto& op : w.ops) std::visit([&](auto& what) { deliver(what, w); }, op);
+    if (calls_) calls_->take(w);
   } catch (...) {
     flush_answers();  // what was applied before is true and answered; the rest is `unknown`
     throw;
   }
   flush_answers();
+  if (calls_) calls_->flush();
   w.runs.clear();
   if (primary_) primary_->work();
 }
@@ -162,11 +169,9 @@ void replica::deliver(protocol::deliver_batch& b, work& w) {
       return;
     }
   }
-  if (listener_) {
-    listener_->deliver(
-      {b.what.sizes, b.what.blob, b.position, b.index, b.view, b.sender, b.inc, b.time, b.own, b.cls, b.late, b.stable});
-    if (!b.own && !machine_) return;
-  }
+  const bool calls = calls_ && holds_calls(b.what);
+  if (listener_) tell_listener(b, calls);
+  if (!b.own && !machine_ && !calls) return;
   delivery d;
   d.position = b.position;
   d.index = b.index;
@@ -179,15 +184,28 @@ void replica::deliver(protocol::deliver_batch& b, work& w) {
   for (auto size : b.what.sizes) {
     d.payload = {bytes, size};
     bytes += size;
+    rpc::call_message call;
+    if (calls && rpc::is_call(d.payload) && rpc::read_call(d.payload, call)) d.payload = call.payload;
     if (machine_ && b.cls == order::total) machine_->apply(d, answer_);  // state may depend on nothing else (G11)
-    if (b.own && answer_.deferred())
+    if (call.number != 0) calls_->executed(d, b.cls, call, answer_);
+    if (b.own && call.number == 0 && answer_.deferred())
       defer_own(w, d.position);
     else if (b.own)
       answer_own(w, outcome::replied);
     if (answer_.settles()) answer_settled();
     ++d.position;
-    if (machine_) answer_.clear();
+    if (machine_ || call.number != 0) answer_.clear();
   }
+}
+
+void replica::tell_listener(const protocol::deliver_batch& b, bool calls) {
+  delivery_batch told{b.what.sizes, b.what.blob, b.position, b.index, b.view, b.sender, b.inc, b.time, b.own, b.cls, b.late, b.stable};
+  if (calls) {
+    strip_calls(b.what, stripped_sizes_, stripped_);
+    told.sizes = stripped_sizes_;
+    told.blob = stripped_;
+  }
+  listener_->deliver(told);
 }
 
 /// A later message answers it. One that was told `unknown` already hears no more.
@@ -200,6 +218,7 @@ void replica::defer_own(work& w, std::uint64_t position) {
 
 void replica::answer_settled() {
   answer_.each_settled([this](std::uint64_t position, std::span<const std::byte> bytes) {
+    if (calls_) calls_->settled(position, bytes);
     const auto who = deferred_.take(position);
     if (!who) return;
     answer_port(who->port);
@@ -257,6 +276,10 @@ void replica::deliver(protocol::deliver_checkpoint& c, work&) {
 
 void replica::deliver(protocol::deliver_restore& r, work&) {
   deferred_.give_up();  // what the checkpoint holds may have been answered below it
+  if (calls_) {
+    calls_->restored();
+    if (r.at.in_force) calls_->view_installed(*r.at.in_force);
+  }
   chunk_source from(r.at.index, r.chunks, services_);
   if (r.at.with_parts) assembler_.restore(from);
   if (machine_) machine_->restore(from);
@@ -264,6 +287,7 @@ void replica::deliver(protocol::deliver_restore& r, work&) {
 
 void replica::deliver(protocol::deliver_view& v, work&) {
   assembler_.view_installed(*v.what);
+  if (calls_) calls_->view_installed(*v.what);
   if (member_) member_->view_installed(*v.what, v.member);
   if (listener_) listener_->view_changed(describe(v, services_.names));
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/call_responder.hpp"
 #include "actors/deferred_answers.hpp"
 #include "actors/components.hpp"
 #include "actors/group_entry.hpp"
@@ -29,6 +30,8 @@ struct replica_services {
   std::function<void(const std::string&)> log;
   std::filesystem::path cold;      ///< where a cold backup's files begin
   port_wake updates_ready;         ///< leads to `replica::updates_done` on the replica's thread; called by any
+  /// Groups with calls: this member's answers to those of another.
+  call_responder::send_function send_answers;
   /// Partitionable groups: the state of this side, for the merge of that view.
   std::function<void(protocol::partition::component_id view, std::vector<std::byte> state)> offer;
 };
@@ -63,6 +66,7 @@ private:
   void deliver(protocol::deliver_offer& o, work&) { services_.offer(o.view, components_->offer()); }
   void deliver(protocol::deliver_merge& m, work&) { components_->merge(m); }
   void find_components();
+  void tell_listener(const protocol::deliver_batch& b, bool calls);
   void answer_own(work& w, outcome what);
   void defer_own(work& w, std::uint64_t position);
   void answer_settled();
@@ -78,6 +82,10 @@ private:
   protocol::assembler assembler_;
   std::unique_ptr<mergeable> plain_state_;  ///< of a state machine that merges by taking one side's state
   std::unique_ptr<components> components_;  ///< partitionable groups only
+
+  std::unique_ptr<call_responder> calls_;  ///< groups with calls only
+  std::vector<std::uint32_t> stripped_sizes_;
+  std::vector<std::byte> stripped_;
 
   reply answer_;
   deferred_answers deferred_;

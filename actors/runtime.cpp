@@ -55,6 +55,11 @@ public:
     if (owner_) cc::hand_over(process_, std::move(questions));
   }
 
+  void calls_changed() override {
+    std::lock_guard guard(mutex_);
+    if (owner_) cc::hand_over(ordering_, detail::calls_changed{});
+  }
+
   group_status status() override {
     if (auto now = on_protocol_thread<group_status>([](runtime& r, const group& g) { return r.status_of(g); })) return *now;
     group_status none;
@@ -344,6 +349,9 @@ replica_services runtime::services_for(const group& g) {
   };
   s.offer = [this, index](protocol::partition::component_id view, std::vector<std::byte> state) {
     cc::hand_over(groups_[index].ordering, offer_done{view, std::move(state)});
+  };
+  s.send_answers = [this, index](member_id to, protocol::call_answers what) {
+    cc::hand_over(groups_[index].ordering, answers_made{to, std::move(what)});
   };
   s.store_checkpoint = [this, index](const protocol::mark& at, const std::function<void(sink&)>& write) {
     store_checkpoint(groups_[index], at, write);

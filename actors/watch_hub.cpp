@@ -2,6 +2,8 @@
 
 #include "framework/session/messages.hpp"
 
+#include <cohort/collation.hpp>
+
 #include <utility>
 
 namespace cohort::detail {
@@ -12,7 +14,7 @@ namespace {
 
 constexpr std::size_t event_overhead = 128;
 
-class watched_listener final : public listener {
+class watched_listener final : public listener, public call_handler {
 public:
   watched_listener(std::shared_ptr<watch_hub> hub, std::unique_ptr<listener> inside) : hub_(std::move(hub)), inside_(std::move(inside)) {}
   void deliver(const delivery_batch& batch) override {
@@ -22,6 +24,9 @@ public:
   void view_changed(const group_view& view) override {
     if (inside_) inside_->view_changed(view);
     hub_->view_changed(view);
+  }
+  void answer_call(const delivery& message, order how, reply& answer) override {
+    if (auto* inside = dynamic_cast<call_handler*>(inside_.get())) inside->answer_call(message, how, answer);
   }
 
 private:

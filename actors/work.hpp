@@ -5,6 +5,7 @@
 #include "framework/protocol/outputs.hpp"
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace cohort::detail {
@@ -27,12 +28,16 @@ struct work {
   std::vector<protocol::delivery_op> ops;
   std::vector<own_run> runs;      ///< own messages among `ops`, in their order
   std::vector<read_group> reads;  ///< for the `deliver_read`s among `ops`, in their order
+  std::vector<std::pair<member_id, protocol::call_answers>> answers;  ///< of other members to calls of ours
+  std::vector<std::pair<member_id, protocol::calls_over>> given_up;   ///< calls of others that we need not answer any more
   std::size_t bytes = 0;          ///< payload in `ops`; credit that goes back when it is finished
 
   void clear() {
     ops.clear();
     runs.clear();
     reads.clear();
+    answers.clear();
+    given_up.clear();
     bytes = 0;
   }
 };

@@ -40,10 +40,14 @@ enum class frame_type : std::uint8_t {
   change_reply = 31,
   probe = 32,
   component_control = 33,
+  call_answers = 34,
+  calls_over = 35,
 };
 
 /// Payload may wait and may be dropped under pressure, all else is control and goes first.
-constexpr bool is_payload(frame_type t) { return t == frame_type::batch || t == frame_type::chunk; }
+constexpr bool is_payload(frame_type t) {
+  return t == frame_type::batch || t == frame_type::chunk || t == frame_type::call_answers;
+}
 
 /// First 16 bytes of every frame, little endian.
 struct frame_header {
@@ -65,6 +69,7 @@ struct codec_limits {
   std::size_t acks_max = 4096;              ///< groups in one AckSet
   std::size_t extras_max = 1u << 16;        ///< batches behind gaps that a report or a view's entry names
   std::size_t changes_max = 8192;           ///< in one pulse
+  std::size_t calls_max = 1u << 16;         ///< answers, or numbers of calls, in one frame
 };
 
 /// Frame limit that lets every batch of a core with these options through: a nearly full batch, one largest message on

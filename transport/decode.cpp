@@ -179,6 +179,14 @@ verdict read(wire::ComponentControl::Reader in, const codec_limits&, protocol::c
   return fine;
 }
 
+verdict read(wire::CallsOver::Reader in, const codec_limits& limits, protocol::calls_over& out) {
+  out.inc = in.getInc();
+  const auto numbers = in.getNumbers();
+  if (numbers.size() > limits.calls_max) return "too many calls";
+  for (const auto n : numbers) out.numbers.push_back(n);
+  return fine;
+}
+
 verdict read(wire::Wedge::Reader in, const codec_limits&, protocol::wedge& out) {
   out = {in.getTerm(), in.getAttempt(), in.getView()};
   return fine;
@@ -305,6 +313,18 @@ bool decode_chunk(const input& in, protocol::chunk& out) {
   });
 }
 
+bool decode_answers(const input& in, protocol::call_answers& out) {
+  return read_struct<wire::CallAnswers>(in.body, in.why, [&](wire::CallAnswers::Reader root) -> verdict {
+    out.inc = root.getInc();
+    out.to = root.getTo();
+    const auto items = root.getItems();
+    if (items.size() > in.limits.calls_max) return "too many answers";
+    for (const auto i : items) out.items.push_back({i.getNumber(), i.getView(), i.getTooLarge()});
+    if (const auto bad = read_payload(root, in.owner, out.what)) return bad;
+    return out.what.sizes.size() == out.items.size() ? fine : "a number of answers that is not that of the calls";
+  });
+}
+
 bool decode_acks(const input& in, std::vector<decoded>& out) {
   const auto before = out.size();
   const bool good = read_struct<wire::AckSet>(in.body, in.why, [&](wire::AckSet::Reader root) -> verdict {
@@ -372,6 +392,9 @@ decode_status decode(std::span<const std::byte> bytes, const std::shared_ptr<con
     case frame_type::change_reply: return plain.operator()<wire::ChangeReply, protocol::change_reply>();
     case frame_type::probe: return plain.operator()<wire::Probe, protocol::probe>();
     case frame_type::component_control: return plain.operator()<wire::ComponentControl, protocol::component_control>();
+    case frame_type::call_answers:
+      return add(protocol::call_answers{}, [&](auto& what) { return decode_answers(in, what); });
+    case frame_type::calls_over: return plain.operator()<wire::CallsOver, protocol::calls_over>();
     default: return decode_status::unknown_type;
   }
 }

@@ -141,6 +141,27 @@ void fill(wire::ComponentControl::Builder out, const protocol::component_control
   if (!in.bytes.empty()) std::memcpy(body.begin(), in.bytes.data(), in.bytes.size());
 }
 
+void fill(wire::CallsOver::Builder out, const protocol::calls_over& in) {
+  out.setInc(in.inc);
+  auto numbers = out.initNumbers(static_cast<unsigned>(in.numbers.size()));
+  for (unsigned i = 0; i < in.numbers.size(); ++i) numbers.set(i, in.numbers[i]);
+}
+
+void fill(wire::CallAnswers::Builder out, const protocol::call_answers& in) {
+  out.setInc(in.inc);
+  out.setTo(in.to);
+  auto items = out.initItems(static_cast<unsigned>(in.items.size()));
+  auto sizes = out.initSizes(static_cast<unsigned>(in.what.sizes.size()));
+  for (unsigned i = 0; i < in.items.size(); ++i) {
+    items[i].setNumber(in.items[i].number);
+    items[i].setView(in.items[i].view);
+    items[i].setTooLarge(in.items[i].too_large);
+  }
+  for (unsigned i = 0; i < in.what.sizes.size(); ++i) sizes.set(i, in.what.sizes[i]);
+  auto blob = out.initBlob(static_cast<unsigned>(in.what.blob.size()));
+  if (!in.what.blob.empty()) std::memcpy(blob.begin(), in.what.blob.data(), in.what.blob.size());
+}
+
 void fill(wire::Wedge::Builder out, const protocol::wedge& in) {
   out.setTerm(in.term);
   out.setAttempt(in.attempt);
@@ -286,7 +307,7 @@ frame encode_payload(block_pool& pool, const frame_header& head, std::size_t fra
 
 frame encoder::encode(std::uint32_t group, const protocol::message& what) {
   using namespace protocol;
-  static_assert(std::variant_size_v<message> == 18, "a new message needs a frame type");
+  static_assert(std::variant_size_v<message> == 20, "a new message needs a frame type");
   frame_header head;
   head.type = static_cast<frame_type>(static_cast<std::size_t>(frame_type::batch) + what.index());
   head.sender = static_cast<std::uint16_t>(self_);
@@ -318,6 +339,8 @@ frame encoder::encode(std::uint32_t group, const protocol::message& what) {
     frame operator()(const change_request& m) { return encode_struct<wire::ChangeRequest>(writer, head, max, m); }
     frame operator()(const change_reply& m) { return encode_struct<wire::ChangeReply>(writer, head, max, m); }
     frame operator()(const component_control& m) { return encode_struct<wire::ComponentControl>(writer, head, max, m); }
+    frame operator()(const call_answers& m) { return encode_struct<wire::CallAnswers>(writer, head, max, m); }
+    frame operator()(const calls_over& m) { return encode_struct<wire::CallsOver>(writer, head, max, m); }
     frame operator()(const probe& m) { return encode_struct<wire::Probe>(writer, head, max, m); }
   };
   return std::visit(dispatch{*this, writer, head, max}, what);

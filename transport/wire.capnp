@@ -306,3 +306,26 @@ struct Probe {
 struct ComponentControl {
   body @0 :Data;
 }
+
+# ---- Calls ---------------------------------------------------------------------------------------------------------
+
+# What a member answers to calls of another one's callers (docs/rpc.md). `sizes` and `blob` as in a batch, one for each item.
+struct CallAnswers {
+  inc   @0 :UInt64;              # of the answering replica
+  to    @1 :UInt64;              # incarnation under which the calls were made
+  items @2 :List(Item);
+  sizes @3 :List(UInt32);
+  blob  @4 :Data;
+
+  struct Item {
+    number   @0 :UInt64;
+    view     @1 :UInt64;         # that delivered the call there
+    tooLarge @2 :Bool;
+  }
+}
+
+# Nobody waits for the answers to these any more.
+struct CallsOver {
+  inc     @0 :UInt64;            # under which the calls were made
+  numbers @1 :List(UInt64);
+}

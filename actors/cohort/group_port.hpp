@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cohort/collation.hpp>
 #include <cohort/contract.hpp>
 #include <cohort/delivery.hpp>
 #include <cohort/order.hpp>
@@ -164,6 +165,14 @@ public:
   void submit(std::span<const std::byte> message, std::uint64_t tag, const submit_options& how = {}) {
     submit({&message, 1}, tag, how);
   }
+
+  /// Queues a message which every member answers (<cohort/collation.hpp>). Its one completion, under `tag`, comes when the answers are
+  /// enough or the time is over; `reply` is a report (`read_report`), and `outcome` says what became of the message: `replied` is
+  /// "delivered here", also where the answers were not enough. `tag` is that of no other open call of this port.
+  void call(std::span<const std::byte> message, std::uint64_t tag, const call_options& how = {});
+  /// Completes that call at once, with the answers that are there: `replied` if it was delivered here, else `unknown`. Members that have
+  /// not answered need not any more. Does nothing if it is complete.
+  void cancel(std::uint64_t tag);
 
   /// Asks the state machine (`state_machine::query`) on this node.
   /// `session_question`: it was written by `write_question` (<cohort/session.hpp>), for a group whose contract has `sessions`.

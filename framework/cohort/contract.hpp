@@ -99,6 +99,7 @@ struct contract {
   cohort::replication replication = replication::none;  ///< set by `node::replicate`, `replicate_primary` and `listen`
   bool deterministic = true;             ///< the same messages give the same state at every member
   bool sessions = false;                 ///< requests of sessions are executed exactly once (F2, docs/rpc.md); others pass
+  bool calls = false;                    ///< messages may ask all members for their answers (docs/rpc.md); others pass
   bool action_participant = false;       ///< holds objects of atomic actions (section 17)
   bool volatile_participant = false;     ///< ... although it is in memory only: allowed for fail-stop groups (G12)
   cohort::reads reads = reads::linearizable;  ///< the freshest that queries ask for; `lease`: confirmed by the leader's

@@ -32,7 +32,8 @@ void headline(page& p, const situation& s) {
   p.title(orders + "; " + to_string(c.durability) + "; " + to_string(c.model) + " model; " + to_string(c.partitions) +
           " partition; " + to_string(c.reads) + " reads; links " +
           (c.links == link_security::open ? "not authenticated" : "authenticated") +
-          (c.sessions ? "; sessions: requests are executed exactly once (F2)" : ""));
+          (c.sessions ? "; sessions: requests are executed exactly once (F2)" : "") +
+          (c.calls ? "; calls: members' answers are collated" : ""));
 }
 
 void members(page& p, const situation& s) {

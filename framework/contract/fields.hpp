@@ -39,6 +39,7 @@ inline constexpr auto fields = std::tuple{
   field{"replication", &contract::replication, 10},
   field{"deterministic", &contract::deterministic, 12},
   field{"sessions", &contract::sessions, 4},
+  field{"calls", &contract::calls, 4},
   field{"action_participant", &contract::action_participant, 5},
   field{"volatile_participant", &contract::volatile_participant, 2},
   field{"reads", &contract::reads, 3},

@@ -349,7 +349,7 @@ void core::receive(voter_id from, message&& what) {
   // Who takes part in the protocol has a view: the founding is over, whatever the HELLO said.
   if (!std::holds_alternative<form>(what) && !std::holds_alternative<join>(what) && !(told && told->no_state))
     sender.blank = false;
-  std::visit(  // `component_control` is for groups of the other kind
+  std::visit(  // `component_control` is for groups of the other kind, what concerns calls for the driver
     [&]<class Message>(Message& m) {
       if constexpr (std::is_same_v<Message, batch>) c.receive_batch(from, std::move(m));
       if constexpr (std::is_same_v<Message, append>) c.receive_append(from, std::move(m));

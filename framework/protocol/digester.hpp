@@ -131,6 +131,16 @@ public:
     word(bytes.size());
     for (const auto b : bytes) word(std::to_integer<std::uint64_t>(b));
   }
+  void add(const call_answers& x) {
+    const auto& [inc, to, items, what] = x;
+    all(inc, to);
+    for (const auto& i : items) all(i.number, i.view, i.too_large);
+    add(what);
+  }
+  void add(const calls_over& x) {
+    const auto& [inc, numbers] = x;
+    all(inc, numbers);
+  }
 
   // ---- records
   void add(const persist_batch& x) { const auto& [what] = x; add(what); }

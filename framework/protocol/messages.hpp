@@ -219,8 +219,27 @@ struct component_control {
   std::vector<std::byte> bytes;
 };
 
+/// What a member's replica answers to calls which another member made (framework/rpc/).
+struct call_answers {
+  struct item {
+    std::uint64_t number = 0;  ///< of the call
+    view_number view = 0;      ///< that delivered it here
+    bool too_large = false;    ///< there is an answer, and it may not travel
+  };
+  incarnation inc = 0;         ///< of the answering replica
+  incarnation to = 0;          ///< under which the calls were made
+  std::vector<item> items;
+  payload what;                ///< the answers, one for each item
+};
+
+/// To who answers calls: nobody waits for these any more.
+struct calls_over {
+  incarnation inc = 0;         ///< under which the calls were made
+  std::vector<std::uint64_t> numbers;
+};
+
 using message = std::variant<batch, append, ack, vote, wedge, report, pull, pull_chunk, chunk, join, form,
                              read_request, read_reply, take_over, change_request, change_reply, probe,
-                             component_control>;
+                             component_control, call_answers, calls_over>;
 
 }  // namespace cohort::protocol

@@ -1,5 +1,7 @@
 #include "framework/session/messages.hpp"
 
+#include <cohort/collation.hpp>
+
 #include <string>
 #include <utility>
 
@@ -10,7 +12,7 @@ namespace {
 constexpr std::uint64_t checkpoint_version = 1;
 
 /// A state machine with a table of sessions in front of it.
-class session_machine final : public state_machine {
+class session_machine final : public state_machine, public call_handler {
 public:
   explicit session_machine(std::unique_ptr<state_machine> inner) : inner_(std::move(inner)) {}
 
@@ -39,6 +41,18 @@ public:
       }
       case kind::question: break;
     }
+  }
+
+  /// Of what is no request: the answers of those are kept and repeated.
+  void answer_call(const delivery& d, order how, reply& answer) override {
+    auto* inner = dynamic_cast<call_handler*>(inner_.get());
+    if (!inner) return;
+    if (!is_session_message(d.payload)) return inner->answer_call(d, how, answer);
+    request r;
+    if (!read_request(d.payload, r) || r.what != kind::plain) return;
+    auto inside = d;
+    inside.payload = r.payload;
+    inner->answer_call(inside, how, answer);
   }
 
   void query(std::span<const std::byte> question, reply& answer) const override {

@@ -62,6 +62,10 @@ void fields(const message& what, Put put) {
         put("asked", number(m.asked.count())), put("answered", m.answered), put("deaf", m.deaf);
       } else if constexpr (std::is_same_v<M, component_control>) {
         put("bytes", m.bytes.size());
+      } else if constexpr (std::is_same_v<M, call_answers>) {
+        put("to", m.to), put("items", m.items.size());
+      } else if constexpr (std::is_same_v<M, calls_over>) {
+        put("numbers", m.numbers.size());
       }
     },
     what);
@@ -69,7 +73,7 @@ void fields(const message& what, Put put) {
 
 constexpr const char* names[] = {"batch", "append", "ack",   "vote", "wedge", "report",      "pull",
                                  "pull_chunk", "chunk", "join", "form", "read_request", "read_reply", "take_over", "change_request", "change_reply", "probe",
-                                 "component_control"};
+                                 "component_control", "call_answers", "calls_over"};
 
 }  // namespace
 

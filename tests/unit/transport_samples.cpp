@@ -182,6 +182,14 @@ struct comparison {
   bool operator()(const take_over& a) const {
     return a.term == as<take_over>().term && a.for_links == as<take_over>().for_links;
   }
+  bool operator()(const call_answers& a) const {
+    const auto& b = as<call_answers>();
+    const auto same_item = [](const call_answers::item& x, const call_answers::item& y) {
+      return x.number == y.number && x.view == y.view && x.too_large == y.too_large;
+    };
+    return a.inc == b.inc && a.to == b.to && std::ranges::equal(a.items, b.items, same_item) && same_payload(a.what, b.what);
+  }
+  bool operator()(const calls_over& a) const { return a.inc == as<calls_over>().inc && a.numbers == as<calls_over>().numbers; }
   bool operator()(const component_control& a) const { return a.bytes == as<component_control>().bytes; }
   bool operator()(const probe& a) const {
     const auto& b = as<probe>();
@@ -266,6 +274,16 @@ message draw(std::size_t kind, generator& r) {
       component_control c;
       c.bytes.resize(r() % 300);
       for (auto& b : c.bytes) b = static_cast<std::byte>(r());
+      return c;
+    }
+    case 18: {
+      call_answers c{number(r), number(r), {}, draw_payload(r)};
+      for (std::size_t i = 0; i < c.what.sizes.size(); ++i) c.items.push_back({number(r), number(r), coin(r)});
+      return c;
+    }
+    case 19: {
+      calls_over c{number(r), {}};
+      for (auto left = r() % 6; left > 0; --left) c.numbers.push_back(number(r));
       return c;
     }
     default:
