@@ -21,7 +21,7 @@ struct life {
 
 /// An operation of a simulated client.
 struct operation {
-  enum class kind : std::uint8_t { write, swap, read, other };
+  enum class kind : std::uint8_t { write, swap, read, other, request };
   enum class outcome : std::uint8_t {
     open,     ///< still under way, or given up: it may have happened, or may happen yet
     done,     ///< answered
@@ -36,6 +36,7 @@ struct operation {
   std::uint64_t read = 0;           ///< answered, by swap and read
   protocol::instant called{}, returned = protocol::never;
   std::uint64_t message_hash = 0;   ///< of the bytes submitted; unique for write and swap
+  std::vector<std::byte> reply;     ///< of a session's request
   std::uint64_t position = 0;       ///< in the total order; reads: of the last message that was applied
 };
 

@@ -235,6 +235,7 @@ void driver::deliver_total(const deliver_batch& b) {
       const auto old = app_.swapped(reply_.bytes());
       o.read = old ? *old : ~std::uint64_t(0);
     }
+    if (o.what == operation::kind::request) o.reply.assign(reply_.bytes().begin(), reply_.bytes().end());
     world_.returned(o, operation::outcome::done);
   }
   for (auto& c : world_.watchers()) c->state_reached(who_, position_, app_.digest(*machine_));

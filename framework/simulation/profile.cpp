@@ -301,6 +301,15 @@ const std::vector<named>& profiles() {
        s.read_share = 150;
        s.weights[clock_step] = 3;
      }},
+    {"sessions", 0,  // callers repeat requests through any member, over checkpoints and restarts (F2 to F4)
+     [](scenario& s, random& r) {
+       s.sessions = 1 + static_cast<unsigned>(r.below(4));
+       s.rich_application = r.chance(500);
+       s.core.checkpoint_entries = static_cast<std::uint64_t>(r.between(10, 60));
+       s.deadline_share = 50;
+       s.weights[crash] = 10;
+       s.weights[restart_all] = 3;
+     }},
     {"copies", 1,  // nothing is committed with fewer copies (W4)
      [](scenario& s, random& r) {
        s.members = r.chance(500) ? 3 : 5;

@@ -13,8 +13,8 @@ using namespace std::chrono_literals;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-script::script(world& w, std::uint64_t seed)
-    : world_(w), plan_(w.plan()), chance_(seed ^ 0x5ca1ab1e0ddba11ull), waiting_for_(plan_.clients, 0),
+script::script(world& w, std::uint64_t seed, session_clients* sessions)
+    : world_(w), sessions_(sessions), plan_(w.plan()), chance_(seed ^ 0x5ca1ab1e0ddba11ull), waiting_for_(plan_.clients, 0),
       cuts_(plan_.members, std::vector<unsigned>(plan_.members, 0)) {}
 
 duration script::span() { return microseconds(chance_.between(50'000, plan_.down_most)); }
@@ -32,6 +32,7 @@ void script::run() {
     world_.at(when, [this, i] { world_.start(i); });
   }
   world_.on_returned = [this](const operation& o) {
+    if (sessions_ && sessions_->owns(o)) return sessions_->returned(o);
     if (waiting_for_[o.client] != o.number) return;
     waiting_for_[o.client] = 0;
     const auto think = microseconds(o.result == operation::outcome::done ? chance_.between(100, plan_.think_most)
@@ -75,6 +76,7 @@ void script::run() {
     const auto begin = milliseconds(chance_.between(300, 900));
     world_.at(begin, [this, c] { next_operation(c); });
   }
+  if (sessions_) sessions_->begin();
   for (unsigned i = 0; plan_.talk_most > 0 && i < world_.members(); ++i) {
     const auto begin = milliseconds(chance_.between(300, 900));
     world_.at(begin, [this, i] { next_multicast(i); });
@@ -88,6 +90,13 @@ void script::run() {
   heal();
   if (!world_.run_until(world_.now() + 500ms)) return;
   clients_work_ = false;
+  if (sessions_) {
+    sessions_->finish();
+    for (const auto end = world_.now() + 30s; !sessions_->idle();) {
+      if (!world_.run_until(world_.now() + 100ms)) return;
+      if (world_.now() > end) return world_.fail("F2 exactly once: a healed group does not answer a session's request");
+    }
+  }
   if (!settle(40s)) return;
   if (!plan_.restart_all_at_end) return;
   for (unsigned i = 0; i < world_.members(); ++i) world_.crash(i, true);
@@ -470,9 +479,14 @@ outcome run_seed(std::uint64_t seed, std::string_view profile, const application
   auto plan = draw_scenario(seed, profile);
   disguise(plan);
   auto watchers = make_checkers();
-  world w(plan, plan.rich_application ? *apps.rich : *apps.small, watchers, sum);
+  const auto& app = plan.rich_application ? *apps.rich : *apps.small;
+  auto& ledger = static_cast<session_ledger&>(*watchers.emplace_back(std::make_unique<session_ledger>()));
+  const session_workload behind_sessions(app, ledger);
+  world w(plan, plan.sessions > 0 ? static_cast<const workload&>(behind_sessions) : app, watchers, sum);
   w.tracing = tracing;
-  script s(w, seed);
+  std::optional<session_clients> callers;
+  if (plan.sessions > 0) callers.emplace(w, app, ledger, plan.clients);
+  script s(w, seed, callers ? &*callers : nullptr);
   s.run();
   outcome o;
   if (w.broken().empty()) {

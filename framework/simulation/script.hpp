@@ -1,5 +1,6 @@
 #pragma once
 
+#include "framework/simulation/sessions.hpp"
 #include "framework/simulation/world.hpp"
 
 namespace cohort::sim {
@@ -19,7 +20,8 @@ struct outcome {
 /// heals, and the group has to settle (I20).
 class script {
 public:
-  script(world& w, std::uint64_t seed);
+  /// `sessions`: null if no callers have any.
+  script(world& w, std::uint64_t seed, session_clients* sessions = nullptr);
   void run();
   const std::array<std::uint64_t, fault_kinds>& faults() const { return counts_; }
 
@@ -42,6 +44,7 @@ private:
   unsigned leader_or_any();
 
   world& world_;
+  session_clients* sessions_;
   const scenario& plan_;
   random chance_;
   std::array<std::uint64_t, fault_kinds> counts_{};

@@ -382,14 +382,11 @@ void world::happened(const life& l, const protocol::event& e) {
 
 std::uint64_t world::call(unsigned client, unsigned node, operation::kind what, unsigned key) {
   operation o;
-  o.number = operations_.size() + 1;
   o.client = client;
   o.node = node;
   o.key = key;
   o.what = what;
-  o.called = now_;
   in_operation i;
-  i.number = o.number;
   switch (what) {
     case operation::kind::write:
       o.value = ++values_;
@@ -405,11 +402,29 @@ std::uint64_t world::call(unsigned client, unsigned node, operation::kind what, 
     case operation::kind::read:
       i.read = true;
       break;
+    case operation::kind::request: break;
   }
   if (what == operation::kind::write || what == operation::kind::swap) {
     const auto bytes = one_message(i.bytes);
     o.message_hash = hash_payload(bytes);
   }
+  return begin(o, std::move(i));
+}
+
+std::uint64_t world::submit(unsigned client, unsigned node, std::vector<std::byte> request) {
+  operation o;
+  o.client = client;
+  o.node = node;
+  o.what = operation::kind::request;
+  in_operation i;
+  i.bytes = std::move(request);
+  return begin(o, std::move(i));
+}
+
+std::uint64_t world::begin(operation o, in_operation i) {
+  const auto node = o.node;
+  o.called = now_;
+  i.number = o.number = operations_.size() + 1;
   operations_.push_back(o);
   for (const auto& c : watchers_) c->called(operations_.back());
   const auto& n = nodes_[node];

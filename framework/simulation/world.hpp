@@ -77,6 +77,8 @@ public:
 
   // ---- clients
   std::uint64_t call(unsigned client, unsigned node, operation::kind what, unsigned key);
+  /// A session's request, as it is written.
+  std::uint64_t submit(unsigned client, unsigned node, std::vector<std::byte> request);
   /// A member's application multicasts a message of `bytes` bytes, at least 16, that is like no other.
   void multicast(unsigned node, order how, std::size_t bytes);
   std::function<void(const operation&)> on_returned;
@@ -133,6 +135,7 @@ private:
     std::variant<protocol::message, protocol::pulse> what;
   };
 
+  std::uint64_t begin(operation o, in_operation i);
   void fly(const life& from, member_id to, std::variant<protocol::message, protocol::pulse> what);
   void push(event e);
   void handle(const event& e);

@@ -82,7 +82,7 @@ private:
 linearizability_verdict check_linearizable(const std::vector<operation>& history, std::uint64_t steps) {
   std::map<unsigned, std::vector<operation>> keys;
   for (const auto& o : history) {
-    if (o.what == operation::kind::other) continue;
+    if (o.what == operation::kind::other || o.what == operation::kind::request) continue;
     const bool effect = o.result == operation::outcome::done ||
                         (o.result == operation::outcome::open && o.what != operation::kind::read);
     if (effect) keys[o.key].push_back(o);
