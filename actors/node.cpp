@@ -166,6 +166,8 @@ void node::impl::start() {
   started_ = true;
   letters_ = std::make_shared<detail::dead_letters>(*system_);
   start_supervisors();  // before the runtime: a replica may throw as soon as it is there
+  for (const auto& [name, make] : fronts_)  // likewise
+    handles_[name] = make(*system_, entry(name), [this, group = name](port_wake wake) { return open_port(group, std::move(wake)); });
   try {
     new_runtime();
     if (const auto* own = own_gateway(config)) {

@@ -33,6 +33,10 @@ struct node::impl {
     backup_kind backups = backup_kind::hot;
   };
   void host(std::string_view group, application what, const contract& how);
+  /// Makes the actor which is the group's handle here, instead of the usual one.
+  using front_factory = std::function<caf::actor(caf::actor_system&, std::shared_ptr<const detail::group_entry>,
+                                                 std::function<group_port(port_wake)>)>;
+  void front(const std::string& group, front_factory make) { fronts_[group] = std::move(make); }
   /// The contract which the configuration has for a group, or the default one.
   contract configured(std::string_view group) const;
   void start();
@@ -86,6 +90,7 @@ private:
   caf::actor supervisor_;  ///< a `supervision_host`
   std::shared_ptr<supervisors::impl> supervision_;
   std::shared_ptr<detail::dead_letters> letters_;
+  std::map<std::string, front_factory> fronts_;
   std::map<std::string, caf::actor, std::less<>> handles_;
   std::unique_ptr<detail::gateway> gateway_;  ///< null if this node serves no clients
   std::unique_ptr<detail::admin> admin_;

@@ -24,6 +24,7 @@ void primary_host::work() {
     ++under_way_;
   }
   services_.port.flush();
+  logic_.act();
   tell();
 }
 

@@ -1,11 +1,24 @@
 #include "actors/resilient_process.hpp"
 
+#include "actors/node_impl.hpp"
+#include "actors/resilient_front.hpp"
+
 #include <utility>
 
 namespace cohort {
+namespace detail {
+namespace {
+
+resilience::memory_limits memory_of(const resilient_options& how) {
+  return {.outbox_max = how.outbox_max, .senders_max = how.senders_max, .senders_age = how.senders_age};
+}
+
+}  // namespace
+}  // namespace detail
 
 resilient_home::resilient_home(std::shared_ptr<stable_store> storage)
     : impl_(std::make_shared<impl>(std::move(storage))) {}
+resilient_home::resilient_home(node& where) : impl_(std::make_shared<impl>(where)) {}
 
 child_factory resilient_home::child(const std::string& name, resilient_factory make, resilient_options how) const {
   if (name.empty() || name.size() > stable_name_bytes_max)
@@ -19,6 +32,41 @@ child_factory resilient_home::child(const std::string& name, resilient_factory m
 void resilient_home::add_to(supervision_tree& tree, const std::string& name, resilient_factory make,
                             resilient_options how) const {
   tree.child(name, child(name, std::move(make), how), how.child);
+}
+
+void resilient_home::replicate(const std::string& name, resilient_factory make, const contract& how,
+                               const resilient_options& options) const {
+  if (!impl_->node) throw node_error("resilient process " + name + ": is replicated by a home that was made with its node");
+  if (!make) throw node_error("resilient process " + name + ": no machine is given");
+  const resilience::replicated_calls calls{
+    .release =
+      [home = impl_, name](fencing_token activation, std::vector<resilience::effect>&& effects) {
+        if (const auto front = home->find(name))
+          cc::hand_over(front, detail::released_effects{activation, std::move(effects)});
+      },
+    .put_aside =
+      [node = impl_->node, name](std::string_view from, std::uint64_t number, const std::string& why) {
+        node->internals().log.write(
+          detail::log_level::error, "resilient process " + name + ": an input" +
+                                      (from.empty() ? "" : " of " + std::string(from) + ", number " + std::to_string(number)) +
+                                      " is put aside: it throws each time: " + why);
+      }};
+  impl_->node->replicate_primary(
+    name,
+    [make = std::move(make), memory = detail::memory_of(options), poison = options.child.mailbox.poison_after, calls] {
+      return std::make_unique<resilience::replicated_process>(make, memory, poison, calls);
+    },
+    how, options.backups);
+  impl_->node->internals().front(name, [home = impl_, name](caf::actor_system& system, auto group, auto open) {
+    caf::actor front = system.spawn<detail::resilient_front>(home, name, std::move(group), std::move(open));
+    home->enter(name, caf::actor_cast<caf::actor_addr>(front));
+    return front;
+  });
+}
+
+void resilient_home::replicate(const std::string& name, resilient_factory make, const resilient_options& options) const {
+  if (!impl_->node) throw node_error("resilient process " + name + ": is replicated by a home that was made with its node");
+  replicate(name, std::move(make), impl_->node->internals().configured(name), options);
 }
 
 void resilient_home::receiver(const std::string& name, caf::actor who) const {
@@ -40,6 +88,17 @@ caf::actor resilient_home::impl::find(const std::string& name) {
   return it == receivers.end() ? caf::actor() : caf::actor_cast<caf::actor>(it->second);
 }
 
+bool resilient_home::impl::is_sender(const std::string& name, const caf::strong_actor_ptr& who) {
+  const auto known = name.empty() ? caf::actor() : find(name);
+  return known && caf::actor_cast<caf::strong_actor_ptr>(known) == who;
+}
+
+stable_store& resilient_home::impl::storage() {
+  const std::lock_guard lock(mutex);
+  if (!opened) opened = stable_storage_of(*node);
+  return *opened;
+}
+
 void resilient_home::impl::enter(const std::string& name, caf::actor_addr who) {
   const std::lock_guard lock(mutex);
   receivers[name] = std::move(who);
@@ -48,13 +107,9 @@ void resilient_home::impl::enter(const std::string& name, caf::actor_addr who) {
 namespace detail {
 namespace {
 
-constexpr auto resend_every = std::chrono::milliseconds(500);
-constexpr auto request_limit = std::chrono::seconds(30);
-
 resilience::limits limits_of(const resilient_options& how) {
-  resilience::limits l;
+  resilience::limits l{memory_of(how)};
   l.checkpoints = how.checkpoints;
-  l.outbox_max = how.outbox_max;
   return l;
 }
 
@@ -75,7 +130,7 @@ wall_time resilient_actor::now() const {
 }
 
 caf::behavior resilient_actor::make_behavior() {
-  const auto report = engine_.recover(*home_->storage);
+  const auto report = engine_.recover(home_->storage());
   recovered_ = true;
   status_.name = name_;
   status_.life = engine_.token();
@@ -89,7 +144,7 @@ caf::behavior resilient_actor::make_behavior() {
         return take({{}, 0, body});
       },
       [this](const resilient_message& m) {
-        return take({m.from, m.number, m.body});
+        return take({m.from, m.number, m.body, m.low});
       },
       [this](const commit_landed& l) {
         if (l.flight != flight_) return;  // a life that ended has looked at it itself
@@ -107,8 +162,7 @@ caf::response_promise resilient_actor::take(const resilience::message& in) {
   // Throwing ends this life, see `on_exit`; the next one is given the message again.
   const auto v = engine_.receive(in, now(), ticket);
   // Between resilient processes the answer is a receipt. Others want the reply. The promise takes the sender away.
-  const auto sender = in.from.empty() ? caf::actor() : home_->find(std::string(in.from));
-  const bool is_receipt = sender && caf::actor_cast<caf::strong_actor_ptr>(sender) == current_sender();
+  const bool is_receipt = home_->is_sender(std::string(in.from), current_sender());
   auto promise = make_response_promise();
   if (v == resilience::verdict::duplicate || v == resilience::verdict::outdated) ++status_.duplicates;
   if (v == resilience::verdict::gap || v == resilience::verdict::full) {
@@ -133,7 +187,7 @@ caf::response_promise resilient_actor::take(const resilience::message& in) {
 void resilient_actor::pump() {
   if (flight_ || !engine_.wants_commit(now())) return;
   flight_ = std::make_shared<commit_flight>();
-  home_->storage->commit(engine_.next_batch(now()),
+  home_->storage().commit(engine_.next_batch(now()),
                          [flight = flight_, to = caf::actor_cast<caf::actor_addr>(this)](const stable_result& r) {
                            {
                              const std::lock_guard lock(flight->mutex);
@@ -163,21 +217,21 @@ void resilient_actor::release() {
     }
     promises_.erase(promise);
   }
-  for (const auto& e : engine_.take_effects()) send(e);
-  if (!timer_ && engine_.outbox() > 0) {
+  for (const auto& e : engine_.take_effects([this](const std::string& to) { return home_->find(to) != nullptr; })) send(e);
+  if (!timer_ && (engine_.outbox() > 0 || engine_.waits_for_time())) {
     timer_ = true;
-    cc::delayed_send(this, caf::actor_cast<caf::actor>(this), resend_every, resend_time{});
+    cc::delayed_send(this, caf::actor_cast<caf::actor>(this), resilient_resend_every, resend_time{});
   }
   tell();
 }
 
 void resilient_actor::send(const resilience::effect& e) {
   const auto to = home_->find(e.to);
-  if (!to) return;  // nobody of that name yet: later
-  request(to, request_limit, resilient_message{name_, e.number, e.body})
+  if (!to) return;  // it has ended this moment: later
+  request(to, resilient_request_limit, resilient_message{name_, e.number, e.body, e.low, engine_.token()})
       .then(
           [this, name = e.to](std::uint64_t number) {
-            engine_.acknowledged(name, number);
+            engine_.acknowledged(name, number, now());
             tell();
           },
           [](const caf::error&) {});  // sent again when its time has come

@@ -15,17 +15,25 @@
 namespace cohort {
 
 struct resilient_home::impl {
-  explicit impl(std::shared_ptr<stable_store> s) : storage(std::move(s)) {}
-  const std::shared_ptr<stable_store> storage;
-  std::mutex mutex;  // guards the maps
+  explicit impl(std::shared_ptr<stable_store> s) : opened(std::move(s)) {}
+  explicit impl(cohort::node& n) : node(&n) {}
+  cohort::node* const node = nullptr;  ///< null: only processes of `opened`
+  std::mutex mutex;                    // guards all below
+  std::shared_ptr<stable_store> opened;
   std::map<std::string, caf::actor_addr> receivers;
   std::map<std::string, resilient_status> status;
 
+  /// Opened by the first process that needs it. Throws `node_error`.
+  stable_store& storage();
   caf::actor find(const std::string& name);
+  bool is_sender(const std::string& name, const caf::strong_actor_ptr& who);
   void enter(const std::string& name, caf::actor_addr who);
 };
 
 namespace detail {
+
+inline constexpr auto resilient_resend_every = std::chrono::milliseconds(500);
+inline constexpr auto resilient_request_limit = std::chrono::seconds(30);
 
 /// One commit: filled in by the storage's thread, waited for by a life that ends.
 struct commit_flight {

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cohort/fence.hpp>
+#include <cohort/node.hpp>
+#include <cohort/primary_backup.hpp>
 #include <cohort/resilient.hpp>
 #include <cohort/stable_store.hpp>
 #include <cohort/supervisor.hpp>
@@ -23,13 +26,19 @@ struct resilient_message {
   std::string from;
   std::uint64_t number = 0;
   std::string body;
+  std::uint64_t low = 0;         ///< the sender has the answers to all its numbers below this one; 0: it does not say
+  fencing_token activation = 0;  ///< of the resilient process that sends it: grows with each that takes its place
 };
 
 struct resilient_options {
-  checkpoint_policy checkpoints;
-  std::size_t outbox_max =
-      100'000;          ///< messages that their receivers have not taken; further inputs are refused with an error
-  child_options child;  ///< for `resilient_home::child`
+  checkpoint_policy checkpoints;     ///< of a process on this node's storage; those of a group: `contract::checkpoint_bytes`
+  std::size_t outbox_max = 100'000;  ///< messages that their receivers have not taken; further inputs are refused with an error
+  std::size_t senders_max = 100'000;  ///< numbered senders that are remembered; inputs of further ones are refused
+  /// A numbered sender of whom nothing came for so long is forgotten; 0: never. What it sends again after that may be applied
+  /// twice, so it is longer than anybody is away with a message that was not answered.
+  std::chrono::seconds senders_age = std::chrono::hours(24 * 30);
+  backup_kind backups = backup_kind::hot;  ///< of a replicated process, on this node
+  child_options child;                     ///< for `resilient_home::child`; a replicated one: `poison_after`
 };
 
 /// How a resilient process does.
@@ -57,15 +66,34 @@ struct resilient_status {
 /// know sends a `resilient_message`, and sends it again.
 class resilient_home {
 public:
+  /// Keeps its processes in the node's stable storage, which is opened by the first of them. The node outlives it.
+  explicit resilient_home(node& where);
+  /// Keeps them in any storage; replicates none.
   explicit resilient_home(std::shared_ptr<stable_store> storage);
+
+  /// Hosts a process that the nodes of a group hold together: group and process have the same name. Before the node starts, at
+  /// every node of the group. One node at a time executes it; when that one fails, another goes on from the last event that was
+  /// agreed upon, within the group's failover bound. Its address (`find`, `group_handle`) is good on every node, and takes what
+  /// local processes take; receivers of its messages are looked up on the node that executes it. Names of senders are those
+  /// of the whole group. Contract as for `node::replicate_primary`. Throws `node_error`.
+  void replicate(const std::string& name, resilient_factory make, const contract& how, const resilient_options& options = {}) const;
+  /// With the contract of the configuration.
+  void replicate(const std::string& name, resilient_factory make, const resilient_options& options = {}) const;
+  template <class Machine>
+  void replicate(const std::string& name, const contract& how, const resilient_options& options = {}) const {
+    replicate(name, maker<Machine>(), how, options);
+  }
+  template <class Machine>
+  void replicate(const std::string& name, const resilient_options& options = {}) const {
+    replicate(name, maker<Machine>(), options);
+  }
 
   /// Adds a process to a tree, under a name that is its own on this node for ever.
   void add_to(supervision_tree& tree, const std::string& name, resilient_factory make,
               resilient_options how = {}) const;
   template <class Machine>
   void add_to(supervision_tree& tree, const std::string& name, resilient_options how = {}) const {
-    add_to(
-        tree, name, [] { return std::unique_ptr<resilient_machine>(std::make_unique<Machine>()); }, how);
+    add_to(tree, name, maker<Machine>(), how);
   }
   /// The child without its tree, for `supervisors::start`.
   child_factory child(const std::string& name, resilient_factory make, resilient_options how = {}) const;
@@ -79,6 +107,10 @@ public:
   struct impl;
 
 private:
+  template <class Machine>
+  static resilient_factory maker() {
+    return [] { return std::unique_ptr<resilient_machine>(std::make_unique<Machine>()); };
+  }
   std::shared_ptr<impl> impl_;
 };
 

@@ -30,6 +30,13 @@ private:
   std::vector<std::byte> bytes_;
 };
 
+/// What follows when the execution of a request throws.
+enum class after_failure : std::uint8_t {
+  end_replica,  ///< the exception ends the primary's replica; the next primary executes the request
+  again,        ///< it is executed again, by a new executing copy. Only so often: nothing else happens meanwhile
+  settle,       ///< it is settled without an effect, with the answer that was written
+};
+
 /// A service of which one member, the primary, executes the requests, and whose other members follow by its updates (rule A15).
 /// It need not be deterministic: `execute` may look at the clock, draw random numbers and ask others.
 ///
@@ -57,6 +64,18 @@ public:
   /// waits for its place in the order. Called at the primary only. `request.own` says nothing here.
   virtual void execute(const delivery& request, state_update& change, reply& answer) = 0;
 
+  /// At the primary, right after `execute`: changes the executing copy as it decided; may write to the answer what came of it.
+  virtual void perform(std::span<const std::byte> change, reply& answer) {
+    (void)answer;
+    apply(change);
+  }
+  /// `execute` or `perform` threw for this request, for the `times`-th time in this office. Called on the copy that threw, which is
+  /// destroyed next; it must not depend on its state.
+  virtual after_failure failed(const delivery& request, unsigned times, const std::string& why, reply& answer) {
+    (void)request, (void)times, (void)why, (void)answer;
+    return after_failure::end_replica;
+  }
+
   /// Changes the state as `execute` decided. Deterministic: it depends on state and `change` alone.
   virtual void apply(std::span<const std::byte> change) = 0;
 
@@ -71,6 +90,10 @@ public:
   /// This object executes from now on. Another process may still believe the same of itself until it learns of the view
   /// `office` began with; its updates are dropped, and `office` is the fencing token for whatever lies outside.
   virtual void promoted(view_number office) { (void)office; }
+  /// At the primary, on the *agreed* copy, when it takes office and after updates were accepted: what the state says has to be done
+  /// outside belongs here, since all of it will be in the state of every later primary. Must not change the state. Another
+  /// process may do the same until it learns of the view `office` began with.
+  virtual void act(view_number office) { (void)office; }
   /// This object executes no more, and is about to be destroyed. Not called when the process ends.
   virtual void demoted() {}
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cohort/fence.hpp>
 #include <cohort/stream.hpp>
 #include <cohort/types.hpp>
 
@@ -19,6 +20,7 @@ struct resilient_input {
   std::string_view body;
   std::string_view from;  ///< name of the resilient process that sent it; empty: of an ordinary sender
   wall_time time{0};      ///< when it was accepted; journaled, so the same at each redo
+  fencing_token activation = 0;  ///< who decides: grows with each life, or each node that takes a replicated process over
 };
 
 /// A decided input, as it is applied now and at each redo.

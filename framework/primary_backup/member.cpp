@@ -68,6 +68,7 @@ void member::view_installed(const protocol::view& v, bool active_here) {
   if (const auto now = in_view(office_, v); now != office_) {
     office_ = now;
     accepted_attempt_ = 0;
+    failure_ = {};
   }
   if (executes()) return;
   begin_anew();
@@ -135,28 +136,66 @@ void member::begin_anew() {
   ++attempt_;
   under_way_ = 0;
   executed_ = 0;
+  broken_ = false;
 }
 
 std::span<const std::byte> member::execute(std::size_t bytes) {
   if (!executes()) return {};
-  if (!executing_) {
-    agreed_.in_office(true);
-    executing_ = agreed_.duplicate();
-    start_ = accepted_;
-    executing_->promoted(office_.since);
+  for (;;) {
+    // What a copy did before it threw is settled first; the next copy is made of that.
+    if (broken_ && under_way_ > 0) return {};
+    if (broken_) begin_anew();
+    if (!executing_) {
+      agreed_.in_office(true);
+      executing_ = agreed_.duplicate();
+      start_ = accepted_;
+      executing_->promoted(office_.since);
+    }
+    if (executed_ == pending_.size()) return {};
+    update_.begin({office_.since, attempt_, start_, accepted_ + under_way_, 0});
+    do execute_one();
+    while (!broken_ && executed_ < pending_.size() && update_.size() < bytes);
+    if (update_.count() == 0) continue;
+    ++under_way_;
+    return update_.finish();
   }
-  if (executed_ == pending_.size()) return {};
-  update_.begin({office_.since, attempt_, start_, accepted_ + under_way_, 0});
-  do {
-    const auto& request = pending_[executed_].what;
-    change_.clear();
+}
+
+void member::execute_one() {
+  const auto& request = pending_[executed_].what;
+  change_.clear();
+  reply_.clear();
+  if (failure_.position == request.position && failure_.then == after_failure::settle) {
+    update_.add({request.position, {}, failure_.answer});
+    ++executed_;
+    return;
+  }
+  const auto threw = [&](const std::string& why) {
+    if (failure_.position != request.position) failure_ = {.position = request.position};
     reply_.clear();
+    failure_.then = executing_->failed(request, ++failure_.times, why, reply_);
+    failure_.answer.assign(reply_.bytes().begin(), reply_.bytes().end());
+    broken_ = true;
+    return failure_.then != after_failure::end_replica;
+  };
+  try {
     executing_->execute(request, change_, reply_);
-    if (!change_.bytes().empty()) executing_->apply(change_.bytes());
-    update_.add({request.position, change_.bytes(), reply_.bytes()});
-  } while (++executed_ < pending_.size() && update_.size() < bytes);
-  ++under_way_;
-  return update_.finish();
+    if (!change_.bytes().empty()) executing_->perform(change_.bytes(), reply_);
+  } catch (const std::exception& e) {
+    if (!threw(e.what())) throw;
+    return;
+  } catch (...) {
+    if (!threw("something that is no std::exception")) throw;
+    return;
+  }
+  update_.add({request.position, change_.bytes(), reply_.bytes()});
+  ++executed_;
+}
+
+void member::act() {
+  if (!executes()) return;
+  agreed_.in_office(true);
+  agreed_.current().act(office_.since);
 }
 
 primary_status member::status() const {

@@ -32,6 +32,8 @@ public:
   /// If this member is the primary: executes pending requests until their update has about so many bytes. The update to be
   /// multicast in total order, empty if there was nothing to do; valid until the next call.
   std::span<const std::byte> execute(std::size_t bytes);
+  /// If this member is the primary: lets the agreed state act.
+  void act();
   /// Number of the executing copy: the updates of an older one are no concern any more.
   std::uint64_t attempt() const { return attempt_; }
   /// An update of the executing copy is delivered nowhere, or nobody can tell: what it did is done again, from the agreed copy.
@@ -46,6 +48,7 @@ private:
   void keep(const delivery& d);
   bool acceptable(const delivery& d, const update_head& head) const;
   void judge(const delivery& d, reply& answer);
+  void execute_one();
 
   const member_id self_;
   incarnation inc_ = 0;  ///< of this process in the view installed; 0: not active
@@ -63,6 +66,14 @@ private:
   std::uint64_t start_ = 0;      ///< updates accepted when `executing_` was made
   std::uint64_t under_way_ = 0;  ///< updates made by `executing_`, not accepted yet
   std::size_t executed_ = 0;     ///< of `pending_`, by `executing_`
+  /// The oldest request that threw, and what was decided about it.
+  struct {
+    std::uint64_t position = 0;
+    unsigned times = 0;
+    after_failure then = after_failure::again;
+    std::vector<std::byte> answer;
+  } failure_;
+  bool broken_ = false;  ///< `executing_` threw: it executes no more
   update_writer update_;
   state_update change_;
   reply reply_;

@@ -11,16 +11,7 @@ inline constexpr std::string_view journal_log = "journal";
 inline constexpr std::string_view life_key = "life";  ///< u64: the newest token
 inline constexpr std::string_view head_prefix = "checkpoint/";
 inline constexpr std::string_view piece_prefix = "piece/";
-inline constexpr std::uint64_t record_format = 1, checkpoint_format = 1;
-
-struct engine::record {
-  std::uint32_t version = 0;
-  wall_time time{0};
-  std::string from;
-  std::uint64_t number = 0;
-  bool changes = true;  ///< false: `body` is the answer to a numbered question
-  std::string body;
-};
+inline constexpr std::uint64_t record_format = 2, checkpoint_format = 2;
 
 class string_sink final : public sink {
 public:
@@ -60,19 +51,6 @@ inline std::string encode_u64(std::uint64_t n) {
 }
 inline std::string encode_head(std::uint64_t pieces, std::uint64_t bytes) {
   return encode_u64(pieces) + encode_u64(bytes);
-}
-
-inline std::string encode(const auto& r) requires requires { r.changes; }
-{
-  string_sink out;
-  out.write_u64(record_format);
-  out.write_u64(r.version);
-  out.write_u64(static_cast<std::uint64_t>(r.time.count()));
-  out.write_u64(r.number);
-  out.write_u64(r.changes);
-  out.write_bytes(r.from);
-  out.write_bytes(r.body);
-  return out.bytes;
 }
 
 }  // namespace cohort::resilience

@@ -27,19 +27,19 @@ recovery_report engine::recover(stable_store& from) {
                                 std::to_string(kept_.back().position) + ": " + why);
   }
   if (kept_.empty()) reset();
-  report.checkpoint = applied_;
+  report.checkpoint = applied();
   const auto range = from.log_range(name_, journal_log);
-  const bool reaches = range.first == 0 ? range.last <= applied_ : range.first <= applied_ + 1;
-  if (!reaches || range.last < applied_) {
+  const bool reaches = range.first == 0 ? range.last <= applied() : range.first <= applied() + 1;
+  if (!reaches || range.last < applied()) {
     std::string text =
         "process " + name_ + " cannot be brought back: its journal " +
-        (range.last < applied_ ? "ends at " + std::to_string(range.last) : "begins at " + std::to_string(range.first)) +
-        ", and its state is that of position " + std::to_string(applied_);
+        (range.last < applied() ? "ends at " + std::to_string(range.last) : "begins at " + std::to_string(range.first)) +
+        ", and its state is that of position " + std::to_string(applied());
     for (const auto& u : report.unreadable) text += "; " + u;
     throw unrecoverable(text + "; put back the storage's file, or start the program that wrote the checkpoint");
   }
   report.redone = redo(from);
-  batched_ = durable_ = applied_;
+  batched_ = durable_ = applied();
   return report;
 }
 
@@ -58,13 +58,11 @@ void engine::claim(stable_store& in) {
 }
 
 void engine::reset() {
-  machine_ = make_();
-  applied_ = batched_ = durable_ = 0;
-  senders_.clear();
-  lanes_.clear();
+  state_ = process_state(make_);
+  batched_ = durable_ = 0;
   pending_.clear();
   answers_.clear();
-  outbox_ = 0;
+  acks_.clear();
   events_since_ = bytes_since_ = 0;
 }
 
@@ -80,31 +78,11 @@ bool engine::restore(stable_store& from, const kept_checkpoint& c, std::string& 
     throw std::runtime_error("it has format " + std::to_string(format) + ", this program knows " +
                              std::to_string(checkpoint_format));
   const auto version = in.read_u64();
-  if (version > machine_->version())
+  if (version > machine().version())
     throw std::runtime_error("version " + std::to_string(version) + " of the application wrote it, this is version " +
-                             std::to_string(machine_->version()));
-  applied_ = in.read_u64();
-  if (applied_ != c.position) throw std::runtime_error("it is that of position " + std::to_string(applied_));
-  for (auto n = in.read_u64(); n > 0; --n) {
-    auto from_name = in.read_bytes();
-    sender s;
-    s.number = in.read_u64();
-    s.position = in.read_u64();
-    s.reply = in.read_bytes();
-    senders_.emplace(std::move(from_name), std::move(s));
-  }
-  for (auto n = in.read_u64(); n > 0; --n) {
-    auto& lane = lanes_[in.read_bytes()];
-    lane.next = in.read_u64();
-    const auto count = in.read_u64();
-    for (auto number = lane.next - count; number < lane.next; ++number) {
-      const auto position = in.read_u64();
-      lane.messages.push_back({number, position, in.read_bytes()});
-    }
-    lane.left = lane.next - count - 1;
-    outbox_ += count;
-  }
-  machine_->restore(in, static_cast<std::uint32_t>(version));
+                             std::to_string(machine().version()));
+  state_.restore(in, static_cast<std::uint32_t>(version));
+  if (applied() != c.position) throw std::runtime_error("it is that of position " + std::to_string(applied()));
   if (in.left() != 0) throw std::runtime_error(std::to_string(in.left()) + " bytes of it were not read");
   return true;
 } catch (const std::exception& e) {
@@ -113,35 +91,30 @@ bool engine::restore(stable_store& from, const kept_checkpoint& c, std::string& 
 }
 
 std::uint64_t engine::redo(stable_store& from) {
-  const auto start = applied_;
-  from.read_log(name_, journal_log, applied_ + 1, [&](std::uint64_t position, std::string_view bytes) {
+  const auto start = applied();
+  from.read_log(name_, journal_log, start + 1, [&](std::uint64_t position, std::string_view bytes) {
     const auto fail = [&](const std::string& what) {
       throw unrecoverable("process " + name_ + " cannot be brought back: event " + std::to_string(position) + " " +
                           what);
     };
-    if (position != applied_ + 1) fail("follows " + std::to_string(applied_));
+    if (position != applied() + 1) fail("follows " + std::to_string(applied()));
     record r;
     try {
-      string_source in(bytes);
-      if (const auto format = in.read_u64(); format != record_format) fail("has format " + std::to_string(format));
-      r.version = static_cast<std::uint32_t>(in.read_u64());
-      r.time = wall_time(static_cast<std::int64_t>(in.read_u64()));
-      r.number = in.read_u64();
-      r.changes = in.read_u64() != 0;
-      r.from = in.read_bytes();
-      r.body = in.read_bytes();
+      r = decode(bytes);
     } catch (const truncated_checkpoint&) {
       fail("is too short");
+    } catch (const std::exception& e) {
+      fail(e.what());
     }
-    if (r.version > machine_->version())
+    if (r.version > machine().version())
       fail("was written by version " + std::to_string(r.version) + " of the application, this is version " +
-           std::to_string(machine_->version()));
-    apply(r, position);
+           std::to_string(machine().version()));
+    state_.apply(r, position);
     if (events_since_++ == 0) oldest_since_ = r.time;
     bytes_since_ += bytes.size();
     return true;
   });
-  return applied_ - start;
+  return applied() - start;
 }
 
 }  // namespace cohort::resilience

@@ -201,7 +201,7 @@ private:
       const auto i = random_.below(receipts_.size());
       const auto r = receipts_[i];
       receipts_.erase(receipts_.begin() + static_cast<std::ptrdiff_t>(i));
-      if (lives_.contains(r.of)) lives_[r.of]->acknowledged(r.by, r.number);
+      if (lives_.contains(r.of)) lives_[r.of]->acknowledged(r.by, r.number, now_);
       return;
     }
     if (network_.empty()) return;
@@ -218,15 +218,17 @@ private:
       } else if (p.what.number == seen.size() + 1) {
         seen.push_back(p.what.body);
         ++effects;
+      } else {
+        return;
       }
-      receipts_.push_back({p.from, observer, seen.size()});
+      receipts_.push_back({p.from, observer, p.what.number});
       return;
     }
     const auto to = lives_.find(p.what.to);
     if (to == lives_.end()) return;
     // A receipt is an answer: it waits for the disk.
     const auto ticket = ++tickets_;
-    to->second->receive({p.from, p.what.number, p.what.body}, now_, ticket);
+    to->second->receive({p.from, p.what.number, p.what.body, p.what.low}, now_, ticket);
     pending_receipts_[ticket] = {p.from, p.what.to, p.what.number};
   }
   bool quiet() {
@@ -248,13 +250,13 @@ private:
       folder reference;
       std::uint64_t position = 0;
       for (const auto& bytes : disk_.stores[n].history) {
-        string_source in(bytes);
-        for (int i = 0; i < 5; ++i) in.read_u64();
-        const auto from = in.read_bytes(), body = in.read_bytes();
-        if (from.empty()) ++inputs[n + body];
-        if (!from.empty()) taken[n][from].push_back(body);
+        const auto r = decode(bytes);
+        ++position;
+        if (r.acks_only) continue;
+        if (r.from.empty()) ++inputs[n + r.body];
+        if (!r.from.empty()) taken[n][r.from].push_back(r.body);
         resilient_output out;
-        reference.apply({body, from, {}, ++position, 1}, out);
+        reference.apply({r.body, r.from, {}, position, 1}, out);
         for (const auto& s : out.sends()) sent[n][s.to].push_back(s.body);
       }
       string_sink expected, found;

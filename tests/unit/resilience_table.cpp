@@ -91,7 +91,7 @@ TEST_SUITE("resilience: table") {
     engine next("p", adders(), {});  // what was not durable is gone, and nobody has seen it
     CHECK(next.recover(d).redone == 1);
     CHECK(effects(next) == "printer1=5 ");
-    next.acknowledged("printer", 1);
+    next.acknowledged("printer", 1, {});
     next.resend("printer");
     CHECK(effects(next) == "");
   }
@@ -203,6 +203,72 @@ TEST_SUITE("resilience: table") {
     CHECK(answers(young) == "1=2/1 ");
   }
 
+  TEST_CASE("a sender of whom nothing came for long is forgotten, wherever its events are redone") {
+    stage::disk d;
+    limits l;
+    l.senders_max = 2;
+    l.senders_age = 100s;
+    engine e("p", adders(), l);
+    e.recover(d);
+    CHECK(e.receive({"q", 1, "1"}, 10s, 0) == verdict::taken);
+    CHECK(e.receive({"r", 1, "1"}, 20s, 0) == verdict::taken);
+    CHECK(e.receive({"s", 1, "1"}, 100s, 0) == verdict::full);
+    CHECK(e.receive({"r", 2, "1"}, 115s, 0) == verdict::taken);  // q is forgotten by this one
+    CHECK(e.receive({"s", 1, "1"}, 116s, 0) == verdict::taken);
+    CHECK(e.receive({"r", 2, "1"}, 117s, 0) == verdict::duplicate);
+    CHECK(e.receive({"q", 2, "1"}, 117s, 0) == verdict::gap);
+    commit(e, d);
+    l.senders_age = 1000s;  // what was decided is redone, whatever the limits are now
+    engine next("p", adders(), l);
+    next.recover(d);
+    CHECK(next.receive({"q", 2, "1", 2}, 117s, 0) == verdict::full);
+    l.senders_max = 3;
+    engine third("p", adders(), l);
+    third.recover(d);
+    CHECK(third.receive({"q", 3, "1", 2}, 117s, 0) == verdict::gap);
+    CHECK(third.receive({"q", 2, "1", 2}, 117s, 0) == verdict::taken);  // it has the answers to all before
+    CHECK(third.receive({"q", 2, "1", 2}, 117s, 0) == verdict::duplicate);
+  }
+
+  TEST_CASE("acknowledgements count one by one, and are journaled with the next event or after a while") {
+    stage::disk d;
+    engine e("p", adders(), {});
+    e.recover(d);
+    for (int i = 0; i < 4; ++i) e.receive({{}, 0, "1"}, {}, 0);
+    commit(e, d);
+    CHECK(effects(e) == "printer1=1 printer2=2 printer3=3 printer4=4 ");
+    e.acknowledged("printer", 3, 1s);
+    e.acknowledged("printer", 9, 1s);  // never sent
+    CHECK(e.outbox() == 4);
+    e.acknowledged("printer", 1, 1s);
+    CHECK(e.outbox() == 3);
+    e.resend("printer");
+    CHECK(effects(e) == "printer2=2 printer4=4 ");
+    CHECK(e.waits_for_time());
+    CHECK_FALSE(e.wants_commit(1500ms));
+    e.acknowledged("printer", 2, 1500ms);
+    CHECK(e.outbox() == 1);
+    REQUIRE(e.wants_commit(2s));
+    d.commit(e.next_batch(2s));
+    e.committed();
+    CHECK_FALSE(e.waits_for_time());
+    CHECK(e.applied() == 5);
+    engine next("p", adders(), {});
+    CHECK(next.recover(d).redone == 5);
+    CHECK(effects(next) == "printer4=4 ");
+    next.acknowledged("printer", 4, 3s);
+    CHECK(next.receive({{}, 0, "1"}, 3s, 0) == verdict::taken);
+    commit(next, d);
+    engine last("p", adders(), {});
+    CHECK(last.recover(d).redone == 6);
+    CHECK(effects(last) == "printer5=5 ");
+    CHECK(last.receive({{}, 0, "1"}, 3s, 0) == verdict::taken);
+    d.commit(last.next_batch(3s));
+    last.committed();
+    CHECK(effects(last) == "printer6=6 ");  // and 5 is not said to be acknowledged by it
+    CHECK(last.take_effects([](const std::string&) { return false; }).empty());
+  }
+
   TEST_CASE("bounds: outbox, events that wait, senders") {
     stage::disk d;
     limits l;
@@ -214,11 +280,11 @@ TEST_SUITE("resilience: table") {
     CHECK(e.receive({"r", 1, "1"}, {}, 0) == verdict::full);
     CHECK(e.receive({{}, 0, "1"}, {}, 0) == verdict::taken);
     CHECK(e.receive({{}, 0, "1"}, {}, 0) == verdict::full);
-    e.acknowledged("printer", 2);  // nothing has left yet
+    e.acknowledged("printer", 2, {});  // nothing has left yet
     CHECK(e.outbox() == 2);
     commit(e, d);
     effects(e);
-    e.acknowledged("printer", 1);
+    e.acknowledged("printer", 1, {});
     CHECK(e.receive({{}, 0, "1"}, {}, 0) == verdict::taken);
   }
 }

@@ -1,0 +1,79 @@
+#pragma once
+
+#include "framework/resilience/state.hpp"
+
+#include <cohort/primary_backup.hpp>
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+/// A resilient process that a group holds: its journal is the group's log, its checkpoints are the group's. The member in
+/// office executes it (framework/primary_backup), which makes an activation: it begins at a place of the total order, with
+/// the view in which the member took office, and ends where another one begins. That view makes its fencing token.
+///
+/// R7  Records and acknowledgements of an activation are dropped where another one is in office (A15).
+/// R8  An effect leaves only at the member in office, from the state all have agreed upon, with the activation's token.
+namespace cohort::resilience {
+
+constexpr fencing_token activation_of(view_number office) { return office + 1; }
+
+/// What is submitted to the group: an input, or what receivers have acknowledged to an activation.
+std::string input_request(const message& in);
+std::string acks_request(fencing_token activation, const std::vector<acknowledgement>& acks);
+
+enum class outcome_kind : std::uint8_t {
+  replied,    ///< applied, now or before; the reply follows
+  outdated,   ///< applied before, and the reply is not kept any more
+  gap,        ///< not taken: a message before it is missing
+  full,       ///< not taken: too much waits for its receivers, or too many senders are known
+  failed,     ///< not taken: the machine threw; what, follows
+  malformed,  ///< not taken: it is no request
+};
+/// The group's answer to a request.
+struct request_answer {
+  outcome_kind what = outcome_kind::malformed;
+  std::string_view body;
+};
+request_answer read_answer(std::span<const std::byte> bytes);
+
+/// Called on the replica's thread.
+struct replicated_calls {
+  /// At the member in office: these may leave.
+  std::function<void(fencing_token activation, std::vector<effect>&& effects)> release;
+  /// An input has thrown so often that it is given up.
+  std::function<void(std::string_view from, std::uint64_t number, const std::string& why)> put_aside;
+};
+
+class replicated_process final : public primary_service {
+public:
+  /// `poison_after`  executions of one input that throw, in one office.
+  replicated_process(resilient_factory make, memory_limits how, unsigned poison_after, replicated_calls calls);
+
+  void execute(const delivery& request, state_update& change, reply& answer) override;
+  void perform(std::span<const std::byte> change, reply& answer) override;
+  void apply(std::span<const std::byte> change) override;
+  /// An input that changes nothing, answered from the agreed state; one that would is answered as `malformed`.
+  void query(std::span<const std::byte> question, reply& answer) const override;
+  void checkpoint(sink& out) const override;
+  void restore(source& in) override;
+  void promoted(view_number office) override { activation_ = activation_of(office); }
+  void act(view_number office) override;
+  after_failure failed(const delivery& request, unsigned times, const std::string& why, reply& answer) override;
+
+  const process_state& state() const { return state_; }
+
+private:
+  void take(const message& in, wall_time now, state_update& change, reply& answer) const;
+
+  const resilient_factory make_;
+  const memory_limits limits_;
+  const unsigned poison_after_;
+  const replicated_calls calls_;
+  process_state state_;
+  fencing_token activation_ = 0;  ///< of the executing copy
+  view_number acted_in_ = 0;      ///< of the agreed one: the office it released effects in
+};
+
+}  // namespace cohort::resilience

@@ -1,0 +1,298 @@
+// A resilient process that a group holds, over the world of primary_backup_world.hpp: it decides by chance, throws at some
+// inputs, and its effects go over a network that loses, doubles and reorders to an observer who counts.
+#include "framework/resilience/records.hpp"
+#include "framework/resilience/replicated.hpp"
+#include "primary_backup_world.hpp"
+
+#include <cohort/fence.hpp>
+
+using namespace cohort;
+using namespace cohort::primary_backup;
+using namespace cohort::primary_backup::test;
+using namespace cohort::resilience;
+
+namespace {
+
+const std::string observer = "outside";
+
+/// Folds what it decided by chance into a number, and tells the observer each time, now and then twice.
+class gambler final : public resilient_machine {
+public:
+  explicit gambler(sim::random& chance) : chance_(chance) {}
+  std::optional<std::string> decide(const resilient_input& in, std::string& answer) const override {
+    if (in.body != "?") return std::string(in.body) + '#' + std::to_string(chance_.below(1000));
+    answer = std::to_string(state_);
+    return std::nullopt;
+  }
+  void apply(const resilient_event& e, resilient_output& out) override {
+    for (const char c : e.body) state_ = state_ * 1099511628211u + static_cast<unsigned char>(c);
+    if (e.body.starts_with("poison")) throw std::runtime_error("poison");
+    out.reply(std::to_string(state_));
+    out.send(observer, std::to_string(e.position) + ":" + std::to_string(state_));
+    if (state_ % 3 == 0) out.send(observer, "again");
+  }
+  void checkpoint(sink& out) const override { out.write_u64(state_); }
+  void restore(source& in, std::uint32_t) override { state_ = in.read_u64(); }
+
+private:
+  sim::random& chance_;
+  std::uint64_t state_ = 1;
+};
+
+struct packet {
+  std::size_t member = 0;
+  incarnation inc = 0;
+  fencing_token activation = 0;
+  effect what;
+};
+
+class process_world final : public world {
+public:
+  explicit process_world(std::uint64_t seed)
+      : world(seed), dice_(seed + 1), fenced_(seed % 2 == 0), reference_(machines()), fronts_(size_) {}
+
+  std::size_t effects() const { return observed_.size(); }
+  std::uint64_t acknowledged = 0, poisoned = 0, refused = 0, doubled = 0, late_acks = 0;
+
+private:
+  resilient_factory machines() {
+    return [this] { return std::make_unique<gambler>(dice_); };
+  }
+  std::unique_ptr<member> make(std::size_t m, backup_kind kind) override {
+    // Made before `boot` gives the process its new incarnation.
+    const auto release = [this, m](fencing_token activation, std::vector<effect>&& effects) {
+      for (auto& e : effects) {
+        network_.push_back({m, processes_[m].inc, activation, e});
+        fronts_[m].sent.push_back({m, processes_[m].inc, activation, std::move(e)});
+      }
+    };
+    fronts_[m] = {};
+    return std::make_unique<member>(
+      member_id(static_cast<std::uint16_t>(m)),
+      [this, release] {
+        return std::make_unique<replicated_process>(
+          machines(), memory_limits{}, 2, replicated_calls{release, [this](auto, auto, auto&) { ++poisoned; }});
+      },
+      kind, kind == backup_kind::cold ? std::make_unique<store_in_memory>() : nullptr);
+  }
+  void died(std::size_t m) override { fronts_[m] = {}; }
+
+  // ---- callers ----
+
+  std::vector<std::byte> next_request(process& p) override {
+    const auto m = index_of(p);
+    auto& c = customers_[m];
+    std::string bytes;
+    if (chance_.chance(500)) {
+      if (c.answered >= c.number) ++c.number;  // else it asks once more
+      bytes = input_request({customer(m), c.number, "n" + std::to_string(c.number), c.number});
+    } else {
+      const auto luck = chance_.below(20);
+      const auto number = std::to_string(++plain_);
+      bytes = input_request({{}, 0, luck == 0 ? "poison" : luck == 1 ? "?" : "x" + number});
+      if (luck > 1) plain_inputs_.insert("x" + number);
+    }
+    const auto b = bytes_of(bytes);
+    return {b.begin(), b.end()};
+  }
+  static std::string customer(std::size_t m) { return "c" + std::to_string(m); }
+
+  struct request {
+    std::string from, body;
+    std::uint64_t number = 0;
+  };
+  static std::optional<request> read(std::string_view bytes) {
+    if (bytes[0] != 1) return std::nullopt;
+    string_source in(bytes.substr(1));
+    request r;
+    r.from = in.read_bytes();
+    r.number = in.read_u64();
+    in.read_u64();
+    r.body = in.read_bytes();
+    return r;
+  }
+
+  void ordered(std::span<const std::byte> bytes) override {
+    if (const auto r = read(text_of(bytes)); r && r->from.empty() && r->body[0] == 'x') ordered_.insert(r->body);
+  }
+  void answered(const std::string& asked, const std::string& answer) override {
+    const auto r = read(asked);
+    const auto a = read_answer(bytes_of(answer));
+    if (!r) return;  // acknowledgements
+    if (r->body == "poison") REQUIRE(a.what == outcome_kind::failed);
+    if (r->body == "poison") return;
+    if (a.what == outcome_kind::outdated) return;
+    REQUIRE(a.what == outcome_kind::replied);
+    if (r->body == "?") return;
+    ++acknowledged;
+    const auto key = r->from.empty() ? r->body : r->from + '/' + std::to_string(r->number);
+    REQUIRE_MESSAGE(replies_.contains(key), "an answer comes before its effect is agreed upon");
+    REQUIRE_MESSAGE(replies_[key] == a.body, "the answer is not the effect");
+    for (auto& [m, c] : customers_)
+      if (r->from == customer(m)) c.answered = std::max(c.answered, r->number);
+  }
+
+  // ---- what all have agreed upon ----
+
+  void first_seen(std::size_t at, const ordered_message& m, bool accepted) override {
+    if (!accepted) return;
+    std::vector<settled_request> settled;
+    REQUIRE(update_reader::read(m.bytes, settled));
+    for (const auto& s : settled) {
+      const auto asked = text_of(std::span(log_[s.position - 1].message.bytes).subspan(1));
+      if (asked[0] == 2) {
+        const auto activation = string_source(std::string_view(asked).substr(1)).read_u64();
+        if (activation != activation_of(office_since(at))) ++late_acks;
+        if (!s.change.empty()) {
+          REQUIRE_MESSAGE(activation == activation_of(office_since(at)), "what a fenced activation acknowledged is applied");
+        }
+      }
+      if (s.change.empty()) continue;
+      const auto r = decode(text_of(s.change));
+      const auto reply = reference_.apply(r, reference_.applied() + 1);
+      for (auto& e : reference_.take_effects(reference_.applied())) caused_.push_back(e.body);
+      if (r.acks_only) continue;
+      const auto key = r.from.empty() ? r.body.substr(0, r.body.find('#')) : r.from + '/' + std::to_string(r.number);
+      REQUIRE_MESSAGE(replies_.emplace(key, reply).second, "an input is applied twice");
+    }
+  }
+
+  // ---- outside ----
+
+  struct front {
+    std::vector<packet> sent;
+    std::vector<acknowledgement> acks;
+    fencing_token activation = 0;  ///< to which they belong
+  };
+
+  void more(process& p) override {
+    auto& f = fronts_[index_of(p)];
+    for (int i = settling_ ? 1000 : 3; i > 0 && !network_.empty(); --i) carry();
+    if (!p.logic->executes() && chance_.chance(100)) f = {};  // it learns so at last
+    if (chance_.chance(settling_ ? 500 : 100))
+      for (const auto& s : f.sent) network_.push_back(s);
+    if (!f.acks.empty()) {
+      const auto bytes = acks_request(f.activation, std::exchange(f.acks, {}));
+      p.outbox.push_back({framed(frame::request, bytes_of(bytes)), index_of(p), p.inc});
+    }
+  }
+
+  void carry() {
+    const auto i = chance_.below(std::min<std::size_t>(network_.size(), settling_ ? 1 : 5));
+    const auto p = network_[i];
+    const auto luck = chance_.below(10);
+    if (settling_ || luck < 8) network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(i));
+    if (!settling_ && luck < 2) return;
+    if (fenced_ && !fence_.admit(p.activation)) {
+      ++refused;
+      return;
+    }
+    if (p.what.number <= observed_.size()) {
+      REQUIRE_MESSAGE(observed_[p.what.number - 1] == p.what.body, "an effect was seen that says something else now");
+      ++doubled;
+    } else if (p.what.number == observed_.size() + 1) {
+      observed_.push_back(p.what.body);
+    } else {
+      return;
+    }
+    auto& to = processes_[p.member];
+    if (!to.logic || to.inc != p.inc) return;
+    auto& f = fronts_[p.member];
+    std::erase_if(f.sent, [&](const packet& s) { return s.what.number <= p.what.number; });
+    if (f.activation != p.activation) f.acks.clear();
+    f.activation = p.activation;
+    f.acks.push_back({observer, p.what.number});
+  }
+
+  bool outside_is_quiet() override { return network_.empty() && reference_.outbox() == 0; }
+
+  void judge(std::span<const std::byte> checkpoint, member&) override {
+    REQUIRE_MESSAGE(observed_ == caused_, "the observer did not see each effect once");
+    string_sink expected;
+    expected.write_u64(1);
+    expected.write_u64(1);
+    reference_.checkpoint(expected);
+    REQUIRE_MESSAGE(text_of(checkpoint).ends_with(expected.bytes), "the state is not that of its events");
+    for (const auto& body : ordered_) REQUIRE_MESSAGE(replies_.contains(body), "an input is lost");
+    for (const auto& [m, c] : customers_)
+      for (std::uint64_t n = 1; n <= c.answered; ++n)
+        REQUIRE_MESSAGE(replies_.contains(customer(m) + '/' + std::to_string(n)), "an acknowledged input is lost");
+  }
+
+  struct customer_state {
+    std::uint64_t number = 0, answered = 0;
+  };
+  sim::random dice_;
+  const bool fenced_;
+  process_state reference_;
+  std::vector<front> fronts_;
+  std::vector<packet> network_;
+  fence fence_;
+  std::vector<std::string> caused_, observed_;
+  std::map<std::size_t, customer_state> customers_;
+  std::map<std::string, std::string> replies_;
+  std::set<std::string> plain_inputs_, ordered_;
+  std::uint64_t plain_ = 0;
+};
+
+}  // namespace
+
+TEST_SUITE("resilience: replicated") {
+  TEST_CASE("each activation sends what is not acknowledged once, and the next one all of it again") {
+    sim::random dice(1);
+    std::string seen;
+    replicated_process p([&] { return std::make_unique<gambler>(dice); }, {}, 1,
+                         {.release =
+                            [&](fencing_token activation, std::vector<effect>&& effects) {
+                              for (const auto& e : effects)
+                                seen += std::to_string(activation) + ":" + std::to_string(e.number) + "/" + std::to_string(e.low) + " ";
+                            },
+                          .put_aside = {}});
+    record r;
+    r.version = 1;
+    for (int i = 1; i <= 2; ++i) {
+      r.body = "once" + std::to_string(i);
+      p.apply(bytes_of(encode(r)));
+    }
+    const auto sent = p.state().outbox();
+    CHECK(seen == "");
+    p.act(2);
+    p.act(2);
+    CHECK(seen.starts_with("3:1/1 3:2/1 "));
+    CHECK(static_cast<std::size_t>(std::count(seen.begin(), seen.end(), ' ')) == sent);
+    r = {};
+    r.version = 1;
+    r.acks_only = true;
+    r.acks = {{observer, 1}, {"nobody", 7}};
+    p.apply(bytes_of(encode(r)));
+    seen.clear();
+    p.act(4);
+    CHECK(seen.starts_with("5:2/2"));
+  }
+
+  TEST_CASE("one activation at a time, each effect seen once, nothing of a fenced one applied") {
+    std::uint64_t acknowledged = 0, dropped = 0, effects = 0, poisoned = 0, refused = 0, doubled = 0, late_acks = 0;
+    for (std::uint64_t seed = 1; seed <= 600; ++seed) {
+      CAPTURE(seed);
+      process_world w(seed);
+      w.run(static_cast<int>(200 + seed % 5 * 150));
+      acknowledged += w.acknowledged;
+      dropped += w.dropped();
+      effects += w.effects();
+      poisoned += w.poisoned;
+      refused += w.refused;
+      doubled += w.doubled;
+      late_acks += w.late_acks;
+    }
+    MESSAGE(acknowledged << " inputs were acknowledged, " << effects << " effects seen, " << doubled << " times again, "
+                         << refused << " refused by a fence; " << dropped << " updates dropped, " << late_acks
+                         << " acknowledgements to a former activation, " << poisoned << " inputs put aside");
+    CHECK(acknowledged > 5000);
+    CHECK(effects > 5000);
+    CHECK(doubled > 1000);
+    CHECK(refused > 50);
+    CHECK(dropped > 300);
+    CHECK(late_acks > 20);
+    CHECK(poisoned > 100);
+  }
+}
