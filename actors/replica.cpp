@@ -199,7 +199,7 @@ void replica::deliver(protocol::deliver_batch& b, work& w) {
 }
 
 void replica::tell_listener(const protocol::deliver_batch& b, bool calls) {
-  delivery_batch told{b.what.sizes, b.what.blob, b.position, b.index, b.view, b.sender, b.inc, b.time, b.own, b.cls, b.late, b.stable};
+  delivery_batch told{b.what.sizes, b.what.blob, b.position, b.index, b.view, b.sender, b.inc, b.time, b.own, b.cls, b.late, b.stable, b.seq};
   if (calls) {
     strip_calls(b.what, stripped_sizes_, stripped_);
     told.sizes = stripped_sizes_;
@@ -283,6 +283,11 @@ void replica::deliver(protocol::deliver_restore& r, work&) {
   chunk_source from(r.at.index, r.chunks, services_);
   if (r.at.with_parts) assembler_.restore(from);
   if (machine_) machine_->restore(from);
+  if (listener_ && r.at.missed) {
+    auto missed = describe(r.at, services_.names);
+    missed.in_state = machine_ != nullptr;
+    listener_->gap(missed);
+  }
 }
 
 void replica::deliver(protocol::deliver_view& v, work&) {
@@ -323,6 +328,24 @@ group_view describe(const protocol::deliver_view& v, const std::vector<std::stri
   for (auto& e : v.what->roster) view.members.push_back({name(e.id.member), e.inc, e.voter, e.active});
   for (auto& n : v.what->notes) view.changes.push_back({name(n.id.member), to_string(n.cause)});
   return view;
+}
+
+delivery_gap describe(const protocol::mark& at, const std::vector<std::string>& names) {
+  const auto& missed = *at.missed;
+  delivery_gap gap;
+  gap.after = missed.after;
+  gap.index = at.index;
+  gap.from_view = missed.view;
+  gap.view = at.in_force->number;
+  gap.from_position = missed.delivered + 1;
+  gap.position = at.delivered;
+  gap.complete = missed.complete;
+  for (const auto& r : missed.runs) {
+    const auto sender = to_index(r.lane.owner);
+    gap.runs.push_back({sender < names.size() ? names[sender] : "?", r.lane.inc,
+                        r.lane.kind == protocol::lane_kind::plain ? lane::plain : lane::causal, r.from, r.to, r.view});
+  }
+  return gap;
 }
 
 }  // namespace cohort::detail

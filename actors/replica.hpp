@@ -98,5 +98,7 @@ private:
 const char* to_string(protocol::view_cause cause);
 /// The view in the application's words.
 group_view describe(const protocol::deliver_view& v, const std::vector<std::string>& names);
+/// What the member that was given the checkpoint had missed; there is something.
+delivery_gap describe(const protocol::mark& at, const std::vector<std::string>& names);
 
 }  // namespace cohort::detail

@@ -28,6 +28,10 @@ public:
   void answer_call(const delivery& message, order how, reply& answer) override {
     if (auto* inside = dynamic_cast<call_handler*>(inside_.get())) inside->answer_call(message, how, answer);
   }
+  void gap(const delivery_gap& missed) override {
+    if (inside_) inside_->gap(missed);
+    hub_->gap(missed);
+  }
 
 private:
   std::shared_ptr<watch_hub> hub_;
@@ -104,6 +108,14 @@ void watch_hub::view_changed(const group_view& view) {
   for (const auto& m : view.members) v.members.push_back({m.name, m.active, m.voter});
   for (const auto& c : view.changes) v.changes.push_back(c.name + ' ' + c.cause);
   push(std::make_shared<const event>(std::move(v)), event_overhead * (1 + view.members.size()));
+  tell();
+}
+
+void watch_hub::gap(const delivery_gap& missed) {
+  if (watchers_.load(std::memory_order_relaxed) == 0) return;
+  std::uint64_t batches = 0;
+  for (const auto& run : missed.runs) batches += run.to - run.from + 1;
+  push(std::make_shared<const event>(missed_event{batches}), event_overhead);
   tell();
 }
 

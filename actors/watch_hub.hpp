@@ -25,6 +25,7 @@ public:
 
   void delivered(const delivery_batch& batch);
   void view_changed(const group_view& view);
+  void gap(const delivery_gap& missed);
 
   /// `wake` is called when there is something new; once until the next `take` of anybody.
   void on_news(std::function<void()> wake);

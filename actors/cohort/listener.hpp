@@ -25,6 +25,37 @@ struct delivery_batch {
   order how = order::total;
   bool late = false;                     ///< its deadline is over by this node's clock (DL2)
   bool stable = true;                    ///< no tolerated failure can lose it any more (journaled: it is on the disks)
+  std::uint64_t number = 0;              ///< of the batch in its sender's lane (L1), by which a `delivery_gap` names it
+};
+
+/// Two lanes carry what a member sends (L1): which orders are in the one and in the other.
+enum class lane : std::uint8_t {
+  plain,   ///< unordered, fifo, safe_fifo
+  causal,  ///< causal, safe_causal, total
+};
+constexpr lane lane_of(order how) { return how <= order::safe_fifo ? lane::plain : lane::causal; }
+
+/// What this member was not delivered although the group delivered it (S4): it was away for longer than messages are kept for
+/// it (`retain_bytes`, `retain_time`), and goes on from a checkpoint. Exactly the batches in `runs` are missing: each batch
+/// that the others were delivered up to `index` is either in them or was delivered here in this life of the process. A member
+/// that is new to the group, or lost its directory, has missed nothing. Large messages count under the number of their last part.
+struct delivery_gap {
+  struct run {
+    std::string sender;
+    cohort::incarnation sender_incarnation = 0;
+    cohort::lane lane{};
+    std::uint64_t from = 0, to = 0;  ///< `delivery_batch::number`, both included
+    view_number view = 0;            ///< the last view in which the sender had that lane, up to here
+  };
+  log_index after = 0, index = 0;    ///< what the log ordered behind `after`, up to `index`
+  view_number from_view = 0, view = 0;  ///< it was in the one, and is in the other
+  std::uint64_t from_position = 0;   ///< in the total order: of the first message that is missing ...
+  std::uint64_t position = 0;        ///< ... and of the last one; smaller than `from_position`: none is
+  bool in_state = false;             ///< the group's state machine, beside this listener, was given what `total` messages did to it
+  /// False only after 512 lanes (members' incarnations) have ended meanwhile: then senders that ended in the earlier of the
+  /// views since `from_view` are not named, and all of theirs that was not delivered here is missing, too.
+  bool complete = true;
+  std::vector<run> runs;
 };
 
 /// A view of the group, at its place in the total order.
@@ -54,6 +85,8 @@ public:
   virtual ~listener() = default;
   virtual void deliver(const delivery_batch& batch) = 0;
   virtual void view_changed(const group_view& view) { (void)view; }
+  /// Before anything that comes after it. Told again when the process starts anew from the checkpoint it came with.
+  virtual void gap(const delivery_gap& missed) { (void)missed; }
 };
 
 }  // namespace cohort

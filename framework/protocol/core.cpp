@@ -38,6 +38,7 @@ core::impl::impl(const core_options& o, const core_start& s) : options(o), start
   applied_time = from.time;
   delivered = from.delivered;
   in_force = from.in_force;
+  ended = from.ended;
   adopt_options();
   begin_view_delivery();
   view_floor = from.cut;

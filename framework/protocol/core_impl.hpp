@@ -165,6 +165,7 @@ struct core::impl {
   wall_time applied_time{};
   std::uint64_t delivered = 0;
   view_ptr in_force;               ///< installed at `applied`
+  lane_history_ptr ended;          ///< lanes that are over there
   log_index view_index = 0;        ///< of the VIEW that installed it
   frontier view_floor;             ///< cut at which it began
   slot my_slot = no_slot;          ///< first own lane in `in_force`
@@ -582,6 +583,8 @@ struct core::impl {
   void offer_checkpoint(peer& p);
   void drive_transfer();
   void finish_transfer();
+  missed_ptr missed_by(const mark& at) const;
+  void remember_ended(const entry& e, const view& before);
   void checkpoint_stored(log_index index, std::uint32_t chunks);
   std::uint64_t checkpoint_distance() const;
   void maybe_checkpoint();

@@ -27,7 +27,7 @@ void core::impl::maybe_checkpoint() {
   checkpoint_pending = true;
   bytes_since_checkpoint = 0;
   entries_since_checkpoint = 0;
-  pending_mark = {applied, log.term_at(applied), applied_time, applied_cut, in_force, delivered};
+  pending_mark = {applied, log.term_at(applied), applied_time, applied_cut, in_force, delivered, true, ended, nullptr};
   out.deliveries.emplace_back(deliver_checkpoint{pending_mark});
 }
 
@@ -94,7 +94,9 @@ void core::impl::offer_checkpoint(peer& p) {
     std::uint32_t size = 0;
   };
   auto h = std::make_shared<head>();
-  h->bytes = encode_mark(newest.at, offer.count, start.checksum);
+  auto at = newest.at;
+  at.missed = nullptr;  // what we were not delivered ourselves
+  h->bytes = encode_mark(at, offer.count, start.checksum);
   h->size = static_cast<std::uint32_t>(h->bytes.size());
   offer.data = {h, {&h->size, 1}, h->bytes};
   send(p.id.member, std::move(offer));
@@ -191,13 +193,59 @@ void core::impl::drive_transfer() {
   }
 }
 
+/// S4: what the group delivered up to the checkpoint, as its cuts and final cuts tell, and this member was not.
+missed_ptr core::impl::missed_by(const mark& at) const {
+  if (!has_state || is_witness() || mutated(mutation::gap_not_told)) return nullptr;
+  auto m = std::make_shared<missed_messages>();
+  m->after = applied;
+  m->view = in_force->number;
+  m->delivered = delivered;
+  const auto had = [&](const lane_name& name) {
+    had_of_lane h;
+    const slot s = slot_of_lane(*in_force, name);
+    if (s == no_slot) return h;
+    h.upto = std::max(protocol::at(applied_cut, s), total_only() ? 0 : protocol::at(passed, s));
+    const auto* l = lanes.find(in_force->number, s);
+    for (sequence q = protocol::at(applied_cut, s) + 1; q <= h.upto; ++q)  // passed by live delivery, T apart
+      if (const auto* b = l->find(q); b && b->cls == order::total && !mutated(mutation::passed_total_not_named)) h.not_these.push_back(q);
+    if (s < ahead.size()) h.beyond = ahead[s];
+    return h;
+  };
+  if (at.ended) {
+    m->complete = at.ended->complete_from <= in_force->number;
+    for (const auto& l : at.ended->lanes)
+      if (l.view >= in_force->number && !mutated(mutation::ended_lanes_not_named))
+        add_missed(m->runs, l.lane, l.view, had(l.lane), l.upto, l.extras);
+  }
+  for (slot s = 0; s < lane_count(*at.in_force); ++s) {
+    const auto name = lane_at(*at.in_force, s);
+    add_missed(m->runs, name, at.in_force->number, had(name), protocol::at(at.cut, s), {});
+  }
+  return m->runs.empty() && m->complete ? nullptr : m;
+}
+
+/// The lanes of `before` that end with the VIEW in `e`, in the order of their slots.
+void core::impl::remember_ended(const entry& e, const view& before) {
+  std::vector<ended_lane> over;
+  for (slot s = 0; s < lane_count(before); ++s) {
+    const auto name = lane_at(before, s);
+    if (slot_of_lane(*e.next, name) != no_slot) continue;
+    ended_lane l{name, before.number, at(e.cut, s), {}};
+    for (const auto& x : e.extras)
+      if (x.slot == s) l.extras.push_back(x.seq);
+    if (l.upto > 0 || !l.extras.empty()) over.push_back(std::move(l));
+  }
+  ended = with_ended(ended, std::move(over));
+}
+
 void core::impl::finish_transfer() {
-  const mark at = incoming.at;
+  mark at = incoming.at;
   const auto chunks = incoming.count;
   const auto donor = incoming.donor;
   incoming = {};
   notify(event_kind::transfer_finished, donor, chunks, false, at.index);
   if (has_state && at.index <= applied) return;  // the log was faster
+  at.missed = missed_by(at);
   persist(persist_install{at, chunks});
   // S5: a suffix that agrees at the mark is kept, else the log is void. Its payload stays with it.
   const bool keep = has_state && log.has(at.index) && log.term_at(at.index) == at.term;
@@ -230,6 +278,7 @@ void core::impl::finish_transfer() {
     for (auto& s : applied_cut) ++s;
   delivered = at.delivered;
   in_force = at.in_force;
+  ended = at.ended;
   view_since = now;
   adopt_options();
   begin_view_delivery();

@@ -555,6 +555,7 @@ void core::impl::install(const entry& e) {
         for (const auto& l : lanes.table_of(v.what->number)->lanes)
           if (slot_of(*next, l->owner, l->inc, l->kind) == no_slot) l->seal(l->trimmed());
   }
+  remember_ended(e, *before);
   const bool was_active = my_slot != no_slot;
   in_force = next;
   view_since = now;

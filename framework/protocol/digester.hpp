@@ -66,8 +66,15 @@ public:
     all(number, roster, burnt, notes, options, kinds, barred, admitted);
   }
   void add(const mark& x) {
-    const auto& [index, term, time, cut, in_force, delivered, with_parts] = x;
-    all(index, term, time, cut, in_force, delivered, with_parts);
+    const auto& [index, term, time, cut, in_force, delivered, with_parts, ended, missed] = x;
+    all(index, term, time, cut, in_force, delivered, with_parts, ended, missed);
+  }
+  void add(const ended_lane& x) { const auto& [lane, view, upto, extras] = x; all(lane, view, upto, extras); }
+  void add(const lane_history& x) { const auto& [complete_from, lanes] = x; all(complete_from, lanes); }
+  void add(const missed_run& x) { const auto& [lane, view, from, to] = x; all(lane, view, from, to); }
+  void add(const missed_messages& x) {
+    const auto& [after, view, delivered, complete, runs] = x;
+    all(after, view, delivered, complete, runs);
   }
   void add(const lane_name& x) { const auto& [owner, inc, kind] = x; all(owner, inc, kind); }
   void add(const extra& x) { const auto& [slot, seq] = x; all(slot, seq); }

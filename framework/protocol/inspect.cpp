@@ -110,7 +110,7 @@ fingerprint inspector::digest(const core& c) {
   digester d;
   const auto& [options, start, restarted, random, known_members, now, wall, stamp, ticked, booted, awake_since, promises, next_position, persisted_to,
                state_position, view_position, durable_view, written_bytes, persisted_bytes, unwritten, disk_progress, log,
-               lanes, has_state, commit, applied, applied_cut, applied_time, delivered, in_force, view_index, view_floor,
+               lanes, has_state, commit, applied, applied_cut, applied_time, delivered, in_force, ended, view_index, view_floor,
                my_slot, passed, ahead, closed, scratch, match_term, match, offered, offered_term, offered_since,
                offered_pull, open, open_bytes, own_undelivered, own_inc, largest_stamp, told_busy, open_messages, parts_under_way, told_part_waits,
                role, leader, leader_id,
@@ -155,7 +155,7 @@ fingerprint inspector::digest(const core& c) {
       for (const auto& b : extras) stored(b);
     }
   }
-  d.all(has_state, commit, applied, applied_cut, applied_time, delivered, in_force, view_index, view_floor, my_slot, passed,
+  d.all(has_state, commit, applied, applied_cut, applied_time, delivered, in_force, ended, view_index, view_floor, my_slot, passed,
         ahead, closed, match_term, match, offered, offered_term, offered_since, offered_pull);
   for (const auto& queue : open) {
     d.add(queue.size());

@@ -117,6 +117,10 @@ namespace cohort::protocol {
   X(interrupted_goes_on, "L11", "L11")                             \
   X(interrupted_delivered, "L11b", "L11")                          \
   X(learner_kept, "FC4b", "FC4 S3")                                \
+  X(gap_not_told, "M54", "S4")                                     \
+  X(ended_lanes_not_named, "S4b", "S4")                            \
+  X(passed_total_not_named, "S4c", "S4")                           \
+  X(extras_not_named, "S4d", "S4")                                 \
   X(sham_extra_noop, "sham", "none")                               \
   X(sham_batch_size, "sham", "none")                               \
   X(sham_slower_timers, "sham", "none")                            \

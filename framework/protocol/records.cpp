@@ -16,6 +16,7 @@ constexpr std::size_t batch_fixed_bytes_v1 = 2 + 2 + 4 + 4 * 8;
 constexpr std::size_t batch_fixed_bytes_v2 = batch_fixed_bytes_v1 + 8 + 4 + 4 + 8;
 constexpr std::size_t batch_fixed_bytes = batch_fixed_bytes_v2 + 8 + 4 + 4;
 constexpr std::size_t roster_bytes = 2 + 8 + 8 + 1, burnt_bytes = 2 + 8, note_bytes = 2 + 8 + 1, extra_bytes = 2 + 8;
+constexpr std::size_t lane_bytes = 2 + 8 + 1, ended_lane_bytes = lane_bytes + 8 + 8 + 4, run_bytes = lane_bytes + 3 * 8;
 constexpr std::size_t options_bytes = 5 + 2 * 2 + 6 * 8;
 constexpr std::size_t lanes_max = no_slot;  // slots are 16 bits wide, no_slot is none
 constexpr std::size_t extras_max = lanes_max * lane_ahead_max;
@@ -28,7 +29,14 @@ std::size_t view_size(const view& v) {
 
 std::size_t view_size(const view_ptr& v) { return 1 + (v ? view_size(*v) : 0); }
 std::size_t frontier_size(const frontier& f) { return 4 + 8 * f.size(); }
-std::size_t mark_size(const mark& m) { return 4 * 8 + 1 + frontier_size(m.cut) + view_size(m.in_force); }
+std::size_t history_size(const lane_history_ptr& h) {
+  std::size_t bytes = 8 + 4;
+  for (const auto& l : h ? h->lanes : std::vector<ended_lane>()) bytes += ended_lane_bytes + 8 * l.extras.size();
+  return bytes;
+}
+std::size_t missed_size(const missed_ptr& m) { return 1 + (m ? 3 * 8 + 1 + 4 + run_bytes * m->runs.size() : 0); }
+std::size_t place_size(const mark& m) { return 4 * 8 + 1 + frontier_size(m.cut) + view_size(m.in_force); }
+std::size_t mark_size(const mark& m) { return place_size(m) + history_size(m.ended) + missed_size(m.missed); }
 
 std::size_t head_size(const persist_batch& b) {
   return batch_fixed_bytes + b.what.what.sizes.size_bytes() + 8 * b.what.deps.size();
@@ -37,7 +45,7 @@ std::size_t head_size(const persist_entry& e) {
   return 3 * 8 + 1 + frontier_size(e.what.cut) + view_size(e.what.next) + 4 + extra_bytes * e.what.extras.size();
 }
 std::size_t head_size(const persist_truncate&) { return 8; }
-std::size_t head_size(const persist_state& s) { return 8 + 2 + 3 * 8 + mark_size(s.what.base); }
+std::size_t head_size(const persist_state& s) { return 8 + 2 + 3 * 8 + place_size(s.what.base); }
 std::size_t head_size(const persist_install& i) { return mark_size(i.at) + 4; }
 std::size_t head_size(const persist_chunk&) { return 0; }
 std::size_t head_size(const persist_trim&) { return 0; }
@@ -106,7 +114,8 @@ void put(byte_writer& w, const view_ptr& v) {
   if (v) put(w, *v);
 }
 
-void put(byte_writer& w, const mark& m) {
+/// The place in the log alone.
+void put_place(byte_writer& w, const mark& m) {
   w.put(m.index);
   w.put(m.term);
   w.put(static_cast<std::uint64_t>(m.time.count()));
@@ -114,6 +123,47 @@ void put(byte_writer& w, const mark& m) {
   put(w, m.cut);
   put(w, m.in_force);
   w.put(static_cast<std::uint8_t>(m.with_parts ? 1 : 0));
+}
+
+void put(byte_writer& w, const lane_name& l) {
+  w.put(static_cast<std::uint16_t>(l.owner));
+  w.put(l.inc);
+  w.put(static_cast<std::uint8_t>(l.kind));
+}
+
+void put(byte_writer& w, const lane_history_ptr& h) {
+  w.put(h ? h->complete_from : 0);
+  w.put(static_cast<std::uint32_t>(h ? h->lanes.size() : 0));
+  if (!h) return;
+  for (const auto& l : h->lanes) {
+    put(w, l.lane);
+    w.put(l.view);
+    w.put(l.upto);
+    w.put(static_cast<std::uint32_t>(l.extras.size()));
+    for (const auto s : l.extras) w.put(s);
+  }
+}
+
+void put(byte_writer& w, const missed_ptr& m) {
+  w.put(static_cast<std::uint8_t>(m ? 1 : 0));
+  if (!m) return;
+  w.put(m->after);
+  w.put(m->view);
+  w.put(m->delivered);
+  w.put(static_cast<std::uint8_t>(m->complete ? 1 : 0));
+  w.put(static_cast<std::uint32_t>(m->runs.size()));
+  for (const auto& r : m->runs) {
+    put(w, r.lane);
+    w.put(r.view);
+    w.put(r.from);
+    w.put(r.to);
+  }
+}
+
+void put(byte_writer& w, const mark& m) {
+  put_place(w, m);
+  put(w, m.ended);
+  put(w, m.missed);
 }
 
 void put(byte_writer& w, const persist_batch& b) {
@@ -157,7 +207,7 @@ void put(byte_writer& w, const persist_state& s) {
   put(w, s.what.vote);
   w.put(s.what.inc);
   w.put(s.what.view_commit);
-  put(w, s.what.base);
+  put_place(w, s.what.base);
 }
 
 void put(byte_writer& w, const persist_install& i) {
@@ -295,7 +345,53 @@ view_ptr get_optional_view(byte_reader& r, std::uint16_t version) {
 
 wall_time get_time(byte_reader& r) { return wall_time{static_cast<std::int64_t>(r.get<std::uint64_t>())}; }
 
-mark get_mark(byte_reader& r, std::uint16_t version) {
+lane_name get_lane(byte_reader& r) {
+  lane_name l;
+  l.owner = member_id{r.get<std::uint16_t>()};
+  l.inc = r.get<std::uint64_t>();
+  const auto kind = r.get<std::uint8_t>();
+  if (kind > static_cast<std::uint8_t>(lane_kind::causal)) r.fail();
+  l.kind = static_cast<lane_kind>(kind);
+  return l;
+}
+
+lane_history_ptr get_history(byte_reader& r) {
+  auto h = std::make_shared<lane_history>();
+  h->complete_from = r.get<std::uint64_t>();
+  h->lanes.resize(r.get_count(ended_lane_bytes, ended_lanes_max));
+  for (auto& l : h->lanes) {
+    l.lane = get_lane(r);
+    l.view = r.get<std::uint64_t>();
+    l.upto = r.get<std::uint64_t>();
+    l.extras.resize(r.get_count(8, lane_ahead_max));
+    for (auto& s : l.extras) s = r.get<std::uint64_t>();
+  }
+  return h->complete_from == 0 && h->lanes.empty() ? nullptr : h;
+}
+
+missed_ptr get_missed(byte_reader& r) {
+  const auto present = r.get<std::uint8_t>();
+  if (present > 1) r.fail();
+  if (present == 0) return nullptr;
+  auto m = std::make_shared<missed_messages>();
+  m->after = r.get<std::uint64_t>();
+  m->view = r.get<std::uint64_t>();
+  m->delivered = r.get<std::uint64_t>();
+  const auto complete = r.get<std::uint8_t>();
+  if (complete > 1) r.fail();
+  m->complete = complete == 1;
+  m->runs.resize(r.get_count(run_bytes, extras_max));
+  for (auto& run : m->runs) {
+    run.lane = get_lane(r);
+    run.view = r.get<std::uint64_t>();
+    run.from = r.get<std::uint64_t>();
+    run.to = r.get<std::uint64_t>();
+    if (run.from == 0 || run.from > run.to) r.fail();
+  }
+  return m;
+}
+
+mark get_place(byte_reader& r, std::uint16_t version) {
   mark m;
   m.index = r.get<std::uint64_t>();
   m.term = r.get<std::uint64_t>();
@@ -306,6 +402,17 @@ mark get_mark(byte_reader& r, std::uint16_t version) {
   const auto with_parts = version >= 3 ? r.get<std::uint8_t>() : 0;
   if (with_parts > 1) r.fail();
   m.with_parts = with_parts == 1;
+  return m;
+}
+
+mark get_mark(byte_reader& r, std::uint16_t version) {
+  auto m = get_place(r, version);
+  if (version >= 4) {
+    m.ended = get_history(r);
+    m.missed = get_missed(r);
+  } else if (m.in_force) {
+    m.ended = std::make_shared<lane_history>(lane_history{m.in_force->number, {}});  // older versions kept none
+  }
   return m;
 }
 
@@ -381,7 +488,7 @@ persist_state get_state(byte_reader& r, std::uint16_t version) {
   s.what.vote = get_voter(r);
   s.what.inc = r.get<std::uint64_t>();
   s.what.view_commit = r.get<std::uint64_t>();
-  s.what.base = get_mark(r, version);
+  s.what.base = get_place(r, version);
   return s;
 }
 

@@ -42,6 +42,13 @@ slot slot_of(const view& v, voter_id id, incarnation inc, lane_kind k) {
   return first != no_slot && lanes_per_member(v) == 2 && k == lane_kind::causal ? static_cast<slot>(first + 1) : first;
 }
 
+slot slot_of_lane(const view& v, const lane_name& name) {
+  if (!has_lanes(v, name.kind)) return no_slot;
+  for (const auto& r : v.roster)
+    if (r.active && r.id.member == name.owner && r.inc == name.inc) return slot_of(v, r.id, r.inc, name.kind);
+  return no_slot;
+}
+
 const roster_entry* lane_owner(const view& v, slot s) {
   s = static_cast<slot>(s / lanes_per_member(v));
   for (const auto& r : v.roster)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "framework/protocol/missed.hpp"
 #include "framework/protocol/types.hpp"
 
 #include <cohort/order.hpp>
@@ -80,11 +81,6 @@ struct view_options {
   bool operator==(const view_options&) const = default;
 };
 
-/// The two lanes that a member can own in a view (rule L1): what waits for nobody's past, and what does.
-enum class lane_kind : std::uint8_t {
-  plain = 0,   ///< unordered, fifo, safe_fifo
-  causal = 1,  ///< causal, safe_causal, total
-};
 constexpr lane_kind kind_of(order o) { return o <= order::safe_fifo ? lane_kind::plain : lane_kind::causal; }
 
 /// A set of kinds, as bits. Kinds are only ever added: a lane that ended and began again under the same incarnation would use
@@ -111,14 +107,6 @@ struct view {
 using view_ptr = std::shared_ptr<const view>;
 
 bool is_barred(const view& v, member_id m);
-/// What a lane is known by, whatever the view (rule L1).
-struct lane_name {
-  member_id owner = no_member;
-  incarnation inc = 0;
-  lane_kind kind = lane_kind::causal;
-  auto operator<=>(const lane_name&) const = default;
-};
-
 /// Whether members own lanes of this kind.
 inline bool has_lanes(const view& v, lane_kind k) { return (v.kinds & bit_of(k)) != 0; }
 /// Whether batches of the causal lanes name what they depend on (rule L5).
@@ -134,6 +122,8 @@ std::size_t lane_count(const view& v);
 slot slot_of(const view& v, voter_id id, incarnation inc);
 /// Slot of its lane of that kind, or `no_slot`.
 slot slot_of(const view& v, voter_id id, incarnation inc, lane_kind k);
+/// Slot of the lane of that name, or `no_slot`.
+slot slot_of_lane(const view& v, const lane_name& name);
 /// The active entry that owns `s`, or null.
 const roster_entry* lane_owner(const view& v, slot s);
 /// The kind of lane in slot `s`.
@@ -168,6 +158,8 @@ struct mark {
   view_ptr in_force;            ///< the view in force behind `index`
   std::uint64_t delivered = 0;  ///< messages in the total order up to here
   bool with_parts = true;       ///< the state begins with unfinished large messages; older versions wrote none
+  lane_history_ptr ended;       ///< lanes that are over; null: none that is known of
+  missed_ptr missed;            ///< of a checkpoint that was given to a member: what that one was not delivered (S4)
 };
 
 }  // namespace cohort::protocol

@@ -232,6 +232,24 @@ const std::vector<named>& profiles() {
        s.core.fail_after = 700ms;
        s.weights = {{crash, 5}, {isolate, 6}, {split, 4}, {pause, 3}, {hunt, 1}, {loss_burst, 2}};
      }},
+    {"away", 0,  // members miss more than is kept for them, and have to be told what (S4)
+     [](scenario& s, random& r) {
+       mixed(s, r);
+       s.members = r.chance(500) ? 5 : 3;
+       s.core.checkpoint_entries = static_cast<std::uint64_t>(r.between(3, 12));
+       s.core.fail_after = 600ms;
+       s.core.join_hold = 500ms;
+       s.core.batch_bytes = 128;
+       s.core.batches_in_flight = 8;
+       s.chunk_bytes = 96;
+       s.think_most = 20'000;
+       s.talk_most = r.between(8'000, 50'000);
+       s.reorders = r.chance(700);
+       s.loss = static_cast<unsigned>(r.below(200));
+       s.fault_gap_most = 700'000;
+       s.down_most = r.between(800'000, 4'000'000);
+       s.weights = {{isolate, 10}, {pause, 6}, {split, 4}, {crash, 4}, {power_off, 2}, {one_way, 2}, {loss_burst, 3}};
+     }},
     {"mixed-churn", 4,  // views follow views (F18, F24, F49)
      [](scenario& s, random& r) {
        mixed(s, r);

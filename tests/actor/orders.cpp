@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <mutex>
+#include <tuple>
 
 using namespace cohort;
 using namespace cohort::test;
@@ -212,6 +213,91 @@ TEST_SUITE("orders") {
       CHECK(eventually([&] { return heard[i]->count() == 3 * each * all_orders.size(); }));
       std::lock_guard guard(kept[i]->mutex);
       CHECK(kept[i]->messages == heard[0]->of(order::total));
+    }
+  }
+
+  TEST_CASE("who was away for too long is told exactly what it was not delivered, before what comes after that") {
+    using batch_name = std::tuple<std::string, incarnation, lane, std::uint64_t>;
+    struct heard_batches {
+      std::mutex mutex;
+      std::vector<batch_name> all;      ///< of the newest life
+      std::vector<delivery_gap> gaps;
+      std::size_t before_gap = 0;
+      log_index newest = 0;
+    };
+    class register_of_batches final : public listener {
+    public:
+      explicit register_of_batches(std::shared_ptr<heard_batches> out) : out_(std::move(out)) {
+        std::lock_guard guard(out_->mutex);
+        out_->all.clear();
+        out_->gaps.clear();
+      }
+      void deliver(const delivery_batch& b) override {
+        std::lock_guard guard(out_->mutex);
+        out_->all.emplace_back("n" + std::to_string(to_index(b.sender) + 1), b.sender_incarnation, lane_of(b.how), b.number);
+        out_->newest = b.index;
+      }
+      void gap(const delivery_gap& missed) override {
+        std::lock_guard guard(out_->mutex);
+        out_->before_gap = out_->all.size();
+        out_->gaps.push_back(missed);
+      }
+
+    private:
+      std::shared_ptr<heard_batches> out_;
+    };
+    for (const auto kind : {durability::journaled, durability::in_memory}) {
+      CAPTURE(to_string(kind));
+      std::array<std::shared_ptr<heard_batches>, 3> heard;
+      for (auto& h : heard) h = std::make_shared<heard_batches>();
+      const auto how = everything().with(kind).with(&contract::checkpoint_bytes, std::uint64_t{64} << 10);
+      cluster c(3, {}, [&](node& n, int i) {
+        n.listen("room", [out = heard[i]] { return std::make_unique<register_of_batches>(out); }, how);
+      });
+      c.start_all();
+      REQUIRE(eventually([&] { return c.all_serve(); }));
+      CHECK(send_all(c.at(2), 2, 5) == 5 * all_orders.size());
+      c.kill(2);
+      const std::string much(2000, 'x');
+      auto gone = [&] {
+        for (int k = 0; k < 100; ++k) submit(c.at(k % 2), much, all_orders[static_cast<std::size_t>(k) % all_orders.size()]);
+      };
+      gone();
+      REQUIRE(eventually([&] { return c.at(0).status("room").members.size() == 3 && c.serves(0); }));
+      gone();
+      gone();
+      c.start(2);
+      REQUIRE(eventually([&] { return c.all_serve(); }));
+      CHECK(submit(c.at(2), "back", order::total) == outcome::replied);
+      CHECK(submit(c.at(0), "the end", order::total) == outcome::replied);
+      const auto settled = [&] {
+        std::scoped_lock guard(heard[0]->mutex, heard[2]->mutex);
+        return heard[0]->newest == heard[2]->newest && heard[2]->all.size() > 2;
+      };
+      CHECK(eventually(settled));
+      std::scoped_lock guard(heard[0]->mutex, heard[2]->mutex);
+      auto whole = heard[0]->all;
+      std::ranges::sort(whole);
+      whole.erase(std::ranges::unique(whole).begin(), whole.end());
+      auto had = heard[2]->all;
+      if (kind == durability::in_memory) {
+        // Its process knows nothing of its former life: it is a new member, and missed nothing.
+        CHECK(heard[2]->gaps.empty());
+        CHECK(had.size() < whole.size());
+        continue;
+      }
+      REQUIRE(heard[2]->gaps.size() == 1);
+      const auto& gap = heard[2]->gaps.front();
+      CHECK(gap.complete);
+      CHECK(!gap.in_state);
+      CHECK(gap.after < gap.index);
+      CHECK(gap.from_position <= gap.position);
+      CHECK(heard[2]->before_gap < had.size());
+      for (const auto& run : gap.runs)
+        for (auto n = run.from; n <= run.to; ++n) had.emplace_back(run.sender, run.sender_incarnation, run.lane, n);
+      std::ranges::sort(had);
+      CHECK(std::ranges::adjacent_find(had) == had.end());  // nothing both delivered and missed
+      CHECK(had == whole);
     }
   }
 }

@@ -102,6 +102,31 @@ TEST_SUITE("records") {
     CHECK(decoded(encoded({9, persist_batch{crowded}}), 9, back) == record_error::malformed);
   }
 
+  TEST_CASE("a checkpoint's head tells which lanes are over, and what its receiver had missed; a state record tells neither") {
+    auto m = sample_mark(42);
+    m.ended = std::make_shared<lane_history>(lane_history{3, {{{member_id{2}, 77, lane_kind::plain}, 5, 9, {11, 14}}}});
+    m.missed = std::make_shared<missed_messages>(
+      missed_messages{40, 4, 1234, false, {{{member_id{2}, 77, lane_kind::plain}, 5, 3, 9}, {{member_id{1}, 1, lane_kind::causal}, 6, 2, 2}}});
+    mark back;
+    std::uint32_t chunks = 0;
+    const auto bytes = encode_mark(m, 5, persistence::checksum);
+    REQUIRE(decode_mark(bytes, persistence::checksum, back, chunks) == record_error::none);
+    REQUIRE(back.ended);
+    REQUIRE(back.missed);
+    CHECK(*back.ended == *m.ended);
+    CHECK(*back.missed == *m.missed);
+    for (std::size_t size = 0; size < bytes.size(); ++size)
+      REQUIRE(decode_mark(std::span(bytes).first(size), persistence::checksum, back, chunks) != record_error::none);
+    decoded_record record;
+    REQUIRE(decoded(encoded({8, persist_install{m, 17}}), 8, record) == record_error::none);
+    CHECK(*std::get<persist_install>(record.op.what).at.missed == *m.missed);
+    persist_state state;
+    state.what.base = m;
+    REQUIRE(decoded(encoded({8, state}), 8, record) == record_error::none);
+    CHECK(!std::get<persist_state>(record.op.what).what.base.missed);
+    CHECK(!std::get<persist_state>(record.op.what).what.base.ended);
+  }
+
   TEST_CASE("a record gathered in two parts is the same record") {
     std::vector<std::byte> head;
     for (const auto& op : all_kinds()) {

@@ -97,7 +97,7 @@ struct Event {
   union {
     delivery @0 :Delivery;
     view     @1 :View;
-    missed   @2 :UInt64;  # so many events came that were not kept until this client took them
+    missed   @2 :UInt64;  # so many events at least came that were not kept until this client took them, or not delivered to this node (S4)
   }
 }
 

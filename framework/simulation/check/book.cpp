@@ -97,6 +97,7 @@ void book::stopped(const life& l) { reader_of(l).up = false; }
 void book::restored(const life& l, const mark& at) {
   auto& r = reader_of(l);
   r.restored = true;
+  r.had_before = r.had;
   begin(r, at);
   for (const auto kind : {lane_kind::plain, lane_kind::causal})
     if (const auto s = stream_of(l.number, kind); s != none)

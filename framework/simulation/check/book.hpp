@@ -78,6 +78,7 @@ public:
     bool from_log = false;             ///< entered the view behind the one before it
     bool witness = false;              ///< keeps the log and delivers nothing (W1)
     std::vector<had_set> had;          ///< by lane
+    std::vector<had_set> had_before;   ///< the same before it was given its newest checkpoint
     std::vector<reach> reached;        ///< by lane
     bool stayed() const { return from_log && inc != 0 && inc == inc_before; }
   };

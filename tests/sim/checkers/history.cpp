@@ -226,8 +226,25 @@ private:
       at.cut.at(cut_at(lane_kind::plain)) = w.number();
       if (w.take(':')) at.cut.at(cut_at(lane_kind::causal)) = w.number();
     } while (w.take(','));
+    if (w.take('?')) at.missed = read_missed(w);
     at.index = index(w);
     return at;
+  }
+
+  static missed_ptr read_missed(word& w) {
+    auto missed = std::make_shared<missed_messages>();
+    missed->complete = !w.take('!');
+    do {
+      missed_run r;
+      r.lane = {static_cast<member_id>(member(w.take())), 1, lane_kind::plain};
+      if (w.take('\'')) r.lane.inc = w.number();
+      if (w.take(':')) r.lane.kind = lane_kind::causal;
+      else w.take('.');
+      r.from = w.number();
+      r.to = w.take('-') ? w.number() : r.from;
+      missed->runs.push_back(r);
+    } while (w.take(','));
+    return missed;
   }
 
   static payload bytes_of(const std::vector<std::uint64_t>& messages) {

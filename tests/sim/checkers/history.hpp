@@ -25,7 +25,9 @@ namespace cohort::sim {
 ///                 active, ! is not there at all. b|1:ab= is told that it is a member in any case. What changed is noted
 ///                 truly, or as said: b|1:ab;cf says that c failed (j joined, r recovered, p promoted, x excluded, y replaced)
 ///     b&1:abc/a2,b3:1   b is given a checkpoint of view 1 that contains plain batches to 2 of a, and to 3 of b and
-///                 causal ones to 1 of b; then enters that view. With $ it does not enter it
+///                 causal ones to 1 of b; then enters that view. With $ it does not enter it. ?a2-3,b:4,a'2.1 behind that: b is
+///                 told that it missed plain batches 2 and 3 of a, causal batch 4 of b, and plain batch 1 of a's
+///                 incarnation 2; ?! and runs: that more may be missing
 ///     b+1:abc/a2  b dies, and a new life begins with this; b+ begins with nothing
 ///     bx          b dies
 ///     b*p+ b*p-   b is in touch with the group, or is not; b*w+ b*w- is wedged; b*f founded, b*x is excluded, b*s b*t a transfer
