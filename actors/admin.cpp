@@ -50,6 +50,17 @@ admin::admin(const node_config& config, admin_calls calls, const std::function<v
   commands_["status"] = [this](const words&, const answered& done) { done(status()); };
   commands_["processes"] = [this](const words&, const answered& done) { done(processes()); };
   commands_["letters"] = [this](const words& w, const answered& done) { done(letters(w)); };
+  commands_["nodes"] = [this](const words&, const answered& done) { done(nodes()); };
+  const auto with_address = [this](const char* name, catalogue::command_kind kind) {
+    commands_[name] = [this, name, kind](const words& w, const answered& done) {
+      done(w.size() == 3 ? change({kind, w[1], w[2]}) : refused(std::string(name) + " NAME HOST:PORT"));
+    };
+  };
+  with_address("add", catalogue::command_kind::add);
+  with_address("move", catalogue::command_kind::move);
+  commands_["remove"] = [this](const words& w, const answered& done) {
+    done(w.size() == 2 ? change({catalogue::command_kind::remove, w[1], {}}) : refused("remove NAME"));
+  };
   commands_["metrics"] = [this](const words&, const answered& done) { done({0, metrics_now()}); };
   try {
     socket_ = std::make_unique<transport::admin::server>(transport::admin::server_options{(config.data / "admin").string(), {}}, *this);
@@ -106,6 +117,18 @@ std::string admin::metrics_now() {
 admin::answer admin::status() {
   const auto figures = calls_.look();
   return figures ? answer{0, status_text(*figures)} : refused("node " + node_ + " starts again, or does not get to answering; look into its log");
+}
+
+admin::answer admin::nodes() {
+  std::string text;
+  for (const auto& n : calls_.nodes())
+    text += n.name + "  " + n.address + (n.founder ? "  founder" : "") + (n.present ? "" : "  removed") + '\n';
+  return {0, text};
+}
+
+admin::answer admin::change(catalogue::command what) {
+  const auto r = calls_.change_nodes(std::move(what)).get();
+  return {r.done ? 0 : 1, r.why + '\n'};
 }
 
 admin::answer admin::processes() {

@@ -3,11 +3,13 @@
 #include "actors/bulk.hpp"
 #include "actors/figures.hpp"
 
+#include "framework/catalogue/machine.hpp"
 #include "transport/admin/server.hpp"
 
 #include <cohort/node.hpp>
 
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -22,6 +24,8 @@ struct admin_calls {
   std::function<std::optional<node_figures>()> look;
   std::function<supervision_figures()> supervision;
   std::function<std::shared_ptr<supervisors>()> supervisors_now;  ///< null while the node stops
+  std::function<std::vector<node_info>()> nodes;
+  std::function<std::future<change_result>(catalogue::command)> change_nodes;
 };
 
 /// A node's operator: carries out what comes over the socket in the data directory, one command after the other, and writes the
@@ -45,6 +49,8 @@ private:
   answer letters(const words& w);
   answer processes();
   answer status();
+  answer nodes();
+  answer change(catalogue::command what);
   std::string metrics_now();
 
   const std::string node_;

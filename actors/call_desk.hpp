@@ -22,8 +22,8 @@ struct port_state;
 class call_desk {
 public:
   /// `first_number`: drawn at random, so that answers to an earlier life of this process find no call.
-  call_desk(std::vector<std::string> names, std::uint64_t first_number)
-      : collator_(std::move(names)), next_number_(first_number) {}
+  call_desk(rpc::collator::names name_of, std::uint64_t first_number)
+      : collator_(std::move(name_of)), next_number_(first_number) {}
 
   /// The number under which the message is to travel. What becomes of it under `tag` is the desk's from now on
   /// (`resolve`).

@@ -48,8 +48,7 @@ void compare(const pp::side& first, const pp::side& other, component_side& out) 
 
 std::vector<component_member> components::members(const std::vector<pp::process>& all) const {
   std::vector<component_member> out;
-  for (const auto& p : all)
-    out.push_back({to_index(p.member) < names_.size() ? names_[to_index(p.member)] : "?", p.inc});
+  for (const auto& p : all) out.push_back({nodes_->name_of(p.member), p.inc});
   return out;
 }
 

@@ -1,11 +1,13 @@
 #pragma once
 
+#include "actors/known_nodes.hpp"
+
 #include "framework/protocol/outputs.hpp"
 
 #include <cohort/contract.hpp>
 #include <cohort/partitionable.hpp>
 
-#include <string>
+#include <memory>
 #include <vector>
 
 namespace cohort::detail {
@@ -13,9 +15,9 @@ namespace cohort::detail {
 /// The application's side of a partitionable group: what components, transitions and merges are in its words.
 class components {
 public:
-  components(std::vector<std::string> names, member_id self, merge_policy how, mergeable* state,
+  components(std::shared_ptr<const known_nodes> nodes, member_id self, merge_policy how, mergeable* state,
              component_listener* listener)
-      : names_(std::move(names)), self_(self), how_(how), state_(state), listener_(listener) {}
+      : nodes_(std::move(nodes)), self_(self), how_(how), state_(state), listener_(listener) {}
 
   void changed(const protocol::deliver_component& c);
   void transition(const protocol::deliver_transition& t);
@@ -27,7 +29,7 @@ private:
   std::vector<component_member> members(const std::vector<protocol::partition::process>& all) const;
   std::vector<component_side> sides(const protocol::partition::component_view& v) const;
 
-  std::vector<std::string> names_;
+  std::shared_ptr<const known_nodes> nodes_;
   member_id self_;
   merge_policy how_;
   mergeable* state_;

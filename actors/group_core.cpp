@@ -25,6 +25,7 @@ public:
   std::uint64_t request(protocol::change_kind kind, member_id who, const protocol::view_options& wanted) override {
     return core_.request(kind, who, wanted);
   }
+  void know(member_id member) override { core_.know(member); }
   void hand_over() override { core_.hand_over(); }
   void read(std::uint64_t tag) override { core_.read(tag); }
   void want_checkpoint() override { core_.want_checkpoint(); }
@@ -65,6 +66,7 @@ public:
   void link_up(protocol::voter_id peer, bool blank) override { core_.link_up(peer, blank); }
   void link_down(member_id peer, bool reset) override { core_.link_down(peer, reset); }
   std::uint64_t request(protocol::change_kind, member_id, const protocol::view_options&) override { return 0; }
+  void know(member_id) override {}  // it takes part with whomever it hears
   void hand_over() override {}
   void read(std::uint64_t tag) override { core_.read(tag); }
   void want_checkpoint() override {}

@@ -24,6 +24,8 @@ public:
   virtual void link_down(member_id peer, bool reset) = 0;
   /// 0: such changes are not made in this group.
   virtual std::uint64_t request(protocol::change_kind kind, member_id who, const protocol::view_options& wanted) = 0;
+  /// `member` may take part from now on.
+  virtual void know(member_id member) = 0;
   virtual void hand_over() = 0;
   virtual void read(std::uint64_t tag) = 0;
   virtual void want_checkpoint() = 0;

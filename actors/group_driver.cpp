@@ -99,6 +99,12 @@ void group_driver::persisted(protocol::journal_position up_to) {
   core_->persisted(up_to);
 }
 
+void group_driver::know(member_id member) {
+  if (retired_) return;
+  begin_turn();
+  core_->know(member);
+}
+
 void group_driver::link_up(protocol::voter_id peer, bool blank) {
   if (retired_) return;
   begin_turn();

@@ -78,6 +78,8 @@ public:
   // Inputs. The first of a turn ticks the core.
   void receive(protocol::voter_id from, protocol::message&& what);
   void persisted(protocol::journal_position up_to);
+  /// A node that is no founder may take part.
+  void know(member_id member);
   void link_up(protocol::voter_id peer, bool blank);
   void link_down(member_id peer, bool reset);
   void take(const std::shared_ptr<port_state>& port);

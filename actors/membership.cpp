@@ -3,15 +3,14 @@
 #include "actors/ordering.hpp"
 
 #include <algorithm>
+#include <vector>
 
 namespace cohort::detail {
 namespace {
 
 class membership_actor final : public pinned_actor {
 public:
-  membership_actor(caf::actor_config& config, std::shared_ptr<pinned_unit> unit, std::vector<std::string> names,
-                   membership_calls calls)
-      : pinned_actor(config, std::move(unit)), names_(std::move(names)), calls_(std::move(calls)) {}
+  membership_actor(caf::actor_config& config, std::shared_ptr<pinned_unit> unit) : pinned_actor(config, std::move(unit)) {}
 
   const char* name() const override { return "cohort.membership"; }
 
@@ -32,12 +31,6 @@ protected:
       [this](const view_unsubscribe& m) {
         std::erase_if(processes_, [&](auto& process) { return process.address() == m.process; });
       },
-      [this](const link_lost& m) {
-        auto name = to_index(m.peer) < names_.size() ? names_[to_index(m.peer)] : std::string("?");
-        // An operator can tell a crash from a partition by this line.
-        calls_.log(m.reset ? "evidence: " + name + "'s end of the link was closed: its process ended"
-                           : "evidence: the link to " + name + " went silent: it hangs, or the network is cut");
-      },
       [this](actor_stop) {
         processes_.clear();
         quit();
@@ -49,17 +42,14 @@ private:
   /// Never with our execution unit: the process's code must not run on this thread.
   void tell(const caf::actor& process) { cc::hand_over(process, *newest_); }
 
-  std::vector<std::string> names_;
-  membership_calls calls_;
   std::vector<caf::actor> processes_;
   view_ptr newest_;
 };
 
 }  // namespace
 
-caf::actor spawn_membership(caf::actor_system& system, std::shared_ptr<pinned_unit> unit,
-                            std::vector<std::string> names, membership_calls calls) {
-  return system.spawn<membership_actor>(std::move(unit), std::move(names), std::move(calls));
+caf::actor spawn_membership(caf::actor_system& system, std::shared_ptr<pinned_unit> unit) {
+  return system.spawn<membership_actor>(std::move(unit));
 }
 
 }  // namespace cohort::detail

@@ -4,6 +4,7 @@
 #include "actors/group_actor.hpp"
 #include "actors/group_rules.hpp"
 #include "actors/group_settings.hpp"
+#include "actors/joining.hpp"
 #include "actors/node_config.hpp"
 #include "actors/port_state.hpp"
 #include "actors/service_notice.hpp"
@@ -97,7 +98,8 @@ node::impl::impl(node_config wanted)
         } catch (const std::runtime_error& e) {
           throw node_error(e.what());
         }
-      }()) {
+      }()),
+      nodes_(std::make_shared<detail::known_nodes>(config.members)) {
   block_signals();
   keep_freed_memory();
 }
@@ -108,25 +110,19 @@ void node::impl::host(std::string_view group, application what, const contract& 
   if (started_) throw node_error("group " + std::string(group) + ": groups are named before the node starts");
   if (group.empty() || group.size() > 255) throw node_error("a group's name has 1 to 255 bytes");
   if (groups_.size() == 1024) throw node_error("a node hosts at most 1024 groups");
-  for (const auto& doubt : detail::admit(how, group, config.members.size()))
-    log.write(detail::log_level::warn, "group " + std::string(group) + ": " + doubt);
-  if (how.witnesses > config.witnesses.size())
-    throw node_error("group " + std::string(group) + ": its contract has witnesses = " + std::to_string(how.witnesses) +
-                     ", and the configuration names " + std::to_string(config.witnesses.size()) +
-                     "; name the members that are witnesses, the same at all nodes (witnesses = [\"NAME\"])");
+  if (group == detail::catalogue_group) throw node_error("group " + std::string(group) + ": that name is taken by the cluster's catalogue");
   auto entry = std::make_shared<detail::group_entry>();
   entry->name = group;
   entry->how = how;
+  if (!detail::is_joining(config)) admit(*entry);
   if (how.sessions && !what.machine)
     throw node_error("group " + std::string(group) + ": sessions = true needs a state machine, and this group has none");
   if (how.calls && what.service)
     throw node_error("group " + std::string(group) + ": calls = true, and in a primary/backup group only the primary executes; "
                                                      "submit to it instead");
-  if (how.calls) {
-    std::vector<std::string> names;
-    for (const auto& m : config.members) names.push_back(m.name);
-    entry->desk = std::make_shared<detail::call_desk>(std::move(names), std::uint64_t{std::random_device{}()} << 32);
-  }
+  if (how.calls)
+    entry->desk = std::make_shared<detail::call_desk>([nodes = nodes_](member_id m) { return nodes->name_of(m); },
+                                                      std::uint64_t{std::random_device{}()} << 32);
   if (how.sessions)
     entry->make_machine = [inside = std::move(what.machine)] { return with_sessions(inside()); };
   else
@@ -134,9 +130,7 @@ void node::impl::host(std::string_view group, application what, const contract& 
   entry->make_service = std::move(what.service);
   entry->backups = what.backups;
   if (own_gateway(config) && !entry->make_service) {
-    std::vector<std::string> names;
-    for (const auto& m : config.members) names.push_back(m.name);
-    entry->hub = std::make_shared<detail::watch_hub>(std::move(names), how.sessions);
+    entry->hub = std::make_shared<detail::watch_hub>(nodes_, how.sessions);
     entry->make_listener = [hub = entry->hub, inside = std::move(what.listener)] {
       return detail::watched(hub, inside ? inside() : nullptr);
     };
@@ -147,6 +141,16 @@ void node::impl::host(std::string_view group, application what, const contract& 
     throw node_error("group " + entry->name + " is named twice");
 }
 
+/// For the number of founders: the groups are theirs, whoever comes later.
+void node::impl::admit(const detail::group_entry& group) const {
+  for (const auto& doubt : detail::admit(group.how, group.name, config.members.size()))
+    log.write(detail::log_level::warn, "group " + group.name + ": " + doubt);
+  if (group.how.witnesses > config.witnesses.size())
+    throw node_error("group " + group.name + ": its contract has witnesses = " + std::to_string(group.how.witnesses) +
+                     ", and the configuration names " + std::to_string(config.witnesses.size()) +
+                     "; name the members that are witnesses, the same at all nodes (witnesses = [\"NAME\"])");
+}
+
 contract node::impl::configured(std::string_view group) const {
   const auto known = config.groups.find(group);
   return known == config.groups.end() ? contract{} : known->second;
@@ -155,6 +159,11 @@ contract node::impl::configured(std::string_view group) const {
 void node::impl::start() {
   if (started_) return;
   if (groups_.empty()) throw node_error("the node hosts no group; call replicate before start");
+  if (config.catalogue) {
+    find_nodes();
+    catalogue_ = detail::catalogue_entry(found_, nodes_);
+    catalogue_->index = static_cast<std::uint32_t>(groups_.size());
+  }
   std::uint32_t index = 0;
   for (auto& [name, entry] : groups_) {
     entry->index = index++;
@@ -170,6 +179,10 @@ void node::impl::start() {
     handles_[name] = make(*system_, entry(name), [this, group = name](port_wake wake) { return open_port(group, std::move(wake)); });
   try {
     new_runtime();
+    if (catalogue_) {
+      nodes_->keep_in(config.data / "nodes", found_);
+      desk_ = std::make_unique<detail::catalogue_desk>([this] { return open(catalogue_, {}); });
+    }
     if (const auto* own = own_gateway(config)) {
       gateway_ = std::make_unique<detail::gateway>(config, own->address, groups_,
                                                    [this](const std::string& group, port_wake wake) { return open_port(group, std::move(wake)); });
@@ -205,7 +218,9 @@ void node::impl::open_admin() {
           f.runtime_restarts = runtime_restarts_;
           return f;
         },
-      .supervisors_now = [this] { return std::make_shared<supervisors>(supervision_); }},
+      .supervisors_now = [this] { return std::make_shared<supervisors>(supervision_); },
+      .nodes = [this] { return nodes(); },
+      .change_nodes = [this](catalogue::command what) { return change_nodes(std::move(what)); }},
     [this](const std::string& why) { log.write(detail::log_level::warn, why); });
   if (!config.metrics.empty()) log.write(detail::log_level::info, "metrics at http://" + config.metrics + "/metrics");
 }
@@ -266,8 +281,9 @@ void node::impl::end_supervisors() {
 void node::impl::new_runtime() {
   std::vector<std::shared_ptr<detail::group_entry>> entries;
   for (auto& [name, entry] : groups_) entries.push_back(entry);
+  if (catalogue_) entries.push_back(catalogue_);
   auto made = std::make_unique<detail::runtime>(
-    config, std::move(entries), *system_, log,
+    config, nodes_, std::move(entries), *system_, log,
     detail::runtime_calls{.failed = [this](const std::string& why) { runtime_failed(why); }});
   std::lock_guard guard(mutex_);
   runtime_ = std::move(made);
@@ -335,7 +351,9 @@ void node::impl::stop(bool gently) {
   }
   changed_.notify_all();
   if (keeper_.joinable()) keeper_.join();
+  if (desk_) desk_->stop();  // an operator's command may wait for it
   admin_.reset();
+  desk_.reset();
   gateway_.reset();  // clients go to other members, under the same numbers
   end_supervisors();
   if (runtime_) {
@@ -431,7 +449,7 @@ std::string node::impl::status_line() const {
     const auto s = group_port(std::make_shared<detail::port_state>(entry, port_wake{})).status();
     const auto active = std::count_if(s.members.begin(), s.members.end(), [](auto& m) { return m.active; });
     line += (line.size() > 7 ? "; " : "") + name + ": " + s.role + ", view " + std::to_string(s.view) + ", " +
-            std::to_string(active) + " of " + std::to_string(config.members.size()) + " members active";
+            std::to_string(active) + " of " + std::to_string(s.members.empty() ? config.members.size() : s.members.size()) + " members active";
   }
   return line;
 }
@@ -447,8 +465,9 @@ std::shared_ptr<detail::group_entry> node::impl::entry(std::string_view group) c
   return known->second;
 }
 
-group_port node::impl::open_port(std::string_view group, port_wake wake) {
-  auto owner = entry(group);
+group_port node::impl::open_port(std::string_view group, port_wake wake) { return open(entry(group), std::move(wake)); }
+
+group_port node::impl::open(const std::shared_ptr<detail::group_entry>& owner, port_wake wake) {
   auto state = std::make_shared<detail::port_state>(owner, std::move(wake));
   owner->add_port(state);
   return group_port(std::move(state));
@@ -526,7 +545,7 @@ std::future<change_result> node::impl::change(std::string_view group, protocol::
   const auto link = entry(group)->running();
   if (!link) return settled(not_running);
   if (kind == protocol::change_kind::remove || kind == protocol::change_kind::restore)
-    if (std::ranges::none_of(config.members, [&](auto& m) { return m.name == member; }))
+    if (!nodes_->number_of(member))
       return settled({false, "no member is named " + std::string(member)});
   auto answer = std::make_shared<change_answer>();
   auto future = answer->future();

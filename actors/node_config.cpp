@@ -2,6 +2,7 @@
 
 #include "actors/discovery.hpp"
 #include "actors/group_settings.hpp"
+#include "actors/joining.hpp"
 #include "actors/log.hpp"
 
 #include <algorithm>
@@ -65,7 +66,7 @@ namespace {
 void check_gateways(const node_config& config) {
   for (std::size_t i = 0; i < config.gateways.size(); ++i) {
     const auto& g = config.gateways[i];
-    if (std::ranges::none_of(config.members, [&](auto& m) { return m.name == g.name; }))
+    if (g.name != config.name && std::ranges::none_of(config.members, [&](auto& m) { return m.name == g.name; }))
       throw node_error("the gateway " + g.name + " = \"" + g.address + "\" is of no member");
     parse_address(g.address, "the gateway of " + g.name);
     for (const auto& m : config.members)
@@ -100,7 +101,15 @@ host_port parse_address(std::string_view text, const std::string& what) {
 
 node_config checked(node_config config) {
   auto& members = config.members;
-  if (members.empty()) throw node_error("no members are configured; name every founder as NAME = \"host:port\"");
+  const bool joining = is_joining(config);
+  for (const auto& hint : config.join) check_hint(hint);
+  if (!config.join.empty()) config.catalogue = true;
+  if (joining) {
+    if (!is_name(config.name)) throw node_error("this node's name \"" + config.name + "\" is not 1 to 64 characters of A-Z a-z 0-9 _ . -");
+    if (config.listen.empty()) throw node_error("a node that joins says where it listens: set the listening address");
+    parse_address(config.listen, "the listening address");
+    members.clear();  // those who answer know them
+  } else if (members.empty()) throw node_error("no members are configured; name every founder as NAME = \"host:port\"");
   if (members.size() > members_max)
     throw node_error(std::to_string(members.size()) + " members are configured; at most 64 can found a group");
   std::sort(members.begin(), members.end(), [](auto& a, auto& b) { return a.name < b.name; });
@@ -115,28 +124,30 @@ node_config checked(node_config config) {
         throw node_error("members " + members[k].name + " and " + m.name + " have the same address " + m.address);
   }
   auto own = std::find_if(members.begin(), members.end(), [&](auto& m) { return m.name == config.name; });
-  if (own == members.end()) {
+  if (own == members.end() && !joining) {
     std::string known;
     for (auto& m : members) known += (known.empty() ? "" : ", ") + m.name;
     throw node_error("this node's name \"" + config.name + "\" is not among the members (" + known + ")");
   }
   for (std::size_t i = 0; i < config.witnesses.size(); ++i) {
     const auto& w = config.witnesses[i];
-    if (std::ranges::none_of(members, [&](auto& m) { return m.name == w; }))
+    if (!joining && std::ranges::none_of(members, [&](auto& m) { return m.name == w; }))
       throw node_error("the witness \"" + w + "\" is not among the members");
     if (std::find(config.witnesses.begin(), config.witnesses.begin() + static_cast<std::ptrdiff_t>(i), w) !=
         config.witnesses.begin() + static_cast<std::ptrdiff_t>(i))
       throw node_error("the witness " + w + " is named twice");
   }
-  check_discovery(config);
+  if (!joining) check_discovery(config);
   check_gateways(config);
   if (!config.metrics.empty()) parse_address(config.metrics, "the address for metrics");
-  if (config.listen.empty()) {
+  if (joining) {
+    // as it is
+  } else if (config.listen.empty()) {
     if (is_elsewhere(own->address))
       throw node_error("member " + own->name + " has the address \"" + own->address +
                        "\", which does not say where this node listens; set the listening address");
     config.listen = own->address;
-  } else if (!config.discover.empty() || is_elsewhere(own->address)) {
+  } else if (config.catalogue || !config.discover.empty() || is_elsewhere(own->address)) {
     parse_address(config.listen, "the listening address");  // a member that moved: the others find it by other means
   } else if (config.listen != own->address) {
     auto listen = parse_address(config.listen, "the listening address");
@@ -172,7 +183,8 @@ node_config config_from_arguments(int argc, char** argv) {
   static constexpr const char* usage =
     "usage: --name NAME --data DIRECTORY --member NAME=HOST:PORT ... [--listen HOST:PORT] [--new-epoch N] "
     "[--discover file:PATH|srv:NAME ...] [--cluster NAME] [--name-servers LIST] [--stop-limit SECONDS] "
-    "[--log-level LEVEL] [--gateway NAME=HOST:PORT ...] [--metrics HOST:PORT]";
+    "[--log-level LEVEL] [--gateway NAME=HOST:PORT ...] [--metrics HOST:PORT] "
+    "[--catalogue yes|no] [--join HOST:PORT|srv:NAME|file:PATH ...]";
   node_config config;
   for (int i = 1; i < argc; i += 2) {
     std::string_view flag = argv[i];
@@ -204,6 +216,11 @@ node_config config_from_arguments(int argc, char** argv) {
       if (!detail::parse_number(value, seconds) || seconds == 0 || seconds > 86'400)
         throw node_error("--stop-limit " + std::string(value) + " is not a number of seconds from 1 to 86400\n" + usage);
       config.stop_limit = std::chrono::seconds(seconds);
+    } else if (flag == "--join") {
+      config.join.emplace_back(value);
+    } else if (flag == "--catalogue") {
+      if (value != "yes" && value != "no") throw node_error("--catalogue " + std::string(value) + " is neither yes nor no\n" + usage);
+      config.catalogue = value == "yes";
     } else if (flag == "--metrics") {
       config.metrics = value;
     } else if (flag == "--log-level") {

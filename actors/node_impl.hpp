@@ -2,6 +2,7 @@
 
 // Inside actors/ only: includes CAF.
 #include "actors/admin.hpp"
+#include "actors/catalogue_desk.hpp"
 #include "actors/gateway.hpp"
 #include "actors/runtime.hpp"
 #include "actors/service_notice.hpp"
@@ -45,12 +46,15 @@ struct node::impl {
   void request_stop();
   std::shared_ptr<detail::group_entry> entry(std::string_view group) const;
   group_port open_port(std::string_view group, port_wake wake);
+  static group_port open(const std::shared_ptr<detail::group_entry>& owner, port_wake wake);
   caf::actor group_handle(std::string_view group);
   void hand_over(std::string_view group);
   std::future<change_result> change(std::string_view group, protocol::change_kind kind, std::string_view member,
                                     const protocol::view_options& options = {});
   std::future<change_result> change_rules(std::string_view group, const contract& to, bool weaker_accepted);
   contract rules(std::string_view group) const;
+  std::future<change_result> change_nodes(catalogue::command what);
+  std::vector<node_info> nodes() const;
   void subscribe(std::string_view group, const caf::actor& process);
   std::shared_ptr<supervisors::impl> supervision() const;
   caf::actor_system& system();
@@ -60,9 +64,9 @@ struct node::impl {
   /// Passes of group cores since the runtime began.
   std::uint64_t passes() const;
 
-  const node_config config;
+  node_config config;  ///< fixed once started: a node that joins learns the founders at its start
   restart_limits limits;  ///< of replicas and of the application's trees; tests change them before `start`
-  detail::logger log;
+  mutable detail::logger log;
 
 private:
   /// What a service manager was told.
@@ -81,10 +85,17 @@ private:
   void start_supervisors();
   void end_supervisors();
   void end_actors();
+  void admit(const detail::group_entry& group) const;
+  void find_nodes();
+  std::string quorum_without(std::string_view node);
   void open_admin();
   std::optional<detail::node_figures> look();
 
   std::map<std::string, std::shared_ptr<detail::group_entry>, std::less<>> groups_;
+  std::shared_ptr<detail::known_nodes> nodes_;
+  std::shared_ptr<detail::group_entry> catalogue_;  ///< null if the cluster keeps none
+  std::unique_ptr<detail::catalogue_desk> desk_;
+  transport::cluster_nodes found_;  ///< what of the cluster does not change
   std::optional<caf::actor_system_config> system_config_;
   std::optional<caf::actor_system> system_;
   caf::actor supervisor_;  ///< a `supervision_host`

@@ -31,11 +31,29 @@ void read_listen(const config_section& s, const config_section& members, const m
   const auto text = s.text("listen");
   const auto listen = address_in(s, "listen", text);
   node.listen = text;
-  if (elsewhere || !node.discover.empty()) return;  // a member that moved: the others find it by other means
+  if (elsewhere || node.catalogue || !node.discover.empty()) return;  // a member that moved: the others find it by other means
   const auto named = address_in(members, own.name, own.address);
   if (listen != named && listen.host != "0.0.0.0" && listen.host != "::")
     s.fail("listen", "[node] listen = \"" + text + "\" contradicts [members] " + own.name + " = \"" + own.address +
                          "\"; make them equal, or listen on 0.0.0.0 or :: behind a port forwarder");
+}
+
+void read_join(const config_section& s, node_config& node) {
+  if (s.has("catalogue")) node.catalogue = s.flag("catalogue");
+  if (!s.has("join")) return;
+  if (s.has("catalogue") && !node.catalogue) s.fail("catalogue", "[node] join needs a catalogue: leave catalogue = false out");
+  node.catalogue = true;
+  node.join = s.text_or_texts("join");
+  if (node.join.empty()) s.fail("join", "[node] join names nobody; write \"host:port\", \"srv:NAME\" or \"file:PATH\", or a list of them");
+  const auto folder = std::filesystem::absolute(s.file().name()).parent_path();
+  constexpr std::string_view file = "file:";
+  for (auto& hint : node.join) {
+    transport::place place;
+    if (hint.starts_with(file) && hint.size() > file.size())
+      hint = "file:" + (folder / hint.substr(file.size())).lexically_normal().string();
+    else if (const auto problem = transport::parse_place(hint, place); !problem.empty())
+      s.fail("join", "[node] join = \"" + hint + "\": " + problem + "; or \"file:PATH\"");
+  }
 }
 
 void read_discovery(const config_section& s, const config_section& members, node_config& node) {
@@ -95,12 +113,13 @@ std::vector<member_config> read_members(const config_section& root) {
 node_config read_node(const config_section& root) {
   node_config node;
   const auto s = root.section("node");
-  s.only({"name", "data", "listen", "discover", "cluster", "name_servers", "stop_limit", "witnesses", "metrics"});
-  node.members = read_members(root);
-  read_discovery(s, root.section("members"), node);
+  s.only({"name", "data", "listen", "discover", "cluster", "name_servers", "stop_limit", "witnesses", "metrics", "catalogue", "join"});
+  read_join(s, node);
+  if (node.join.empty() || root.has("members")) node.members = read_members(root);
+  if (root.has("members")) read_discovery(s, root.section("members"), node);
   node.name = s.text("name");
   const auto own = std::find_if(node.members.begin(), node.members.end(), [&](auto& m) { return m.name == node.name; });
-  if (own == node.members.end()) {
+  if (own == node.members.end() && node.join.empty()) {
     known_words known;
     for (const auto& m : node.members) known.push_back(m.name);
     s.fail("name", "[node] name = \"" + node.name + "\" is not in [members]" + suggestion(node.name, known));
@@ -108,13 +127,20 @@ node_config read_node(const config_section& root) {
   node.data = s.text("data");
   if (node.data.empty()) s.fail("data", "[node] data is empty; name a directory that only this node uses");
   node.data = (std::filesystem::absolute(root.file().name()).parent_path() / node.data).lexically_normal();
-  read_listen(s, root.section("members"), *own, node);
+  if (own != node.members.end()) {
+    read_listen(s, root.section("members"), *own, node);
+  } else {
+    if (!s.has("listen")) s.fail("listen", "[node] listen is missing: a node that joins says where it listens");
+    node.listen = s.text("listen");
+    address_in(s, "listen", node.listen);
+    if (s.has("cluster")) node.cluster = s.text("cluster");
+  }
   if (root.has("gateways")) {
     const auto gateways = root.section("gateways");
     for (const auto& name : gateways.keys()) {
       const auto where = gateways.text(name);
       address_in(gateways, name, where);
-      if (std::ranges::none_of(node.members, [&](auto& m) { return m.name == name; })) {
+      if (name != node.name && std::ranges::none_of(node.members, [&](auto& m) { return m.name == name; })) {
         known_words known;
         for (const auto& m : node.members) known.push_back(m.name);
         gateways.fail(name, "[gateways] " + name + " is not in [members]" + suggestion(name, known));
@@ -128,7 +154,7 @@ node_config read_node(const config_section& root) {
   }
   if (s.has("witnesses")) node.witnesses = s.text_or_texts("witnesses");
   for (const auto& w : node.witnesses)
-    if (std::ranges::none_of(node.members, [&](auto& m) { return m.name == w; }))
+    if (!node.members.empty() && std::ranges::none_of(node.members, [&](auto& m) { return m.name == w; }))
       s.fail("witnesses", "[node] witnesses: \"" + w + "\" is not in [members]");
   if (s.has("stop_limit")) node.stop_limit = s.time("stop_limit");
   if (node.stop_limit.count() < 1) s.fail("stop_limit", "[node] stop_limit must be at least 1 ms");
@@ -147,7 +173,9 @@ node_config read_node_file(const std::filesystem::path& name,
   root.only(known, true);
   auto node = read_node(root);
   const auto groups = read_groups(root);
-  refuse(file, judge(groups, {.members = static_cast<unsigned>(node.members.size())}));
+  // Of a cluster that is yet to be joined three are assumed; the node judges again once it knows.
+  const auto members = node.members.empty() ? std::size_t{3} : node.members.size();
+  refuse(file, judge(groups, {.members = static_cast<unsigned>(members)}));
   for (const auto& [group, settings] : groups) node.groups[group] = settings.how;
   return node;
 }

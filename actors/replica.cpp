@@ -118,7 +118,7 @@ void replica::find_components() {
   if (how == merge_policy::application && (!state || plain_state_))
     throw std::logic_error("group " + group_->name + " merges by the application, and its " +
                            (machine_ ? "state machine" : "listener") + " is no cohort::mergeable");
-  components_ = std::make_unique<components>(services_.names, services_.self, how, how == merge_policy::none ? nullptr : state,
+  components_ = std::make_unique<components>(services_.nodes, services_.self, how, how == merge_policy::none ? nullptr : state,
                                              dynamic_cast<component_listener*>(listener_.get()));
 }
 
@@ -133,7 +133,7 @@ void replica::host_primary() {
     *member_,
     primary_services{port_access::open_unframed(group_, services_.updates_ready), services_.log,
                      [group = group_](const primary_status& now) { group->report(now); }},
-    [names = services_.names](member_id id) { return to_index(id) < names.size() ? names[to_index(id)] : std::string("?"); });
+    [nodes = services_.nodes](member_id id) { return nodes->name_of(id); });
 }
 
 void replica::run(work& w) {
@@ -284,7 +284,7 @@ void replica::deliver(protocol::deliver_restore& r, work&) {
   if (r.at.with_parts) assembler_.restore(from);
   if (machine_) machine_->restore(from);
   if (listener_ && r.at.missed) {
-    auto missed = describe(r.at, services_.names);
+    auto missed = describe(r.at, *services_.nodes);
     missed.in_state = machine_ != nullptr;
     listener_->gap(missed);
   }
@@ -294,7 +294,7 @@ void replica::deliver(protocol::deliver_view& v, work&) {
   assembler_.view_installed(*v.what);
   if (calls_) calls_->view_installed(*v.what);
   if (member_) member_->view_installed(*v.what, v.member);
-  if (listener_) listener_->view_changed(describe(v, services_.names));
+  if (listener_) listener_->view_changed(describe(v, *services_.nodes));
 }
 
 void replica::deliver(protocol::deliver_component& c, work&) {
@@ -302,7 +302,7 @@ void replica::deliver(protocol::deliver_component& c, work&) {
     protocol::deliver_view v;
     v.what = as_view(*c.what);
     v.member = true;
-    listener_->view_changed(describe(v, services_.names));
+    listener_->view_changed(describe(v, *services_.nodes));
   }
   components_->changed(c);
 }
@@ -318,19 +318,18 @@ void replica::flush_answers() {
   answering_.reset();
 }
 
-group_view describe(const protocol::deliver_view& v, const std::vector<std::string>& names) {
-  auto name = [&](member_id id) { return to_index(id) < names.size() ? names[to_index(id)] : std::string("?"); };
+group_view describe(const protocol::deliver_view& v, const known_nodes& nodes) {
   group_view view;
   view.number = v.what->number;
   view.index = v.index;
   view.time = v.time;
   view.active_here = v.member;
-  for (auto& e : v.what->roster) view.members.push_back({name(e.id.member), e.inc, e.voter, e.active});
-  for (auto& n : v.what->notes) view.changes.push_back({name(n.id.member), to_string(n.cause)});
+  for (auto& e : v.what->roster) view.members.push_back({nodes.name_of(e.id.member), e.inc, e.voter, e.active});
+  for (auto& n : v.what->notes) view.changes.push_back({nodes.name_of(n.id.member), to_string(n.cause)});
   return view;
 }
 
-delivery_gap describe(const protocol::mark& at, const std::vector<std::string>& names) {
+delivery_gap describe(const protocol::mark& at, const known_nodes& nodes) {
   const auto& missed = *at.missed;
   delivery_gap gap;
   gap.after = missed.after;
@@ -341,8 +340,7 @@ delivery_gap describe(const protocol::mark& at, const std::vector<std::string>& 
   gap.position = at.delivered;
   gap.complete = missed.complete;
   for (const auto& r : missed.runs) {
-    const auto sender = to_index(r.lane.owner);
-    gap.runs.push_back({sender < names.size() ? names[sender] : "?", r.lane.inc,
+    gap.runs.push_back({nodes.name_of(r.lane.owner), r.lane.inc,
                         r.lane.kind == protocol::lane_kind::plain ? lane::plain : lane::causal, r.from, r.to, r.view});
   }
   return gap;

@@ -19,7 +19,7 @@ namespace cohort::detail {
 
 /// What a replica needs from the node around it. Called on the replica's thread.
 struct replica_services {
-  std::vector<std::string> names;  ///< of the members, by `member_id`
+  std::shared_ptr<const known_nodes> nodes;  ///< who the members are
   member_id self = no_member;
   bool witness = false;            ///< nothing is delivered here, and there is no state (W1)
   /// Chunk `number` (1..chunks) of the checkpoint at `index`; `why` tells what is wrong with an empty one.
@@ -97,8 +97,8 @@ private:
 
 const char* to_string(protocol::view_cause cause);
 /// The view in the application's words.
-group_view describe(const protocol::deliver_view& v, const std::vector<std::string>& names);
+group_view describe(const protocol::deliver_view& v, const known_nodes& nodes);
 /// What the member that was given the checkpoint had missed; there is something.
-delivery_gap describe(const protocol::mark& at, const std::vector<std::string>& names);
+delivery_gap describe(const protocol::mark& at, const known_nodes& nodes);
 
 }  // namespace cohort::detail

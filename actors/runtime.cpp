@@ -75,8 +75,7 @@ public:
     {
       std::lock_guard guard(mutex_);
       if (owner_) {
-        const auto at = std::ranges::find(owner_->names_, what.member);
-        const auto who = at == owner_->names_.end() ? no_member : member_id(at - owner_->names_.begin());
+        const auto who = owner_->nodes_->number_of(what.member).value_or(no_member);
         return cc::hand_over(ordering_, change_wanted{who, std::move(what)});
       }
     }
@@ -120,18 +119,20 @@ private:
 
 // ---- start ----------------------------------------------------------------------------------------------------------
 
-runtime::runtime(const node_config& config, std::vector<std::shared_ptr<group_entry>> groups,
+runtime::runtime(const node_config& config, std::shared_ptr<known_nodes> nodes, std::vector<std::shared_ptr<group_entry>> groups,
                  caf::actor_system& system, logger& log, runtime_calls calls)
     : config_(config),
       system_(system),
       log_(log),
       calls_(std::move(calls)),
+      nodes_(std::move(nodes)),
       boot_id_(random_bits()),
       loop_(std::make_unique<transport::loop>()) {
-  for (auto& m : config_.members) {
-    if (m.name == config_.name) self_ = member_id(names_.size());
-    names_.push_back(m.name);
-  }
+  table_ = nodes_->now();
+  const auto own = nodes_->number_of(config_.name);
+  if (!own) throw node_error("an operator removed node " + config_.name + " from the cluster. To take part again it is added anew, and "
+                             "started with another data directory");
+  self_ = *own;
   for (auto& entry : groups) {
     groups_.push_back({entry});
     groups_.back().heartbeat = entry->how.heartbeat;
@@ -151,6 +152,9 @@ runtime::runtime(const node_config& config, std::vector<std::shared_ptr<group_en
     throw;
   }
   deadline_ = std::make_unique<transport::timer>(*loop_, [] {});
+  removal_ = std::make_unique<transport::timer>(*loop_, [this] { settle_removed(); });
+  nodes_->on_change([this] { loop_->post([this] { nodes_changed(); }); });
+  loop_->post([this] { nodes_changed(); });  // what changed since the table was looked at
   loop_->add_pass_hook(transport::loop::order_drain, [this] { pass(); });
   protocol_thread_ = std::thread([this] { loop_->run(); });
   for (auto& g : groups_) {
@@ -206,7 +210,7 @@ void runtime::start_group(group& g) {
   start.self = {self_, g.voter};
   start.seed = random_bits();
   start.checksum = &transport::checksum;
-  for (std::size_t i = 0; i < names_.size(); ++i) start.founders.push_back(member_id(i));
+  for (std::size_t i = 0; i < table_.founders; ++i) start.founders.push_back(member_id(i));
   start.witnesses = witnesses;
   g.blank = contents.blank && !contents.founded;
   start.blank = g.blank;
@@ -226,9 +230,9 @@ void runtime::start_group(group& g) {
   g.ordering = spawn_ordering(system_, unit_, g.driver, [this, index](const std::string& why) {
     log_.write(log_level::warn, where(groups_[index]) + why);
   });
-  g.membership = spawn_membership(system_, unit_, names_, {.log = [this, index](const std::string& line) {
-    log_.write(log_level::info, where(groups_[index]) + line);
-  }});
+  g.membership = spawn_membership(system_, unit_);
+  for (const auto& n : table_.nodes)
+    if (n.present && to_index(n.number) >= table_.founders && n.number != self_) g.driver->know(n.number);
   process_calls calls;
   calls.finished = [credit = g.credit, ordering = g.ordering, limit = g.entry->how.backlog_bytes](work_ptr w) {
     auto before = credit->backlog();
@@ -299,8 +303,11 @@ void runtime::open_endpoint() {
   for (std::size_t i = 0; i < config_.members.size(); ++i) {
     auto& m = config_.members[i];
     c.founders.push_back({member_id(i), m.name, m.address});
-    if (member_id(i) == self_) continue;
-    c.peers.push_back({member_id(i), configured_places(config_, m)});
+  }
+  for (const auto& n : table_.nodes) {
+    if (n.number == self_) continue;
+    if (n.present) c.peers.push_back({n.number, configured_places(config_, {n.name, n.address}), n.name});
+    else leaving_nodes_.push_back(n.number);
   }
   c.cluster = config_.cluster;
   (void)transport::parse_name_servers(config_.name_servers, c.name_servers);  // checked with the configuration
@@ -311,11 +318,11 @@ void runtime::open_endpoint() {
   c.limits.frame_bytes_max = transport::frame_bytes_for(std::max(message_bytes, defaults.part_bytes), defaults.batch_bytes);
   endpoint_ = std::make_unique<transport::endpoint>(*loop_, std::move(c), *this);
   if (auto error = endpoint_->start(); !error.empty()) throw node_error(error);
+  if (config_.catalogue) endpoint_->tell_nodes(table_);
   log_.write(log_level::info, "listening on " + config_.listen + " (links are not encrypted)");
   discovery_ = std::make_unique<discovery>(config_, log_, [this](const std::string& name, auto places) {
     loop_->post([this, name, places = std::move(places)]() mutable {
-      const auto at = std::find(names_.begin(), names_.end(), name);
-      if (at != names_.end()) endpoint_->propose(member_id(at - names_.begin()), std::move(places));
+      if (const auto who = nodes_->number_of(name)) endpoint_->propose(*who, std::move(places));
     });
   });
 }
@@ -331,14 +338,14 @@ std::uint64_t runtime::contract_hash(const group& g) const {
 std::vector<member_id> runtime::witnesses_of(const group& g) const {
   std::vector<member_id> all;
   for (unsigned i = 0; i < g.entry->how.witnesses; ++i)
-    all.push_back(member_id(std::ranges::find(names_, config_.witnesses.at(i)) - names_.begin()));
+    all.push_back(nodes_->number_of(config_.witnesses.at(i)).value_or(no_member));
   std::ranges::sort(all);
   return all;
 }
 
 replica_services runtime::services_for(const group& g) {
   replica_services s;
-  s.names = names_;
+  s.nodes = nodes_;
   s.self = self_;
   s.witness = g.witness;
   auto index = g.entry->index;
@@ -425,13 +432,13 @@ bool runtime::drained_dry() const {
 /// Behind all cores' passes, so that a pulse says what is true when it leaves (Q3).
 void runtime::send_pulses() {
   const auto now = transport::loop::clock();
-  for (std::size_t i = 0; i < names_.size(); ++i)
+  for (std::size_t i = 0; i < table_.nodes.size(); ++i)
     if (const auto peer = member_id(i); pulses_->linked(peer)) endpoint_->send(peer, pulses_->compose(peer, now));
   pulses_->sent(now);
 }
 
 void runtime::tell_contacts(std::uint32_t group, group_core& to) {
-  for (std::size_t i = 0; i < names_.size(); ++i)
+  for (std::size_t i = 0; i < table_.nodes.size(); ++i)
     if (const auto peer = member_id(i); peer != self_) to.contact(peer, pulses_->contact(peer, group));
 }
 
@@ -454,17 +461,17 @@ void runtime::on_message(std::uint32_t group, protocol::voter_id from, protocol:
 
 void runtime::on_link_up(std::uint32_t group, protocol::voter_id peer, bool blank) {
   if (!pulses_->linked(peer.member)) pulses_->link_up(peer.member);
-  if (log_.wants(log_level::info))
-    log_.write(log_level::info, where(groups_[group]) + "link to " + name_of(peer.member) + " is up" +
-                                  (blank ? ", it is blank" : ""));
+  if (log_.wants(log_level::debug))
+    log_.write(log_level::debug, where(groups_[group]) + "link to " + name_of(peer.member) + " is up" + (blank ? ", it is blank" : ""));
   groups_[group].driver->link_up(peer, blank);
 }
 
 void runtime::on_link_down(member_id peer, bool reset) {
-  for (auto& g : groups_) {
-    g.driver->link_down(peer, reset);
-    cc::hand_over(g.membership, link_lost{peer, reset});
-  }
+  for (auto& g : groups_) g.driver->link_down(peer, reset);
+  // Once for all groups. An operator can tell a crash from a partition by this line.
+  log_.write(log_level::info, "evidence for " + std::to_string(groups_.size()) + (groups_.size() == 1 ? " group: " : " groups: ") +
+                                (reset ? name_of(peer) + "'s end of the link was closed: its process ended"
+                                       : "the link to " + name_of(peer) + " went silent: it hangs, or the network is cut"));
   pulses_->link_down(peer);  // when all have been told what counted until now (Q5)
 }
 
@@ -506,6 +513,7 @@ runtime::~runtime() { end(); }
 void runtime::end() {
   if (std::exchange(ended_, true)) return;
   discovery_.reset();
+  nodes_->on_change({});
   for (auto& g : groups_)
     if (g.link) {
       g.entry->run_by(nullptr);
@@ -526,6 +534,7 @@ void runtime::end() {
   }
   if (unit_) unit_->finish();
   deadline_.reset();
+  removal_.reset();
   endpoint_.reset();
   for (auto& g : groups_)
     for (auto& port : g.entry->open_ports()) port->refuse_inbox(outcome::stopped);

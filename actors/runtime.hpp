@@ -4,6 +4,7 @@
 #include "actors/bulk.hpp"
 #include "actors/discovery.hpp"
 #include "actors/figures.hpp"
+#include "actors/known_nodes.hpp"
 #include "actors/log.hpp"
 #include "actors/membership.hpp"
 #include "actors/node_config.hpp"
@@ -36,8 +37,8 @@ struct runtime_calls {
 class runtime final : public driver_host, public transport::endpoint_handler, public protocol::pulse_host {
 public:
   /// Opens the journal, recovers, binds the port, starts the threads. Throws `node_error`.
-  runtime(const node_config& config, std::vector<std::shared_ptr<group_entry>> groups, caf::actor_system& system,
-          logger& log, runtime_calls calls);
+  runtime(const node_config& config, std::shared_ptr<known_nodes> nodes, std::vector<std::shared_ptr<group_entry>> groups,
+          caf::actor_system& system, logger& log, runtime_calls calls);
   /// Ends without drain, unless `drain` was called before.
   ~runtime() override;
 
@@ -73,6 +74,7 @@ private:
     bool witness = false;     ///< this node keeps the log, but no payload and no state (W1)
     bool blank = true;        ///< the directory never saw the group
     std::string trouble;      ///< protocol thread
+    protocol::instant removal_asked = -std::chrono::hours(1);  ///< protocol thread
     log_index checkpoint_goal = 0;  ///< protocol thread, while stopping
     std::map<std::uint64_t, std::pair<protocol::instant, std::uint64_t>> quieted;  ///< events that repeat
   };
@@ -94,8 +96,11 @@ private:
   void journal_trouble(const persistence::trouble& t);
   bool quiet(group& g, const protocol::event& e, std::uint64_t& suppressed);
   std::string where(const group& g) const;
-  const std::string& name_of(member_id id) const;
-  std::string address_of(member_id id) const;
+  std::string name_of(member_id id) const { return id == no_member ? "nobody" : nodes_->name_of(id); }
+  void nodes_changed();
+  void know(const catalogue::node_line& node);
+  void settle_removed();
+  bool remove_from(group& g, member_id node);
   std::uint64_t contract_hash(const group& g) const;
   std::vector<member_id> witnesses_of(const group& g) const;
 
@@ -124,7 +129,7 @@ private:
   caf::actor_system& system_;
   logger& log_;
   runtime_calls calls_;
-  std::vector<std::string> names_;
+  const std::shared_ptr<known_nodes> nodes_;
   member_id self_ = no_member;
   std::uint64_t boot_id_ = 0;
   std::vector<group> groups_;
@@ -137,9 +142,11 @@ private:
   std::shared_ptr<pinned_unit> unit_;
   std::unique_ptr<transport::endpoint> endpoint_;
   std::unique_ptr<discovery> discovery_;
-  std::unique_ptr<transport::timer> deadline_;
+  std::unique_ptr<transport::timer> deadline_, removal_;
   std::thread protocol_thread_;
   schedule schedule_;
+  catalogue::node_table table_;             ///< protocol thread: what of `nodes_` is in force here
+  std::vector<member_id> leaving_nodes_;    ///< protocol thread: removed, and perhaps not out of every group
   std::vector<std::uint32_t> again_, waiting_;
   std::unique_ptr<protocol::pulses> pulses_;
   bool ended_ = false;

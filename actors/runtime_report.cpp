@@ -32,7 +32,7 @@ protocol::instant steady_now() { return std::chrono::steady_clock::now().time_si
 }  // namespace
 
 void runtime::view_installed(std::uint32_t group, const protocol::deliver_view& v) {
-  auto told = std::make_shared<const group_view>(describe(v, names_));
+  auto told = std::make_shared<const group_view>(describe(v, *nodes_));
   std::string members, changes;
   for (auto& m : told->members)
     members += (members.empty() ? "" : ",") + m.name + (m.active ? "" : "(away)") + (m.voter ? "" : "(learner)");
@@ -48,6 +48,7 @@ void runtime::view_installed(std::uint32_t group, const protocol::deliver_view& 
                                 (changes.empty() ? "" : "; " + changes) +
                                 (lost ? "; own messages lost: " + std::to_string(lost) : ""));
   cc::hand_over(g.membership, view_news{std::move(told)});
+  if (!leaving_nodes_.empty()) removal_->set_after(std::chrono::nanoseconds(0));
 }
 
 void runtime::happened(std::uint32_t group, const protocol::event& e) {
@@ -179,8 +180,8 @@ void runtime::on_event(const transport::link_event& what) {
   using kind = transport::link_event_kind;
   auto level = log_level::info;
   switch (what.kind) {
-    case kind::up:
-    case kind::down: level = log_level::debug; break;  // said per group
+    case kind::up: break;
+    case kind::down: level = log_level::debug; break;  // said as evidence
     case kind::refused: level = log_level::error; break;
     case kind::stranger:
     case kind::malformed:
@@ -195,15 +196,6 @@ std::string runtime::where(const group& g) const {
   auto s = g.driver->status();
   return "group=" + g.entry->name + " view=" + (s.in_force ? std::to_string(s.in_force->number) : "-") +
          " term=" + std::to_string(s.term) + " ";
-}
-
-const std::string& runtime::name_of(member_id id) const {
-  static const std::string nobody = "nobody";
-  return to_index(id) < names_.size() ? names_[to_index(id)] : nobody;
-}
-
-std::string runtime::address_of(member_id id) const {
-  return to_index(id) < config_.members.size() ? config_.members[to_index(id)].address : std::string();
 }
 
 std::future<node_figures> runtime::look() {
@@ -237,7 +229,7 @@ group_status runtime::status_of(const group& g) const {
   if (s.in_force) {
     out.view = s.in_force->number;
     for (auto& e : s.in_force->roster)
-      out.members.push_back({name_of(e.id.member), address_of(e.id.member), e.inc, e.voter, e.active});
+      out.members.push_back({name_of(e.id.member), nodes_->address_of(e.id.member), e.inc, e.voter, e.active});
   }
   out.term = s.term;
   out.incarnation = s.inc;

@@ -90,7 +90,7 @@ void watch_hub::delivered(const delivery_batch& batch) {
     d.order = to_string(batch.how);
     d.index = batch.index;
     d.view = batch.view;
-    d.sender = to_index(batch.sender) < names_.size() ? names_[to_index(batch.sender)] : "?";
+    d.sender = nodes_->name_of(batch.sender);
     d.time_us = batch.time.count();
     d.late = batch.late;
     const auto cost = payload.size() + event_overhead;

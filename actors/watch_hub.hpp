@@ -1,5 +1,7 @@
 #pragma once
 
+#include "actors/known_nodes.hpp"
+
 #include "transport/gateway/service.hpp"
 
 #include <cohort/listener.hpp>
@@ -21,7 +23,7 @@ class watch_hub : public std::enable_shared_from_this<watch_hub> {
 public:
   static constexpr std::size_t bytes_max = 16u << 20;
 
-  watch_hub(std::vector<std::string> names, bool sessions) : names_(std::move(names)), sessions_(sessions) {}
+  watch_hub(std::shared_ptr<const known_nodes> nodes, bool sessions) : nodes_(std::move(nodes)), sessions_(sessions) {}
 
   void delivered(const delivery_batch& batch);
   void view_changed(const group_view& view);
@@ -36,7 +38,7 @@ private:
   void push(transport::gateway::event_ptr e, std::size_t bytes);
   void tell();
 
-  const std::vector<std::string> names_;
+  const std::shared_ptr<const known_nodes> nodes_;
   const bool sessions_;
   std::atomic<unsigned> watchers_{0};
 

@@ -22,6 +22,8 @@ enum class frame_type : std::uint8_t {
   ping = 3,  ///< header only; answered by `pong`
   pong = 4,
   pulse = 5,  ///< a node's heartbeat for all its groups (docs/protocol.md, Q1)
+  ask_nodes = 6,  ///< a process that is no member yet asks for the cluster's nodes
+  nodes = 7,      ///< the answer
   batch = 16,
   append = 17,
   ack_set = 18,

@@ -22,7 +22,7 @@ constexpr std::size_t candidates_max = 32;  // addresses dialled in a round
 
 // A round begins: all places are looked up, and dialled as they become known.
 void endpoint::impl::dial(peer_slot& p) {
-  if (!running_ || p.current || p.dialling || p.resolving > 0) return;
+  if (!running_ || p.gone || p.current || p.dialling || p.resolving > 0) return;
   const auto round = ++p.round;
   p.candidates.clear();
   p.next = 0;
@@ -96,6 +96,32 @@ void endpoint::impl::propose(peer_slot& p, std::vector<place> places) {
   if (places.size() > places_max) places.resize(places_max);
   if (places == p.proposed) return;
   p.proposed = std::move(places);
+  dial_afresh(p);
+}
+
+void endpoint::impl::know(member_id peer, const std::string& name, std::vector<place> places) {
+  if (peer == config_.member) return;
+  auto* p = find(peer);
+  if (!p) return dial_afresh(add_slot(peer, name, std::move(places)));
+  if (places == p->configured) return;
+  p->configured = std::move(places);
+  p->worked.clear();  // nobody has to be there any more
+  dial_afresh(*p);
+}
+
+void endpoint::impl::forget(peer_slot& p) {
+  if (std::exchange(p.gone, true)) return;
+  p.retry->cancel();
+  ++p.round;
+  p.resolving = 0;
+  if (p.dialling) bury(std::move(p.dialling));
+  if (!p.current) return;
+  bury(std::move(p.current));
+  ++stats_.links_down;
+  handler_.on_link_down(p.member, false);
+}
+
+void endpoint::impl::dial_afresh(peer_slot& p) {
   if (!running_ || p.current || (p.dialling && p.dialling->state() != link_state::connecting)) return;
   bury(std::move(p.dialling));
   p.retry->cancel();
@@ -120,7 +146,7 @@ void endpoint::impl::retry_later(peer_slot& p) {
          "node " + p.name + " cannot be reached" + (p.proposed.empty() && p.configured.empty() ? ": " : " at ") + p.trouble +
              ". It is tried again until it answers");
   }
-  if (!running_ || p.retry->armed()) return;
+  if (!running_ || p.gone || p.retry->armed()) return;
   const auto spread = std::uniform_real_distribution<double>(0.5, 1.5)(random_);
   p.retry->set(now + std::chrono::duration_cast<std::chrono::nanoseconds>(p.back_off * spread));
   p.back_off = std::min<std::chrono::nanoseconds>(2 * p.back_off, config_.retry_max);

@@ -30,6 +30,16 @@ void endpoint::propose(member_id peer, std::vector<place> places) {
   if (auto* p = impl_->find(peer)) impl_->propose(*p, std::move(places));
 }
 
+void endpoint::know(member_id peer, const std::string& name, std::vector<place> places) {
+  impl_->know(peer, name, std::move(places));
+}
+
+void endpoint::forget(member_id peer) {
+  if (auto* p = impl_->find(peer)) impl_->forget(*p);
+}
+
+void endpoint::tell_nodes(catalogue::node_table nodes) { impl_->nodes_ = std::move(nodes); }
+
 bool endpoint::send(member_id target, const protocol::pulse& what) {
   return send(target, impl_->encoder_.encode(what));
 }
@@ -47,6 +57,7 @@ bool endpoint::linked(member_id peer) const {
 std::vector<link_status> endpoint::links() const {
   std::vector<link_status> all;
   for (const auto& p : impl_->peers_) {
+    if (p->gone) continue;
     link_status s;
     s.member = p->member;
     s.up = p->current != nullptr;
@@ -76,17 +87,23 @@ endpoint::impl::impl(loop& where, endpoint_config config, endpoint_handler& hand
   cluster_ = cluster_digest(config_.founders, config_.cluster);
   for (const auto& c : config_.peers) {
     if (c.member == config_.member) continue;
-    auto p = std::make_unique<peer_slot>();
-    p->member = c.member;
-    p->configured = c.places;
     const auto named = std::ranges::find(config_.founders, c.member, &founder::member);
-    p->name = named != config_.founders.end() ? named->name : "member " + std::to_string(to_index(c.member));
-    p->back_off = config_.retry_first;
-    p->retry = std::make_unique<timer>(loop_, [this, slot = p.get()] { dial(*slot); });
-    if (to_index(c.member) >= by_member_.size()) by_member_.resize(to_index(c.member) + 1);
-    by_member_[to_index(c.member)] = p.get();
-    peers_.push_back(std::move(p));
+    const auto other = "member " + std::to_string(to_index(c.member));
+    add_slot(c.member, !c.name.empty() ? c.name : named != config_.founders.end() ? named->name : other, c.places);
   }
+}
+
+peer_slot& endpoint::impl::add_slot(member_id member, std::string name, std::vector<place> places) {
+  auto p = std::make_unique<peer_slot>();
+  p->member = member;
+  p->configured = std::move(places);
+  p->name = std::move(name);
+  p->back_off = config_.retry_first;
+  p->retry = std::make_unique<timer>(loop_, [this, slot = p.get()] { dial(*slot); });
+  if (to_index(member) >= by_member_.size()) by_member_.resize(to_index(member) + 1);
+  by_member_[to_index(member)] = p.get();
+  peers_.push_back(std::move(p));
+  return *peers_.back();
 }
 
 endpoint::impl::~impl() { stop(); }

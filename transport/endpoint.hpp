@@ -1,5 +1,6 @@
 #pragma once
 
+#include "framework/catalogue/node_table.hpp"
 #include "framework/protocol/messages.hpp"
 #include "transport/address.hpp"
 #include "transport/codec.hpp"
@@ -25,6 +26,7 @@ struct founder {
 struct peer_config {
   member_id member = no_member;
   std::vector<place> places;
+  std::string name = {};  ///< empty: as the founders' table has it
 };
 
 /// A group of this node as shown to peers.
@@ -151,6 +153,14 @@ public:
   /// At most `places_max` count. A link that is up stays; a peer without one is dialled afresh, at once.
   void propose(member_id peer, std::vector<place> places);
   static constexpr std::size_t places_max = 16;
+
+  /// `peer` is a node of the cluster, found at `places` instead of those it was found at before. A new one is dialled at once; a
+  /// link that is up stays.
+  void know(member_id peer, const std::string& name, std::vector<place> places);
+  /// `peer` is none any more: its link is closed, `on_link_down` told, and whoever says that he is it is refused.
+  void forget(member_id peer);
+  /// What processes are told that ask for the cluster's nodes; nobody is before.
+  void tell_nodes(catalogue::node_table nodes);
 
   /// From now on HELLO says so. Existing links are not told.
   void set_blank(std::uint32_t group, bool blank);

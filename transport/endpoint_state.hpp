@@ -9,6 +9,7 @@
 #include "transport/resolver.hpp"
 
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@ struct peer_slot {
   member_id member = no_member;
   std::string name;
   std::vector<place> configured, proposed;
+  bool gone = false;              ///< no node of the cluster any more
 
   std::unique_ptr<link> current;  ///< up
   std::unique_ptr<link> dialling; ///< connecting or greeting
@@ -70,6 +72,10 @@ struct endpoint::impl final : link_owner, fd_handler {
   bool dial_address(peer_slot& p, const endpoint_address& to);
   void failed(peer_slot& p, const std::string& where, const std::string& trouble);
   void retry_later(peer_slot& p);
+  void know(member_id peer, const std::string& name, std::vector<place> places);
+  void forget(peer_slot& p);
+  peer_slot& add_slot(member_id member, std::string name, std::vector<place> places);
+  void dial_afresh(peer_slot& p);
   void propose(peer_slot& p, std::vector<place> places);
   void on_ready(std::uint32_t events) override;  // of the listener
   void accept_one(unique_fd fd, const endpoint_address& from);
@@ -85,6 +91,7 @@ struct endpoint::impl final : link_owner, fd_handler {
   void on_message_frame(link& l, std::span<const std::byte> bytes, const frame_header& head);
   void on_greeting(link& l, std::span<const std::byte> bytes, const frame_header& head);
   void on_stranger_hello(link& l, hello&& theirs);
+  void on_question(link& l, std::span<const std::byte> bytes);
   void on_answer(link& l, hello&& theirs);
   void on_refusal(link& l, refusal&& r);
   void refuse(link& l, const refusal& for_them, const refusal& for_us, member_id member);
@@ -105,6 +112,8 @@ struct endpoint::impl final : link_owner, fd_handler {
   std::unique_ptr<resolver> resolver_;
   std::minstd_rand random_;
   std::uint64_t cluster_ = 0;
+
+  std::optional<catalogue::node_table> nodes_;  ///< for strangers who ask
 
   bool running_ = false;
   unique_fd listener_;

@@ -1,4 +1,5 @@
 #include "transport/endpoint_state.hpp"
+#include "transport/nodes.hpp"
 
 #include <algorithm>
 #include <unordered_map>
@@ -121,6 +122,7 @@ void endpoint::impl::on_greeting(link& l, std::span<const std::byte> bytes, cons
       reject(why);
     return;
   }
+  if (head.type == frame_type::ask_nodes && !l.dialled) return on_question(l, bytes);
   if (head.type != frame_type::hello) {
     reject("its first frame is not HELLO");
     return;
@@ -195,8 +197,12 @@ void endpoint::impl::on_stranger_hello(link& l, hello&& theirs) {
     refuse(l, mirrored ? *mirrored : *difference, *difference, theirs.member);
     return;
   }
-  if (!p || theirs.target != config_.member) {
-    const auto text = !p ? "node " + theirs.name + " is not configured on node " + config_.name
+  if (!p || p->gone || p->name != theirs.name || theirs.target != config_.member) {
+    const auto text = !p ? "node " + theirs.name + " is no member that node " + config_.name + " knows (yet). Has an operator added it?"
+                      : p->gone ? "node " + theirs.name + " was removed from the cluster for good"
+                      : p->name != theirs.name
+                          ? "the other node says it is " + theirs.name + " as member " + std::to_string(to_index(theirs.member)) +
+                                ", which is " + p->name
                          : "node " + theirs.name + " dialled node " + config_.name + " but meant member " +
                                std::to_string(to_index(theirs.target)) + ". Are addresses exchanged?";
     refuse(l, {refuse_code::wrong_node, text}, {refuse_code::wrong_node, text}, theirs.member);
@@ -213,11 +219,24 @@ void endpoint::impl::on_stranger_hello(link& l, hello&& theirs) {
   adopt(*p, l, std::move(theirs));
 }
 
+/// Whoever can reach this port may know: what a HELLO has to say is in it.
+void endpoint::impl::on_question(link& l, std::span<const std::byte> bytes) {
+  std::string why;
+  if (decode_question(bytes, why) && nodes_) {
+    write_last(l, encode_nodes(config_.member, {config_.cluster, config_.epoch, config_.founders, *nodes_}));
+    l.close();
+    bury(take(l));
+    return;
+  }
+  l.close();
+  stranger_left(l, why.empty() ? "it asks for the cluster's nodes, which this one keeps no table of" : why);
+}
+
 void endpoint::impl::on_answer(link& l, hello&& theirs) {
   auto& p = *find(l.member);
   const auto here = make_hello(p.member, l.attempt, true);
   auto difference = compare(here, theirs);
-  if (!difference && theirs.member != p.member)
+  if (!difference && (theirs.member != p.member || theirs.name != p.name))
     difference = refusal{refuse_code::wrong_node, "at " + l.where + " answers node " + theirs.name +
                                                       ", expected " + p.name + ". Are addresses exchanged?"};
   if (difference) {

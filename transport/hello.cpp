@@ -11,7 +11,6 @@ namespace cohort::transport {
 
 namespace {
 
-constexpr std::uint64_t magic = 0x0000'7472'6f68'6f63;  // "cohort"
 constexpr std::size_t name_bytes_max = 128;
 constexpr std::size_t where_bytes_max = 300;
 constexpr std::size_t text_bytes_max = 2000;
@@ -27,7 +26,7 @@ bool is_name(std::string_view text, std::size_t bytes_max) {
 std::string_view view_of(capnp::Text::Reader text) { return {text.cStr(), text.size()}; }
 
 const char* read(wire::Hello::Reader in, hello& out) {
-  if (in.getMagic() != magic) return "it is no node of this kind (wrong magic number)";
+  if (in.getMagic() != hello_magic) return "it is no node of this kind (wrong magic number)";
   out.version = in.getVersion();
   out.oldest = in.getOldest();
   const auto name = view_of(in.getName());
@@ -138,7 +137,7 @@ frame encode_hello(const hello& h) {
   frame_writer writer;
   return writer.write(head, hello_bytes_max, [&](capnp::MallocMessageBuilder& m) {
     auto out = m.initRoot<wire::Hello>();
-    out.setMagic(magic);
+    out.setMagic(hello_magic);
     out.setVersion(h.version);
     out.setOldest(h.oldest);
     out.setName(h.name.c_str());

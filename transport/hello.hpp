@@ -45,6 +45,8 @@ struct refusal {
   std::uint64_t attempt = 0;  ///< `duplicate`: largest number seen, the next dial must be above it
 };
 
+inline constexpr std::uint64_t hello_magic = 0x0000'7472'6f68'6f63;  ///< "cohort"
+
 /// A HELLO's frame never exceeds this; so many bytes are granted to a stranger.
 inline constexpr std::size_t hello_bytes_max = 256 * 1024;
 inline constexpr std::size_t founders_max = 1024;

@@ -39,6 +39,28 @@ struct Hello {
   }
 }
 
+# First frame of a process that is no member yet and wants to know the cluster; answered with Nodes, or closed.
+struct AskNodes {
+  magic   @0 :UInt64;
+  version @1 :UInt32;
+  name    @2 :Text;              # for the log
+}
+
+# The cluster as a node knows it.
+struct Nodes {
+  cluster  @0 :Text;             # its name, if it has one
+  epoch    @1 :UInt64;
+  founders @2 :List(Hello.Founder);
+  version  @3 :UInt64;           # of the table: changes since the founding
+  nodes    @4 :List(Node);       # by number, founders first
+
+  struct Node {
+    name    @0 :Text;
+    address @1 :Text;
+    present @2 :Bool;            # false: removed for good
+  }
+}
+
 # Last frame before the sender closes the connection.
 struct Refuse {
   code @0 :UInt16;

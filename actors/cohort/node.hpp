@@ -27,11 +27,16 @@ struct member_config {
 };
 
 struct node_config {
-  std::string name;                    ///< own name, one of `members`
+  std::string name;                    ///< own name, one of `members` unless it is to `join`
   std::filesystem::path data;          ///< data directory; created if missing; may be empty if all groups are volatile
   std::string listen;                  ///< empty: the own entry in `members`. Another one must have host 0.0.0.0 or ::,
                                        ///< unless members are discovered
   std::vector<member_config> members;  ///< 1 to 64 founders, the same at all
+  bool catalogue = false;              ///< the cluster keeps a table of its nodes, which can be added, moved and removed while it
+                                       ///< runs (docs/membership.md); the same at all founders
+  std::vector<std::string> join;       ///< this node is none of the founders but was added, and learns from whoever answers there
+                                       ///< what the cluster is: "host:port", "srv:NAME" or "file:PATH". Then `members` may be left out,
+                                       ///< and `listen` must be given
   std::vector<std::string> discover;   ///< further sources of addresses, "file:PATH" or "srv:NAME" (docs/discovery.md)
   std::string cluster;                 ///< the same at all; nodes of other clusters refuse. Needed where members are
                                        ///< discovered, since then their addresses tell no cluster from another
@@ -61,8 +66,16 @@ struct node_error : std::runtime_error {
 
 /// Fills a configuration from `--name N --data DIR --member NAME=HOST:PORT ... [--listen HOST:PORT] [--new-epoch N]
 /// [--discover SOURCE ...] [--cluster NAME] [--name-servers LIST] [--stop-limit SECONDS] [--log-level L]
-/// [--gateway NAME=HOST:PORT ...] [--metrics HOST:PORT]`. Throws `node_error`.
+/// [--gateway NAME=HOST:PORT ...] [--metrics HOST:PORT] [--catalogue yes|no] [--join HINT ...]`. Throws `node_error`.
 node_config config_from_arguments(int argc, char** argv);
+
+/// A line of the cluster's table of nodes.
+struct node_info {
+  std::string name;
+  std::string address;
+  bool founder = false;
+  bool present = true;  ///< false: removed for good
+};
 
 /// What became of a change of a living group.
 struct change_result {
@@ -153,6 +166,20 @@ public:
   std::future<change_result> change(std::string_view group, const contract& to, bool weaker_accepted = false);
   /// The contract in force: that of the configuration with all changes made since.
   contract rules(std::string_view group) const;
+
+  /// The three below change the cluster's table of nodes (`node_config::catalogue`), once for all nodes: who is in it may be a member
+  /// of the groups it hosts, is dialled by all, and found at its address. Thread-safe, on a node that was started; the future is
+  /// ready within about 10 s. What is done before is done: a change whose driver died may be asked for again, anywhere.
+  ///
+  /// `name` may join: it is started with `join`, and with the same groups.
+  std::future<change_result> add_node(std::string_view name, std::string_view address);
+  /// `name` is elsewhere from now on; also one whose disk is gone, and which comes back blank under its old name.
+  std::future<change_result> move_node(std::string_view name, std::string_view address);
+  /// `name` is none of the cluster for good: every group goes on without its place and its vote (V9), whoever dies meanwhile, and no
+  /// node links with it again. Refused if what this node knows of a group says that the others would be no quorum (V10).
+  std::future<change_result> remove_node(std::string_view name);
+  /// All nodes the cluster ever had, as this node knows it; founders first. Any thread.
+  std::vector<node_info> nodes() const;
   /// Makes `run` return. Any thread, also a signal handler's watcher.
   void request_stop();
 

@@ -5,10 +5,6 @@
 namespace cohort::rpc {
 namespace {
 
-std::string name_of(const std::vector<std::string>& names, member_id m) {
-  return to_index(m) < names.size() ? names[to_index(m)] : "?";
-}
-
 call_end verdict(const call_options& how, const call_report& r) {
   const auto members = r.members.size(), answered = r.count(member_standing::answered),
              awaited = r.count(member_standing::awaited);
@@ -73,7 +69,7 @@ void collator::delivered(std::uint64_t number, const place& at, const std::vecto
   c.report.index = at.index;
   c.report.time = at.time;
   for (const auto& p : members)
-    c.report.members.push_back({name_of(names_, p.member), p.inc, member_standing::awaited, {}});
+    c.report.members.push_back({name_of_(p.member), p.inc, member_standing::awaited, {}});
   deadlines_.emplace(c.deadline, number);
   for (auto& a : std::exchange(c.early, {})) take(c, std::move(a));
   judge(found);
@@ -100,7 +96,7 @@ void collator::undelivered(std::uint64_t number) {
   if (!c.placed)
     for (auto& a : c.early) {
       c.report.view = a.view;
-      c.report.members.push_back({name_of(names_, a.from.member), a.from.inc,
+      c.report.members.push_back({name_of_(a.from.member), a.from.inc,
                                   a.too_large ? member_standing::too_large : member_standing::answered,
                                   std::move(a.bytes)});
     }

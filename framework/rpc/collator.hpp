@@ -4,6 +4,7 @@
 
 #include <cohort/collation.hpp>
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -51,8 +52,8 @@ public:
     call_report report;
   };
 
-  /// `names`: of the members, by `member_id`.
-  explicit collator(std::vector<std::string> names) : names_(std::move(names)) {}
+  using names = std::function<std::string(member_id)>;  ///< of the members
+  explicit collator(names name_of) : name_of_(std::move(name_of)) {}
 
   /// `number` was never used before.
   void open(std::uint64_t number, const call_options& how, protocol::instant deadline);
@@ -91,7 +92,7 @@ private:
   void judge(calls::iterator c);
   void end(calls::iterator c, call_end why);
 
-  const std::vector<std::string> names_;
+  const names name_of_;
   calls calls_;
   std::set<std::pair<protocol::instant, std::uint64_t>> deadlines_;
   std::vector<ended> ended_;

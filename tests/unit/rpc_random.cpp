@@ -203,7 +203,7 @@ private:
   }
 
   std::mt19937_64 random_;
-  collator c_{{"n1", "n2", "n3", "n4", "n5"}};
+  collator c_{[](member_id m) { return "n" + std::to_string(to_index(m) + 1); }};
   incarnation inc_[members];
   std::vector<process> active_;
   view_number view_ = 10;

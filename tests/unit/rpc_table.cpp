@@ -21,7 +21,7 @@ process p(unsigned member, incarnation inc) { return {member_id(member), inc}; }
 
 /// Three members, of whom the first calls; view 7.
 struct room {
-  collator c{{"n1", "n2", "n3"}};
+  collator c{[](member_id m) { return "n" + std::to_string(to_index(m) + 1); }};
   std::vector<process> view{p(0, 10), p(1, 20), p(2, 30)};
   static constexpr incarnation caller = 10;
 

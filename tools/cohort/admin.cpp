@@ -45,6 +45,10 @@ CLI::App& add(CLI::App& to, const std::string& name, const std::string& what, st
 
 void add_admin(CLI::App& program, int& code) {
   add(program, "status", "Prints how a running node's groups and links are", {"status"}, "", code);
+  add(program, "nodes", "Prints the nodes of a running node's cluster", {"nodes"}, "", code);
+  add(program, "add", "Adds a node to the cluster, which may join from now on", {"add"}, "NAME HOST:PORT", code);
+  add(program, "move", "Tells the cluster where a node is from now on", {"move"}, "NAME HOST:PORT", code);
+  add(program, "remove", "Removes a node from the cluster, for good", {"remove"}, "NAME", code);
   add(program, "metrics", "Prints a running node's metrics in Prometheus' format", {"metrics"}, "", code);
   add(program, "processes", "Prints the supervised processes of a running node", {"processes"}, "", code);
   auto& letters = *program.add_subcommand("letters", "Messages that ended their receivers, and were put aside");

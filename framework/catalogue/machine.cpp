@@ -1,0 +1,121 @@
+#include "framework/catalogue/machine.hpp"
+
+#include "framework/primary_backup/memory_stream.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace cohort::catalogue {
+namespace {
+
+using primary_backup::memory_sink;
+using primary_backup::memory_source;
+
+std::vector<std::byte> taken(const memory_sink& from) { return {from.bytes().begin(), from.bytes().end()}; }
+
+bool is_address(std::string_view text) {
+  return !text.empty() && text.size() <= address_bytes_max &&
+         std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7f; });
+}
+
+bool decode(std::span<const std::byte> bytes, command& out) {
+  try {
+    memory_source in(bytes);
+    const auto kind = in.read_u64();
+    if (kind > static_cast<std::uint64_t>(command_kind::remove)) return false;
+    out.kind = static_cast<command_kind>(kind);
+    out.name = in.read_bytes();
+    out.address = in.read_bytes();
+    return true;
+  } catch (const truncated_checkpoint&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+std::vector<std::byte> encode(const command& c) {
+  memory_sink out;
+  out.write_u64(static_cast<std::uint64_t>(c.kind));
+  out.write_bytes(c.name);
+  out.write_bytes(c.address);
+  return taken(out);
+}
+
+std::vector<std::byte> encode(const verdict& v) {
+  memory_sink out;
+  out.write_u64(v.done ? 1 : 0);
+  out.write_bytes(v.why);
+  return taken(out);
+}
+
+bool decode(std::span<const std::byte> bytes, verdict& out) {
+  try {
+    memory_source in(bytes);
+    out.done = in.read_u64() != 0;
+    out.why = in.read_bytes();
+    return true;
+  } catch (const truncated_checkpoint&) {
+    return false;
+  }
+}
+
+machine::machine(node_table founders, std::function<void(const node_table&)> changed)
+    : table_(founders), founders_(std::move(founders)), changed_(std::move(changed)) {
+  changed_(table_);
+}
+
+void machine::apply(const delivery& d, reply& answer) {
+  command c;
+  const auto v = decode(d.payload, c) ? apply(c) : verdict{false, "no command of this version"};
+  answer.write(encode(v));
+}
+
+verdict machine::apply(const command& c) {
+  if (c.kind == command_kind::add) return add(c);
+  const auto* known = table_.find(c.name);
+  if (c.kind == command_kind::remove) {
+    const bool was = std::ranges::any_of(table_.nodes, [&](const node_line& n) { return n.name == c.name; });
+    if (!known) return {was, was ? c.name + " is removed" : "no node is named " + c.name};
+    if (table_.present() == 1) return {false, "nobody would be left"};
+    table_.nodes[to_index(known->number)].present = false;
+  } else {
+    if (!known) return {false, "no node is named " + c.name};
+    if (!is_address(c.address)) return {false, "\"" + c.address + "\" is no address"};
+    if (known->address == c.address) return {true, c.name + " is at " + c.address};
+    for (const auto& n : table_.nodes)
+      if (n.present && n.address == c.address) return {false, n.name + " is at " + c.address};
+    table_.nodes[to_index(known->number)].address = c.address;
+  }
+  ++table_.version;
+  changed_(table_);
+  return {true, c.kind == command_kind::remove ? c.name + " is removed" : c.name + " is at " + c.address};
+}
+
+verdict machine::add(const command& c) {
+  if (!is_node_name(c.name)) return {false, "\"" + c.name + "\" is no name: 1 to 64 characters of A-Z a-z 0-9 _ . -"};
+  if (!is_address(c.address)) return {false, "\"" + c.address + "\" is no address"};
+  if (const auto* known = table_.find(c.name)) {
+    const auto number = std::to_string(to_index(known->number));
+    if (known->address == c.address) return {true, c.name + " is node " + number + " at " + c.address};
+    return {false, c.name + " is a node already, at " + known->address + "; move it if it is elsewhere now"};
+  }
+  for (const auto& n : table_.nodes)
+    if (n.present && n.address == c.address) return {false, n.name + " is at " + c.address};
+  if (table_.present() >= present_max) return {false, "a cluster has at most " + std::to_string(present_max) + " nodes"};
+  if (table_.nodes.size() >= nodes_max) return {false, "a cluster has at most " + std::to_string(nodes_max) + " nodes in its life"};
+  const auto number = table_.nodes.size();
+  table_.nodes.push_back({member_id(number), c.name, c.address, true});
+  ++table_.version;
+  changed_(table_);
+  return {true, c.name + " is node " + std::to_string(number) + " at " + c.address};
+}
+
+void machine::checkpoint(sink& out) const { write(out, table_); }
+
+void machine::restore(source& in) {
+  table_ = in.left() == 0 ? founders_ : read_node_table(in);
+  changed_(table_);
+}
+
+}  // namespace cohort::catalogue

@@ -1,0 +1,178 @@
+"""Nodes that no founder's configuration names, as an operator meets them: one is added under load, a founder is removed for good
+while the node that was told dies, all are restarted, a host is replaced, a name comes back.
+
+`nodes_run.py COUNTER COHORT`."""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+
+from cluster import eventually, free_port
+from counter_run import Counter
+
+
+class Site:
+    def __init__(self, counter, tool):
+        self.counter, self.tool = counter, tool
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cohort-nodes-"))
+        self.address = {n: f"127.0.0.1:{free_port()}" for n in ("n1", "n2", "n3")}
+        self.founders = [f"{n}={a}" for n, a in self.address.items()]
+        self.nodes = {}
+
+    def start_founder(self, name, *more):
+        self.nodes[name] = Counter([self.counter, "--catalogue", "yes", *more], name, self.folder, self.founders, dict(os.environ))
+
+    def start_added(self, name, *hints):
+        joins = [word for hint in hints for word in ("--join", hint)]
+        self.nodes[name] = Counter([self.counter, "--listen", self.address[name], *joins], name, self.folder, [], dict(os.environ))
+
+    def ask(self, at, *words, good=True):
+        done = subprocess.run([self.tool, *words, "--node", str(self.folder / at)], capture_output=True, text=True, timeout=90)
+        assert (done.returncode == 0) == good, (words, done)
+        return done.stdout if good else done.stderr
+
+    def log(self, name):
+        return (self.folder / f"{name}.log").read_text()
+
+    def kill(self, name):
+        self.nodes[name].process.kill()
+        self.nodes[name].process.wait()
+
+    def members(self, at, group):
+        """Names of the members of a group's view, as a node's status has them; those that vote."""
+        lines = self.ask(at, "status").splitlines()
+        begin = next(i for i, line in enumerate(lines) if line.startswith(f"group {group}:")) + 1
+        inside = [line.split() for line in lines[begin:]]
+        names = set()
+        for words in inside:
+            if words[0] in ("group", "link"):
+                break
+            if words[2].startswith("voter"):
+                names.add(words[0])
+        return names
+
+    def voters_are(self, at, wanted):
+        for group in ("counter", "cohort.catalogue"):
+            eventually(f"{group} consists of {wanted} at {at}", lambda g=group: self.members(at, g) == set(wanted), 40, pause=0.1)
+
+    def end(self):
+        for node in self.nodes.values():
+            if node.process.poll() is None:
+                node.process.kill()
+                node.process.wait()
+
+
+class Load(threading.Thread):
+    """Adds 1 at a node as fast as it answers, and knows how many were added."""
+
+    def __init__(self, node):
+        super().__init__(daemon=True)
+        self.node, self.added, self.stopping, self.trouble = node, 0, False, None
+        self.start()
+
+    def run(self):
+        try:
+            while not self.stopping:
+                self.node.add(1, 30)
+                self.added += 1
+        except Exception as problem:  # told by whoever joins us
+            self.trouble = problem
+
+    def finish(self):
+        self.stopping = True
+        self.join()
+        assert self.trouble is None, self.trouble
+        return self.added
+
+
+def run(site):
+    for name in ("n1", "n2", "n3"):
+        site.start_founder(name)
+    assert site.nodes["n1"].add(5) == 5
+    assert "keeps no" not in site.ask("n1", "nodes") and "founder" in site.ask("n1", "nodes")
+
+    # A node nobody knows waits to be named; then it takes part, while the others work.
+    site.address["n4"] = f"127.0.0.1:{free_port()}"
+    site.start_added("n4", site.address["n1"], site.address["n2"])
+    eventually("n4 says what is missing", lambda: "is not known to the cluster" in site.log("n4"))
+    load = Load(site.nodes["n2"])
+    eventually("there is load", lambda: load.added > 20)
+    assert "no name" in site.ask("n1", "add", "n 4", "127.0.0.1:1", good=False)
+    assert "n1 is at" in site.ask("n1", "add", "n4", site.address["n1"], good=False)
+    assert "n4 is node 3" in site.ask("n1", "add", "n4", site.address["n4"])
+    assert "n4 is node 3" in site.ask("n3", "add", "n4", site.address["n4"])  # repeated: done
+    site.voters_are("n2", ["n1", "n2", "n3", "n4"])
+    before = load.added
+    eventually("the load goes on", lambda: load.added > before + 20)
+    total = 5 + load.finish()
+    total += 7
+    assert site.nodes["n4"].add(7) == total, "the new node holds what was before it"
+
+    # A founder is removed for good. Whoever is told of it dies at once.
+    site.kill("n1")
+    eventually("n1 is away", lambda: any("n1" in line and "away" in line for line in site.ask("n2", "status").splitlines()), 20)
+    assert "n1 is removed" in site.ask("n2", "remove", "n1")
+    site.kill("n2")
+    site.start_founder("n2")
+    site.voters_are("n3", ["n2", "n3", "n4"])
+    site.start_founder("n1")
+    eventually("n1 is told", lambda: "removed" in site.log("n1").lower(), 20)
+    site.kill("n1")
+    # Three vote, one of whom no founder knew: two of them are enough.
+    site.kill("n3")
+    total += 1
+    assert site.nodes["n4"].add(1, 30) == total
+    # The fourth finds the cluster by what it wrote down: whom its hint names is no more.
+    site.start_founder("n3")
+    site.voters_are("n2", ["n2", "n3", "n4"])
+    for name in ("n2", "n3", "n4"):
+        site.nodes[name].end()
+    site.start_added("n4", site.address["n1"])
+    for name in ("n2", "n3"):
+        site.start_founder(name)
+    total += 2
+    assert site.nodes["n4"].add(2, 40) == total, "all of it survives a restart of all"
+
+    # A host is lost with its disk, and another one takes its place under another address.
+    site.kill("n3")
+    shutil.rmtree(site.folder / "n3")
+    site.address["n3"] = f"127.0.0.1:{free_port()}"
+    assert site.address["n3"] in site.ask("n4", "move", "n3", site.address["n3"])
+    site.start_added("n3", site.address["n4"])
+    total += 3
+    assert site.nodes["n3"].add(3, 40) == total, "the new host holds everything"
+    site.voters_are("n4", ["n2", "n3", "n4"])
+
+    # A name that was removed comes back as another node: not with what it had.
+    site.address["n1"] = f"127.0.0.1:{free_port()}"
+    assert "n1 is node 4" in site.ask("n3", "add", "n1", site.address["n1"])
+    site.start_added("n1", site.address["n2"])
+    assert site.nodes["n1"].process.wait(20) == 1 and "former life" in site.log("n1"), site.log("n1")[-500:]
+    shutil.rmtree(site.folder / "n1")
+    site.start_added("n1", site.address["n2"])
+    total += 4
+    assert site.nodes["n1"].add(4, 40) == total
+    site.voters_are("n3", ["n1", "n2", "n3", "n4"])
+    for node in site.nodes.values():
+        node.end()
+    return total
+
+
+def main():
+    site = Site(*sys.argv[1:3])
+    try:
+        print("sum at the end:", run(site))
+    except BaseException:
+        for name in site.nodes:
+            print(f"---- {name}\n" + site.log(name)[-3000:])
+        raise
+    finally:
+        site.end()
+        shutil.rmtree(site.folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
