@@ -3,6 +3,7 @@
 #include "actors/node_impl.hpp"
 
 #include <cohort/group.hpp>
+#include <cohort/monitor.hpp>
 #include <cohort/supervisor.hpp>
 
 #include <algorithm>
@@ -173,6 +174,10 @@ caf::actor group_handle(node& where, std::string_view group) { return where.inte
 void subscribe(node& where, std::string_view group, const caf::actor& process) {
   where.internals().subscribe(group, process);
 }
+
+monitor_id monitor(node& where, const monitored& what, const caf::actor& whom) { return where.internals().watch().add(what, whom); }
+
+bool demonitor(node& where, monitor_id which) { return where.internals().watch().remove(which); }
 
 supervisors supervisors_of(node& where) { return supervisors(where.internals().supervision()); }
 

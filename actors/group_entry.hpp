@@ -16,6 +16,7 @@
 namespace cohort::detail {
 
 class call_desk;
+class monitors;
 class watch_hub;
 struct port_state;
 struct question_set;
@@ -59,6 +60,7 @@ struct group_entry {
   node::listener_factory make_listener;
   primary_service_factory make_service;  ///< instead of a state machine: the group is primary/backup ...
   backup_kind backups = backup_kind::hot;  ///< ... and this node's backup is of this kind
+  std::shared_ptr<monitors> watch;       ///< is told of each view; null in tests of parts
   std::shared_ptr<watch_hub> hub;        ///< null where no gateway serves clients that watch
   std::shared_ptr<call_desk> desk;       ///< where the contract has `calls`
   std::uint32_t index = 0;               ///< in the order of the groups' names, equal at all members

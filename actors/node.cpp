@@ -99,7 +99,11 @@ node::impl::impl(node_config wanted)
           throw node_error(e.what());
         }
       }()),
-      nodes_(std::make_shared<detail::known_nodes>(config.members)) {
+      nodes_(std::make_shared<detail::known_nodes>(config.members)),
+      watch_(std::make_shared<detail::monitors>(detail::monitors::facts{
+        .is_node = [this](const std::string& name) { return nodes_->number_of(name).has_value(); },
+        .is_group = [this](const std::string& name) { return groups_.contains(name); },
+        .child = [this](const std::string& path) { return child_at(path); }})) {
   block_signals();
   keep_freed_memory();
 }
@@ -114,6 +118,7 @@ void node::impl::host(std::string_view group, application what, const contract& 
   auto entry = std::make_shared<detail::group_entry>();
   entry->name = group;
   entry->how = how;
+  entry->watch = watch_;
   if (!detail::is_joining(config)) admit(*entry);
   if (how.sessions && !what.machine)
     throw node_error("group " + std::string(group) + ": sessions = true needs a state machine, and this group has none");
@@ -260,7 +265,10 @@ void node::impl::start_supervisors() {
   supervisor_ = system_->spawn<detail::supervision_host, caf::detached>(
     root, std::random_device{}(), board, letters_,
     detail::supervision_calls{.log = [this](detail::log_level level, const std::string& line) { log.write(level, line); },
-                              .gave_up = [this](const std::string& why) { fail(why); }});
+                              .gave_up = [this](const std::string& why) { fail(why); },
+                              .ended = [this](const std::string& path, const std::string& cause) {
+                                watch_->child_ended(path, cause.empty() ? down_reason::ended : down_reason::failed, cause);
+                              }});
   supervision_ = std::make_shared<supervisors::impl>();
   supervision_->host = caf::actor_cast<caf::actor_addr>(supervisor_);
   supervision_->board = std::move(board);
@@ -284,7 +292,7 @@ void node::impl::new_runtime() {
   if (catalogue_) entries.push_back(catalogue_);
   auto made = std::make_unique<detail::runtime>(
     config, nodes_, std::move(entries), *system_, log,
-    detail::runtime_calls{.failed = [this](const std::string& why) { runtime_failed(why); }});
+    detail::runtime_calls{.failed = [this](const std::string& why) { runtime_failed(why); }, .watch = watch_});
   std::lock_guard guard(mutex_);
   runtime_ = std::move(made);
   std::erase_if(subscribers_, [this](auto& s) {
@@ -584,6 +592,18 @@ contract node::impl::rules(std::string_view group) const {
 std::shared_ptr<supervisors::impl> node::impl::supervision() const {
   if (!supervision_) throw node_error("processes are supervised by a node that was started");
   return supervision_;
+}
+
+detail::monitors& node::impl::watch() const {
+  if (!system_) throw node_error("what is monitored belongs to a node that was started");
+  return *watch_;
+}
+
+std::optional<child_status> node::impl::child_at(const std::string& path) const {
+  if (!supervision_) return {};
+  std::lock_guard guard(supervision_->board->mutex);
+  const auto row = supervision_->board->children.find(path);
+  return row == supervision_->board->children.end() ? std::nullopt : std::optional(row->second.status);
 }
 
 caf::actor_system& node::impl::system() {

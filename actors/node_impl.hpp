@@ -4,6 +4,7 @@
 #include "actors/admin.hpp"
 #include "actors/catalogue_desk.hpp"
 #include "actors/gateway.hpp"
+#include "actors/monitors.hpp"
 #include "actors/runtime.hpp"
 #include "actors/service_notice.hpp"
 #include "actors/supervision.hpp"
@@ -57,6 +58,7 @@ struct node::impl {
   std::vector<node_info> nodes() const;
   void subscribe(std::string_view group, const caf::actor& process);
   std::shared_ptr<supervisors::impl> supervision() const;
+  detail::monitors& watch() const;
   caf::actor_system& system();
   std::shared_ptr<cohort::stable_store> stable_storage(const stable_storage_options& how);
   std::string failure_text() const;
@@ -85,6 +87,7 @@ private:
   void start_supervisors();
   void end_supervisors();
   void end_actors();
+  std::optional<child_status> child_at(const std::string& path) const;
   void admit(const detail::group_entry& group) const;
   void find_nodes();
   std::string quorum_without(std::string_view node);
@@ -93,6 +96,7 @@ private:
 
   std::map<std::string, std::shared_ptr<detail::group_entry>, std::less<>> groups_;
   std::shared_ptr<detail::known_nodes> nodes_;
+  std::shared_ptr<detail::monitors> watch_;
   std::shared_ptr<detail::group_entry> catalogue_;  ///< null if the cluster keeps none
   std::unique_ptr<detail::catalogue_desk> desk_;
   transport::cluster_nodes found_;  ///< what of the cluster does not change

@@ -2,6 +2,7 @@
 
 #include "actors/cold_file.hpp"
 #include "actors/group_core.hpp"
+#include "actors/monitors.hpp"
 
 #include "persistence/journal.hpp"
 
@@ -280,6 +281,12 @@ void replica::deliver(protocol::deliver_restore& r, work&) {
     calls_->restored();
     if (r.at.in_force) calls_->view_installed(*r.at.in_force);
   }
+  if (group_->watch && r.at.in_force) {
+    protocol::deliver_view v;
+    v.what = r.at.in_force;
+    v.member = std::ranges::any_of(v.what->roster, [&](auto& e) { return e.id.member == services_.self && e.active; });
+    group_->watch->view(group_->name, describe(v, *services_.nodes), false);
+  }
   chunk_source from(r.at.index, r.chunks, services_);
   if (r.at.with_parts) assembler_.restore(from);
   if (machine_) machine_->restore(from);
@@ -294,16 +301,18 @@ void replica::deliver(protocol::deliver_view& v, work&) {
   assembler_.view_installed(*v.what);
   if (calls_) calls_->view_installed(*v.what);
   if (member_) member_->view_installed(*v.what, v.member);
-  if (listener_) listener_->view_changed(describe(v, *services_.nodes));
+  const auto told = describe(v, *services_.nodes);
+  if (group_->watch) group_->watch->view(group_->name, told, false);
+  if (listener_) listener_->view_changed(told);
 }
 
 void replica::deliver(protocol::deliver_component& c, work&) {
-  if (listener_) {
-    protocol::deliver_view v;
-    v.what = as_view(*c.what);
-    v.member = true;
-    listener_->view_changed(describe(v, *services_.nodes));
-  }
+  protocol::deliver_view v;
+  v.what = as_view(*c.what);
+  v.member = true;
+  const auto told = describe(v, *services_.nodes);
+  if (group_->watch) group_->watch->view(group_->name, told, true);
+  if (listener_) listener_->view_changed(told);
   components_->changed(c);
 }
 

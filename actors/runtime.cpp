@@ -468,10 +468,12 @@ void runtime::on_link_up(std::uint32_t group, protocol::voter_id peer, bool blan
 
 void runtime::on_link_down(member_id peer, bool reset) {
   for (auto& g : groups_) g.driver->link_down(peer, reset);
+  const std::string evidence = reset ? "its end of the link was closed: its process ended"
+                                     : "the link to it went silent: it hangs, or the network is cut";
+  calls_.watch->node_down(name_of(peer), reset ? down_reason::ended : down_reason::partitioned, evidence);
   // Once for all groups. An operator can tell a crash from a partition by this line.
   log_.write(log_level::info, "evidence for " + std::to_string(groups_.size()) + (groups_.size() == 1 ? " group: " : " groups: ") +
-                                (reset ? name_of(peer) + "'s end of the link was closed: its process ended"
-                                       : "the link to " + name_of(peer) + " went silent: it hangs, or the network is cut"));
+                                name_of(peer) + ": " + evidence);
   pulses_->link_down(peer);  // when all have been told what counted until now (Q5)
 }
 
@@ -539,6 +541,7 @@ void runtime::end() {
   for (auto& g : groups_)
     for (auto& port : g.entry->open_ports()) port->refuse_inbox(outcome::stopped);
   end_processes();
+  calls_.watch->runtime_ended();
   checkpoints_.reset();
   chunk_loads_.reset();
   journal_.reset();

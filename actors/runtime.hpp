@@ -7,6 +7,7 @@
 #include "actors/known_nodes.hpp"
 #include "actors/log.hpp"
 #include "actors/membership.hpp"
+#include "actors/monitors.hpp"
 #include "actors/node_config.hpp"
 #include "actors/ordering.hpp"
 #include "actors/process.hpp"
@@ -28,6 +29,7 @@ namespace cohort::detail {
 struct runtime_calls {
   /// Something that a restart may cure: a replica threw, the journal stopped.
   std::function<void(const std::string& why)> failed;
+  std::shared_ptr<monitors> watch;  ///< is told of nodes and groups
 };
 
 /// One life of a node between start and stop (or failure): journal, loop, links, cores, pinned actors, processes. A

@@ -46,7 +46,10 @@ void runtime::settle_removed() {
     bool inside = false;
     for (auto& g : groups_) inside = remove_from(g, node) || inside;
     if (inside) return false;
-    if (node != self_) endpoint_->forget(node);
+    if (node != self_) {
+      endpoint_->forget(node);
+      calls_.watch->node_down(name_of(node), down_reason::removed, "an operator removed it from the cluster");
+    }
     return true;
   });
   if (!leaving_nodes_.empty()) removal_->set_after(look_again);

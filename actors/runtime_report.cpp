@@ -82,6 +82,7 @@ void runtime::happened(std::uint32_t group, const protocol::event& e) {
     case event_kind::stepped_down: line = "stepped down in term " + number; break;
     case event_kind::election_started: line = "stands for election in term " + number; break;
     case event_kind::primary:
+      calls_.watch->primary(g.entry->name, e.flag);
       if (g.entry->how.partitions == partition_policy::partitionable) {
         line = e.flag ? "this component is primary" : "this component is not primary";
         break;
@@ -180,14 +181,14 @@ void runtime::on_event(const transport::link_event& what) {
   using kind = transport::link_event_kind;
   auto level = log_level::info;
   switch (what.kind) {
-    case kind::up: break;
+    case kind::up: calls_.watch->node_up(name_of(what.member)); break;
     case kind::down: level = log_level::debug; break;  // said as evidence
     case kind::refused: level = log_level::error; break;
     case kind::stranger:
     case kind::malformed:
     case kind::dropped:
     case kind::trouble: level = log_level::warn; break;
-    case kind::unreachable: break;
+    case kind::unreachable: calls_.watch->node_down(name_of(what.member), down_reason::partitioned, what.text); break;
   }
   if (log_.wants(level)) log_.write(level, what.text);
 }

@@ -253,6 +253,7 @@ void supervision_host::ended(std::uint64_t key, life number, const caf::error& w
     l->frames = l->note->frames;
   }
   l->actor = nullptr;
+  if (calls_.ended && !l->spec.hidden) calls_.ended(l->path, how == death::failed ? l->cause.empty() ? "late" : l->cause : "");
   l->in->machine.ended(instant_now(), l->id, number, how);
   settle(*l->in);
 }

@@ -61,6 +61,8 @@ struct supervision_board {
 struct supervision_calls {
   std::function<void(log_level, const std::string& line)> log;
   std::function<void(const std::string& why)> gave_up;  ///< the root did
+  /// A life of the child at `path` is over; `cause` is empty if not by a failure.
+  std::function<void(const std::string& path, const std::string& cause)> ended;
 };
 
 class supervision_host;

@@ -347,7 +347,7 @@ TEST_SUITE("calls") {
   }
 
   TEST_CASE("answers that left lately are repeated over a new link, to whom they were for") {
-    const auto desk = std::make_shared<call_desk>(std::vector<std::string>{"n1", "n2", "n3"}, 1);
+    const auto desk = std::make_shared<call_desk>([](member_id m) { return "n" + std::to_string(to_index(m) + 1); }, 1);
     call_traffic traffic(desk);
     protocol::call_answers a;
     const auto sent = [&](unsigned to, protocol::instant at) {
