@@ -1,5 +1,10 @@
 #include "actors/admin.hpp"
 
+#include "actors/group_settings.hpp"
+
+#include <cohort/contract_check.hpp>
+
+#include <algorithm>
 #include <charconv>
 #include <ctime>
 #include <stdexcept>
@@ -7,6 +12,7 @@
 namespace cohort::detail {
 namespace {
 
+constexpr auto look_again = std::chrono::milliseconds(20);  ///< whether a change is decided, or the node stops
 constexpr auto page_age_max = std::chrono::milliseconds(100);  ///< a look at the groups' cores costs the protocol thread a pass
 
 transport::admin::answer refused(const std::string& why) { return {1, why + '\n'}; }
@@ -53,14 +59,15 @@ admin::admin(const node_config& config, admin_calls calls, const std::function<v
   commands_["nodes"] = [this](const words&, const answered& done) { done(nodes()); };
   const auto with_address = [this](const char* name, catalogue::command_kind kind) {
     commands_[name] = [this, name, kind](const words& w, const answered& done) {
-      done(w.size() == 3 ? change({kind, w[1], w[2]}) : refused(std::string(name) + " NAME HOST:PORT"));
+      done(w.size() == 3 ? settled(calls_.change_nodes({kind, w[1], w[2]})) : refused(std::string(name) + " NAME HOST:PORT"));
     };
   };
   with_address("add", catalogue::command_kind::add);
   with_address("move", catalogue::command_kind::move);
   commands_["remove"] = [this](const words& w, const answered& done) {
-    done(w.size() == 2 ? change({catalogue::command_kind::remove, w[1], {}}) : refused("remove NAME"));
+    done(w.size() == 2 ? settled(calls_.change_nodes({catalogue::command_kind::remove, w[1], {}})) : refused("remove NAME"));
   };
+  commands_["group"] = [this](const words& w, const answered& done) { done(group(w)); };
   commands_["metrics"] = [this](const words&, const answered& done) { done({0, metrics_now()}); };
   try {
     socket_ = std::make_unique<transport::admin::server>(transport::admin::server_options{(config.data / "admin").string(), {}}, *this);
@@ -76,6 +83,7 @@ admin::admin(const node_config& config, admin_calls calls, const std::function<v
 }
 
 admin::~admin() {
+  stopping_.store(true, std::memory_order_relaxed);
   http_.reset();
   socket_.reset();
 }
@@ -126,9 +134,36 @@ admin::answer admin::nodes() {
   return {0, text};
 }
 
-admin::answer admin::change(catalogue::command what) {
-  const auto r = calls_.change_nodes(std::move(what)).get();
-  return {r.done ? 0 : 1, r.why + '\n'};
+/// Does not wait any longer once the node stops.
+admin::answer admin::settled(std::future<change_result> asked, const std::string& done) {
+  while (asked.wait_for(look_again) != std::future_status::ready)
+    if (stopping_.load(std::memory_order_relaxed)) return refused("the node stops; the change may still happen");
+  const auto r = asked.get();
+  return {r.done ? 0 : 1, (r.done && r.why.empty() ? done : r.why) + '\n'};
+}
+
+/// `group rules NAME`, `group change NAME [weaker] SETTING...`, `group exclude|restore NAME MEMBER`, `group handover NAME`.
+admin::answer admin::group(const words& w) {
+  const auto what = w.size() > 2 ? w[1] : std::string();
+  if (what == "rules" && w.size() == 3) {
+    const auto other = difference(contract{}, calls_.rules(w[2]));
+    return {0, other.empty() ? "the defaults\n" : other + '\n'};
+  }
+  if (what == "handover" && w.size() == 3) {
+    calls_.hand_over(w[2]);
+    return {0, "asked; cohort status tells who leads\n"};
+  }
+  if ((what == "exclude" || what == "restore") && w.size() == 4) {
+    const bool out = what == "exclude";
+    return settled(calls_.change_member(w[2], out ? protocol::change_kind::remove : protocol::change_kind::restore, w[3]),
+                   w[3] + (out ? " is out of group " : " may join group ") + w[2]);
+  }
+  const bool weaker = what == "change" && w.size() > 3 && w[3] == "weaker";
+  if (what == "change" && w.size() > (weaker ? 4u : 3u)) {
+    const words settings(w.begin() + (weaker ? 4 : 3), w.end());
+    return settled(calls_.change_rules(w[2], with_settings(calls_.rules(w[2]), settings), weaker), "group " + w[2] + " runs under them");
+  }
+  return refused("group rules NAME, change NAME SETTING..., exclude or restore NAME MEMBER, handover NAME");
 }
 
 admin::answer admin::processes() {

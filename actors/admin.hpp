@@ -4,10 +4,12 @@
 #include "actors/figures.hpp"
 
 #include "framework/catalogue/machine.hpp"
+#include "framework/protocol/messages.hpp"
 #include "transport/admin/server.hpp"
 
 #include <cohort/node.hpp>
 
+#include <atomic>
 #include <functional>
 #include <future>
 #include <map>
@@ -19,17 +21,22 @@
 
 namespace cohort::detail {
 
-/// What an operator's commands and pages need of the node. Any thread; none waits for longer than a second or so.
+/// What an operator's commands and pages need of the node. Any thread; none waits for longer than a second or so, and those that ask
+/// for a group throw `node_error` where there is none of that name.
 struct admin_calls {
   std::function<std::optional<node_figures>()> look;
   std::function<supervision_figures()> supervision;
   std::function<std::shared_ptr<supervisors>()> supervisors_now;  ///< null while the node stops
   std::function<std::vector<node_info>()> nodes;
   std::function<std::future<change_result>(catalogue::command)> change_nodes;
+  std::function<contract(const std::string& group)> rules;
+  std::function<std::future<change_result>(const std::string& group, const contract& to, bool weaker)> change_rules;
+  std::function<std::future<change_result>(const std::string& group, protocol::change_kind, const std::string& member)> change_member;
+  std::function<void(const std::string& group)> hand_over;
 };
 
 /// A node's operator: carries out what comes over the socket in the data directory, one command after the other, and writes the
-/// page of metrics. Commands that wait for the group are answered when it has decided, and hold up no other.
+/// page of metrics.
 class admin final : public transport::admin::service {
 public:
   using answer = transport::admin::answer;
@@ -50,12 +57,14 @@ private:
   answer processes();
   answer status();
   answer nodes();
-  answer change(catalogue::command what);
+  answer group(const words& w);
+  answer settled(std::future<change_result> asked, const std::string& done = {});
   std::string metrics_now();
 
   const std::string node_;
   const admin_calls calls_;
   std::map<std::string, std::function<void(const words&, const answered&)>> commands_;
+  std::atomic<bool> stopping_{false};
   std::string page_;  ///< worker's: one page serves whoever asks within its age
   std::chrono::steady_clock::time_point page_made_{};
   bulk_worker pages_, worker_;

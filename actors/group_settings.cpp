@@ -99,6 +99,19 @@ group_table read_groups(const config_section& root) {
   return groups;
 }
 
+contract with_settings(contract from, const std::vector<std::string>& settings) {
+  std::string text;
+  for (const auto& s : settings) text += "groups.settings." + s + '\n';
+  const auto file = config_file::parse(text, "settings");
+  const auto set = read_groups(file.root()).at("settings");
+  if (set.field_lines.contains("depends_on")) file.fail(set.line_of({"depends_on"}), "depends_on is no rule of a running group");
+  contracts::for_each_field([&](const auto& f) {
+    if (set.field_lines.contains(f.name)) from.*f.member = set.how.*f.member;
+  });
+  if (!from.orders.has(from.default_order)) from.default_order = set.how.default_order;
+  return from;
+}
+
 std::string sentence(const finding& f, const contract& what) {
   auto text = f.rule + ": " + f.message + "; " + f.reason;
   if (f.nearest) text += "; the nearest legal contract has " + difference(what, *f.nearest);

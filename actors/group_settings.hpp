@@ -26,6 +26,9 @@ using group_table = std::map<std::string, group_settings>;
 /// Reads [groups], if the file has it. Throws `config_error`.
 group_table read_groups(const config_section& root);
 
+/// `from` with these fields set, each as a line of [groups.NAME] in a file. Throws `config_error`.
+contract with_settings(contract from, const std::vector<std::string>& settings);
+
 /// One line on a group of a file.
 struct located_finding {
   std::string group;

@@ -225,7 +225,11 @@ void node::impl::open_admin() {
         },
       .supervisors_now = [this] { return std::make_shared<supervisors>(supervision_); },
       .nodes = [this] { return nodes(); },
-      .change_nodes = [this](catalogue::command what) { return change_nodes(std::move(what)); }},
+      .change_nodes = [this](catalogue::command what) { return change_nodes(std::move(what)); },
+      .rules = [this](const std::string& group) { return rules(group); },
+      .change_rules = [this](const std::string& group, const contract& to, bool weaker) { return change_rules(group, to, weaker); },
+      .change_member = [this](const std::string& group, protocol::change_kind kind, const std::string& member) { return change(group, kind, member); },
+      .hand_over = [this](const std::string& group) { hand_over(group); }},
     [this](const std::string& why) { log.write(detail::log_level::warn, why); });
   if (!config.metrics.empty()) log.write(detail::log_level::info, "metrics at http://" + config.metrics + "/metrics");
 }

@@ -88,11 +88,36 @@ class Load(threading.Thread):
         return self.added
 
 
+def change_the_group(site):
+    """What an operator does to a running group."""
+    assert "heartbeat" not in site.ask("n1", "group", "rules", "counter")
+    site.ask("n1", "group", "change", "counter", 'heartbeat = "40 ms"', 'election_min = "320 ms"')
+    eventually("the rules are in force", lambda: "heartbeat = \"40 ms\"" in site.ask("n3", "group", "rules", "counter"))
+    for setting, why in (('durability = "volatile"', "fixed while the group runs"), ("heartbeat = 3 parrots", "settings:1"),
+                         ('heartbeat = "300 ms"', "election_min"), ('colour = "red"', "colour")):
+        assert why in site.ask("n1", "group", "change", "counter", setting, good=False), setting
+    assert "hosts no group" in site.ask("n1", "group", "rules", "cellar", good=False)
+    site.ask("n2", "group", "exclude", "counter", "n3")
+    eventually("n3 is out", lambda: site.members("n1", "counter") == {"n1", "n2"})
+    site.ask("n2", "group", "restore", "counter", "n3")
+    eventually("n3 is back", lambda: site.members("n1", "counter") == {"n1", "n2", "n3"}, 40)
+
+    def leader():
+        line = next(line for line in site.ask("n1", "status").splitlines() if line.startswith("group counter:"))
+        return line.split("leader ")[1].split(",")[0]
+
+    before = eventually("somebody leads", lambda: leader() != "unknown" and leader())
+    site.ask(before, "group", "handover", "counter")
+    eventually("another leads", lambda: leader() not in ("unknown", before))
+
+
 def run(site):
     for name in ("n1", "n2", "n3"):
         site.start_founder(name)
     assert site.nodes["n1"].add(5) == 5
     assert "keeps no" not in site.ask("n1", "nodes") and "founder" in site.ask("n1", "nodes")
+
+    change_the_group(site)
 
     # A node nobody knows waits to be named; then it takes part, while the others work.
     site.address["n4"] = f"127.0.0.1:{free_port()}"

@@ -51,6 +51,14 @@ void add_admin(CLI::App& program, int& code) {
   add(program, "remove", "Removes a node from the cluster, for good", {"remove"}, "NAME", code);
   add(program, "metrics", "Prints a running node's metrics in Prometheus' format", {"metrics"}, "", code);
   add(program, "processes", "Prints the supervised processes of a running node", {"processes"}, "", code);
+  auto& group = *program.add_subcommand("group", "A running group: its rules, its members, its leader");
+  group.require_subcommand(1);
+  add(group, "rules", "Prints how the contract in force differs from the defaults", {"group", "rules"}, "GROUP", code);
+  add(group, "change", "Changes the contract of a running group", {"group", "change"},
+      "GROUP [weaker] SETTING..., settings as in a configuration file: 'heartbeat = \"100 ms\"'; weaker: also to promise less", code);
+  add(group, "exclude", "Takes a member's place and vote, until it is restored", {"group", "exclude"}, "GROUP MEMBER", code);
+  add(group, "restore", "Lets an excluded member join again", {"group", "restore"}, "GROUP MEMBER", code);
+  add(group, "handover", "Lets another member lead, if this node does", {"group", "handover"}, "GROUP", code);
   auto& letters = *program.add_subcommand("letters", "Messages that ended their receivers, and were put aside");
   letters.require_subcommand(1);
   add(letters, "list", "Prints them, a line each", {"letters", "list"}, "", code);
