@@ -1,9 +1,6 @@
 #include "actors/group_rules.hpp"
 
-#include "framework/contract/fields.hpp"
-
 #include <algorithm>
-#include <string_view>
 
 namespace cohort::detail {
 namespace {
@@ -19,11 +16,6 @@ std::uint64_t volatile_share(std::size_t groups) {
   return std::clamp<std::uint64_t>(volatile_bytes_together / std::max<std::size_t>(groups, 1), 256u << 10,
                                    volatile_checkpoint_bytes);
 }
-
-constexpr std::string_view live_fields[] = {
-  "orders",     "default_order", "reads",        "slow",       "minority_multicast", "shrink",       "min_voters",
-  "min_copies", "heartbeat",     "election_min", "fail_after", "lane_window",        "retain_bytes", "retain_time",
-};
 
 protocol::slow_policy policy_of(slow_member s) {
   switch (s) {
@@ -124,19 +116,12 @@ contract under_rules(contract how, const protocol::view_options& rules) {
   how.election_min = ms(rules.election_min);
   how.fail_after = ms(rules.fail_after);
   how.lane_window = rules.lane_window;
+  const bool retains = rules.retain_bytes > 0 || rules.retain_time.count() > 0;
+  if (retains != (before.retain_bytes > 0 || before.retain_time.count() > 0))
+    how.reliability = retains ? reliability::all_members : reliability::present;
   if (rules.retain_bytes != before.retain_bytes) how.retain_bytes = rules.retain_bytes;
   if (rules.retain_time != before.retain_time) how.retain_time = ms(rules.retain_time);
   return how;
-}
-
-std::string fixed_difference(const contract& from, const contract& to) {
-  std::string names;
-  contracts::for_each_field([&](const auto& f) {
-    const bool live = std::ranges::find(live_fields, std::string_view(f.name)) != std::end(live_fields);
-    if (live || from.*f.member == to.*f.member) return;
-    names += (names.empty() ? "" : ", ") + std::string(f.name);
-  });
-  return names;
 }
 
 }  // namespace cohort::detail

@@ -21,7 +21,5 @@ std::size_t part_bytes_of(const contract& how);
 protocol::view_options rules_of(const contract& how);
 /// The contract of a group that was founded with `how` and runs under `rules` now.
 contract under_rules(contract how, const protocol::view_options& rules);
-/// Fields in which the two differ although they are fixed while a group runs, as "a, b"; empty if there are none.
-std::string fixed_difference(const contract& from, const contract& to);
 
 }  // namespace cohort::detail

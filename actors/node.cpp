@@ -573,7 +573,7 @@ std::future<change_result> node::impl::change_rules(std::string_view group, cons
   const auto from = detail::under_rules(owner->how, now->options);
   auto wanted = to;
   if (wanted.replication == replication::none) wanted.replication = from.replication;
-  if (const auto fixed = detail::fixed_difference(from, wanted); !fixed.empty())
+  if (const auto fixed = fixed_because(from, wanted); !fixed.empty())
     return settled({false, "fixed while the group runs: " + fixed});
   std::string refusals;
   const auto refuse = [&](const std::string& why) { refusals += (refusals.empty() ? "" : "\n") + why; };

@@ -334,6 +334,7 @@ group_view describe(const protocol::deliver_view& v, const known_nodes& nodes) {
   view.time = v.time;
   view.active_here = v.member;
   for (auto& e : v.what->roster) view.members.push_back({nodes.name_of(e.id.member), e.inc, e.voter, e.active});
+  for (auto m : v.together) view.together.push_back(nodes.name_of(m));
   for (auto& n : v.what->notes) view.changes.push_back({nodes.name_of(n.id.member), to_string(n.cause)});
   return view;
 }

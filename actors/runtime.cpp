@@ -312,7 +312,7 @@ void runtime::open_endpoint() {
   c.cluster = config_.cluster;
   (void)transport::parse_name_servers(config_.name_servers, c.name_servers);  // checked with the configuration
   for (auto& g : groups_) {
-    c.groups.push_back({g.entry->index, g.entry->name, contract_hash(g), g.voter, g.blank});
+    c.groups.push_back({g.entry->index, g.entry->name, contract_hash(g), g.voter, g.blank, founding_hash(g)});
     message_bytes = std::max(message_bytes, part_bytes_of(g.entry->how));
   }
   c.limits.frame_bytes_max = transport::frame_bytes_for(std::max(message_bytes, defaults.part_bytes), defaults.batch_bytes);
@@ -331,6 +331,12 @@ void runtime::open_endpoint() {
 std::uint64_t runtime::contract_hash(const group& g) const {
   auto text = g.entry->name + '\n' + agreed_text(g.entry->how);
   for (const auto w : witnesses_of(g)) text += "\nwitness " + name_of(w);
+  return transport::checksum(std::as_bytes(std::span(text)));
+}
+
+/// Whatever founders must agree on beside that.
+std::uint64_t runtime::founding_hash(const group& g) const {
+  const auto text = founding_text(g.entry->how);
   return transport::checksum(std::as_bytes(std::span(text)));
 }
 

@@ -73,6 +73,7 @@ private:
     std::future<void> process_ended;
     std::uint64_t voter = 0;  ///< voter_id::identity
     protocol::duration heartbeat{}, election_min{};  ///< in force (X1)
+    std::string other_rules;  ///< those in force that are not the configuration's
     bool witness = false;     ///< this node keeps the log, but no payload and no state (W1)
     bool blank = true;        ///< the directory never saw the group
     std::string trouble;      ///< protocol thread
@@ -104,6 +105,7 @@ private:
   void settle_removed();
   bool remove_from(group& g, member_id node);
   std::uint64_t contract_hash(const group& g) const;
+  std::uint64_t founding_hash(const group& g) const;
   std::vector<member_id> witnesses_of(const group& g) const;
 
   // driver_host, on the protocol thread

@@ -1,5 +1,8 @@
 // What a runtime says: the log's lines, and the status operators ask for.
+#include "actors/group_rules.hpp"
 #include "actors/runtime.hpp"
+
+#include <cohort/contract_check.hpp>
 
 #include <numeric>
 #include <utility>
@@ -43,6 +46,12 @@ void runtime::view_installed(std::uint32_t group, const protocol::deliver_view& 
     g.heartbeat = rules.heartbeat;
     g.election_min = rules.election_min;
     pulses_->configure(pulse_options_now());
+  }
+  const auto& how = g.entry->how;
+  if (auto other = difference(how, under_rules(how, v.what->options)); how.partitions == partition_policy::primary && other != g.other_rules) {
+    g.other_rules = std::move(other);
+    log_.write(log_level::info, where(g) + (g.other_rules.empty() ? "the group runs by the rules of this node's configuration"
+                                              : "the group was changed while it ran, and that holds, not this node's configuration: " + g.other_rules));
   }
   log_.write(log_level::info, where(g) + "view " + std::to_string(told->number) + " installed: members " + members +
                                 (changes.empty() ? "" : "; " + changes) +

@@ -36,6 +36,7 @@ struct group_config {
   std::uint64_t hash = 0;      ///< of the contract and whatever else must agree; different hashes refuse each other
   std::uint64_t identity = 0;  ///< protocol::voter_id::identity: directory id (durable) or boot id (volatile)
   bool blank = true;           ///< nothing is known of the group here (decision PA2); see `endpoint::set_blank`
+  std::uint64_t founding_hash = 0;  ///< of what those must agree on, too, to whom the group is new; later its log holds it
 };
 
 struct endpoint_config {

@@ -53,7 +53,7 @@ const char* read(wire::Hello::Reader in, hello& out) {
   for (const auto g : groups) {
     const auto group_name = view_of(g.getName());
     if (!is_name(group_name, name_bytes_max)) return "a group's name is none";
-    out.groups.push_back({g.getIndex(), std::string(group_name), g.getHash(), g.getIdentity(), g.getBlank()});
+    out.groups.push_back({g.getIndex(), std::string(group_name), g.getHash(), g.getIdentity(), g.getBlank(), g.getFounding()});
   }
   return nullptr;
 }
@@ -101,8 +101,13 @@ std::optional<refusal> compare_groups(const hello& mine, const hello& theirs) {
                                                " on this node. All nodes must list their groups alike"};
       if (here.hash != there.hash)
         return refusal{refuse_code::group, "group " + here.name + " is set up differently on node " + theirs.name +
-                                               " and on this node. Durability, reads and limits of a group must be "
+                                               " and on this node. Durability, kind and sizes of a group must be "
                                                "the same on all nodes"};
+      // Once there is a group its log says by which rules it runs; before, its founders' configurations do.
+      if (here.blank && there.blank && here.founding_hash != there.founding_hash && here.founding_hash != 0 && there.founding_hash != 0)
+        return refusal{refuse_code::group, "group " + here.name + " is set up differently on node " + theirs.name +
+                                               " and on this node. Orders, reads, timers and limits must be the same "
+                                               "on all nodes that found it"};
     }
     if (const auto same = by_index.find(here.index); same != by_index.end() && same->second->name != here.name)
       return refusal{refuse_code::group, "number " + number(here.index) + " is group " + same->second->name + " on node " +
@@ -160,6 +165,7 @@ frame encode_hello(const hello& h) {
       groups[i].setIndex(h.groups[i].index);
       groups[i].setName(h.groups[i].name.c_str());
       groups[i].setHash(h.groups[i].hash);
+      groups[i].setFounding(h.groups[i].founding_hash);
       groups[i].setIdentity(h.groups[i].identity);
       groups[i].setBlank(h.groups[i].blank);
     }

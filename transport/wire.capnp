@@ -36,6 +36,7 @@ struct Hello {
     hash     @2 :UInt64;
     identity @3 :UInt64;
     blank    @4 :Bool;
+    founding @5 :UInt64;  # compared where both are blank; 0: not told
   }
 }
 

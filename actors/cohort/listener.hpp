@@ -76,6 +76,10 @@ struct group_view {
   bool active_here = false;  ///< this node is active in it
   std::vector<member> members;
   std::vector<change> changes;
+  /// The transitional set: who came from the view before under the incarnation it had there, this node included. All of them were
+  /// delivered the same messages in that view (V15); of others that is not said, also of members who were there and are here
+  /// again. Empty if this node itself did not come so. (Partitionable groups: `component_listener::transition` tells.)
+  std::vector<std::string> together;
 };
 
 /// A process that is handed deliveries by the batch: the cheapest way to follow a group. Called by one application

@@ -115,6 +115,12 @@ std::string difference(const contract& from, const contract& to);
 
 /// What all members must have in common, as one text: members whose texts differ cannot be in one group.
 std::string agreed_text(const contract& what);
+/// What those must have in common, too, who found the group. Later it is in the group's log, which may change it (X1), and which
+/// holds, whatever a member's configuration says.
+std::string founding_text(const contract& what);
+/// The fields in which two contracts differ although a group that runs cannot change them, each with the reason; empty: there
+/// are none.
+std::string fixed_because(const contract& from, const contract& to);
 
 /// One row of the table of rules.
 struct rule_text {

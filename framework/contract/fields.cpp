@@ -4,6 +4,40 @@
 
 namespace cohort {
 namespace contracts {
+namespace {
+
+/// Why no view can change it, in words that follow a colon.
+const char* why_fixed(std::string_view field) {
+  struct reason {
+    std::string_view field;
+    const char* why;
+  };
+  static constexpr reason reasons[] = {
+    {"durability", "votes are bound to the members' directories where the group is journaled, and to their processes where it is "
+                   "not; found another group and hand the state over"},
+    {"model", "each failure model has a way of its own to agree; found another group and hand the state over"},
+    {"partitions", "one log and a history for each component do not turn into one another; found another group"},
+    {"one_history", "one log and a history for each component do not turn into one another; found another group"},
+    {"merge", "members must have the same when they meet again; stop all and start them with the other one"},
+    {"witnesses", "who keeps no payload was settled when the group was founded, and a witness has none to begin with"},
+    {"message_bytes_max", "links and replicas were made for messages of that size; stop all and start them with the other one"},
+    {"replication", "the replicas that run were made for it"},
+    {"deterministic", "the replicas that run were made for it"},
+    {"sessions", "the replicas that run were made for it"},
+    {"calls", "the replicas that run were made for it"},
+    {"lease", "leases that have been given rest on it; stop all and start them with the other one"},
+    {"clock_rate_ppm", "leases that have been given rest on it; stop all and start them with the other one"},
+    {"clock_margin", "leases that have been given rest on it; stop all and start them with the other one"},
+  };
+  for (const auto& r : reasons)
+    if (r.field == field) return r.why;
+  return "it was settled when the group was founded; stop all and start them with the other one";
+}
+
+}  // namespace
+}  // namespace contracts
+
+namespace contracts {
 
 std::string written(bool value) { return value ? "true" : "false"; }
 std::string written(unsigned value) { return std::to_string(value); }
@@ -48,15 +82,38 @@ std::string difference(const contract& from, const contract& to) {
   return all;
 }
 
-std::string agreed_text(const contract& what) {
+namespace {
+
+std::string text_of(const contract& what, contracts::scope shared) {
   std::string all;
   contracts::for_each_field([&](const auto& f) {
-    if (f.shared == contracts::scope::local) return;
+    if (f.shared != shared) return;
     // Members may differ in how fresh they want their answers; only leases concern the others (E5).
     if constexpr (std::is_same_v<std::decay_t<decltype(what.*f.member)>, reads>)
       all += what.reads == reads::lease ? "lease reads\n" : "";
     else
       all += f.name + (" = " + contracts::written(what.*f.member)) + '\n';
+  });
+  return all;
+}
+
+}  // namespace
+
+std::string agreed_text(const contract& what) {
+  auto all = text_of(what, contracts::scope::agreed);
+  // The rules of such a group are not in its views: they are what its members were started with.
+  if (what.partitions == partition_policy::partitionable) all += text_of(what, contracts::scope::live);
+  return all;
+}
+
+std::string founding_text(const contract& what) { return text_of(what, contracts::scope::live); }
+
+std::string fixed_because(const contract& from, const contract& to) {
+  std::string all;
+  contracts::for_each_field([&](const auto& f) {
+    if (f.shared == contracts::scope::live || from.*f.member == to.*f.member) return;
+    all += (all.empty() ? "" : "; ") + std::string(f.name) + ": " +
+           (f.shared == contracts::scope::local ? "it is each node's own, from its configuration, when it starts" : contracts::why_fixed(f.name));
   });
   return all;
 }

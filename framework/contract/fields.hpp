@@ -11,7 +11,11 @@
 namespace cohort::contracts {
 
 /// Whether members must have a field in common.
-enum class scope : std::uint8_t { agreed, local };
+enum class scope : std::uint8_t {
+  agreed,  ///< always
+  live,    ///< when they found the group; from then on views carry it, and may change it (X1)
+  local,   ///< never
+};
 
 /// One field of `contract`. `weight` says how much a change of it alters what was asked for; the nearest contract is
 /// the one whose changed fields weigh least.
@@ -29,8 +33,8 @@ field(const char*, T contract::*, unsigned, scope) -> field<T>;
 
 /// All fields, in the order in which they are declared.
 inline constexpr auto fields = std::tuple{
-  field{"orders", &contract::orders, 6},
-  field{"default_order", &contract::default_order, 4},
+  field{"orders", &contract::orders, 6, scope::live},
+  field{"default_order", &contract::default_order, 4, scope::live},
   field{"causal_dependencies", &contract::causal_dependencies, 2},
   field{"causal_total", &contract::causal_total, 3},
   field{"atomic", &contract::atomic, 4},
@@ -42,36 +46,36 @@ inline constexpr auto fields = std::tuple{
   field{"calls", &contract::calls, 4},
   field{"action_participant", &contract::action_participant, 5},
   field{"volatile_participant", &contract::volatile_participant, 2},
-  field{"reads", &contract::reads, 3},
+  field{"reads", &contract::reads, 3, scope::live},
   field{"deadline", &contract::deadline, 3},
   field{"lossy", &contract::lossy, 3},
   field{"model", &contract::model, 8},
   field{"failures_tolerated", &contract::failures_tolerated, 3},
   field{"single", &contract::single, 3},
   field{"partitions", &contract::partitions, 7},
-  field{"minority_multicast", &contract::minority_multicast, 3},
+  field{"minority_multicast", &contract::minority_multicast, 3, scope::live},
   field{"one_history", &contract::one_history, 4},
   field{"merge", &contract::merge, 3},
   field{"links", &contract::links, 3},
   field{"trust_domains", &contract::trust_domains, 12},
   field{"witnesses", &contract::witnesses, 4},
-  field{"min_copies", &contract::min_copies, 3},
-  field{"shrink", &contract::shrink, 3},
-  field{"min_voters", &contract::min_voters, 2},
-  field{"slow", &contract::slow, 3},
-  field{"reliability", &contract::reliability, 4},
-  field{"retain_bytes", &contract::retain_bytes, 1},
-  field{"retain_time", &contract::retain_time, 1},
-  field{"heartbeat", &contract::heartbeat, 1},
-  field{"election_min", &contract::election_min, 1},
-  field{"fail_after", &contract::fail_after, 1},
+  field{"min_copies", &contract::min_copies, 3, scope::live},
+  field{"shrink", &contract::shrink, 3, scope::live},
+  field{"min_voters", &contract::min_voters, 2, scope::live},
+  field{"slow", &contract::slow, 3, scope::live},
+  field{"reliability", &contract::reliability, 4, scope::live},
+  field{"retain_bytes", &contract::retain_bytes, 1, scope::live},
+  field{"retain_time", &contract::retain_time, 1, scope::live},
+  field{"heartbeat", &contract::heartbeat, 1, scope::live},
+  field{"election_min", &contract::election_min, 1, scope::live},
+  field{"fail_after", &contract::fail_after, 1, scope::live},
   field{"outcome_bound", &contract::outcome_bound, 1, scope::local},
   field{"lease", &contract::lease, 1},
   field{"clock_rate_ppm", &contract::clock_rate_ppm, 2},
   field{"clock_margin", &contract::clock_margin, 2},
   field{"delay_bound", &contract::delay_bound, 2},
   field{"message_bytes_max", &contract::message_bytes_max, 1},
-  field{"lane_window", &contract::lane_window, 1},
+  field{"lane_window", &contract::lane_window, 1, scope::live},
   field{"queue_bytes", &contract::queue_bytes, 1, scope::local},
   field{"backlog_bytes", &contract::backlog_bytes, 1, scope::local},
   field{"checkpoint_bytes", &contract::checkpoint_bytes, 1, scope::local},

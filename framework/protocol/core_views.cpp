@@ -557,6 +557,10 @@ void core::impl::install(const entry& e) {
   }
   remember_ended(e, *before);
   const bool was_active = my_slot != no_slot;
+  if (was_active && slot_of(*next, start.self, promises.inc) != no_slot)
+    for (const auto& r : next->roster)
+      if (r.active && (slot_of(*before, r.id, r.inc) != no_slot || (mutated(mutation::together_by_name) && find(*before, r.id))))
+        d.together.push_back(r.id.member);
   in_force = next;
   view_since = now;
   adopt_options();

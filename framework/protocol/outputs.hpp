@@ -103,6 +103,9 @@ struct deliver_view {
   /// Own submissions of each class, the oldest unanswered ones: sealed but not covered, delivered nowhere (rule O10).
   /// Right behind a `deliver_restore` their outcome is unknown instead: the checkpoint may contain them.
   std::array<std::uint64_t, order_count> lost_messages{};
+  /// Who came from the view before under the incarnation it had there, this member included: the transitional set, all of
+  /// whom were delivered the same in that view (V15). Empty if this member itself did not.
+  std::vector<member_id> together;
 };
 
 /// Why a batch's messages are delivered nowhere although a cut covers it.

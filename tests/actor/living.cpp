@@ -208,6 +208,35 @@ TEST_SUITE("living") {
     CHECK(eventually([&] { return c.serves(2) && c.at(2).rules("room") == wanted; }));
   }
 
+  TEST_CASE("what was changed holds over restarts and for who joins, whatever the configurations say") {
+    const auto founded = contract::multicast(order::causal, {order::total});
+    std::array<contract, 3> configured{founded, founded, founded};
+    std::array<counts, 3> heard;
+    cluster c(3, {}, [&](node& n, int i) {
+      n.listen("room", [&, i] { return std::make_unique<counter>(heard[i]); }, configured[i]);
+    });
+    c.start_all();
+    REQUIRE(eventually([&] { return c.all_serve(); }));
+    const auto wanted = founded.with(&contract::default_order, order::total)
+                          .with(&contract::fail_after, 2500ms)
+                          .with(&contract::lane_window, std::size_t{1} << 20)
+                          .with(&contract::reliability, reliability::all_members)
+                          .with(&contract::retain_bytes, std::uint64_t{4} << 20)
+                          .with(&contract::retain_time, 60000ms);
+    const auto changed = result(c.at(0).change("room", wanted));
+    REQUIRE_MESSAGE(changed.done, changed.why);
+    // One file was brought up to date, one is as it was, one says something else again; one directory is new.
+    configured[0] = wanted;
+    configured[2] = founded.with(&contract::heartbeat, 20ms);
+    for (int i = 0; i < 3; ++i) c.stop(i);
+    c.wipe(2);
+    c.start_all();
+    REQUIRE(eventually([&] { return c.all_serve(); }));
+    for (int i = 0; i < 3; ++i) CHECK(c.at(i).rules("room") == wanted);
+    CHECK(c.insist(2, "after all") == outcome::replied);
+    CHECK(eventually([&] { return heard[0].total > 0 && heard[1].total > 0 && heard[2].total > 0; }));
+  }
+
   TEST_CASE("changes that cannot be are refused, with the reason") {
     cluster c(3, contract{}.with(reads::lease));
     c.start_all();
@@ -216,7 +245,8 @@ TEST_SUITE("living") {
     const auto now = c.at(0).rules("room");
     const auto refused = [&](const contract& to) { return result(c.at(0).change("room", to)).why; };
     CHECK(holds(refused(now.with(&contract::election_min, 500ms)), "election_min cannot change while reads go by lease"));
-    CHECK(refused(now.with(durability::in_memory)) == "fixed while the group runs: durability");
+    CHECK(holds(refused(now.with(durability::in_memory)), "fixed while the group runs: durability: votes are bound to the members' directories"));
+    CHECK(holds(refused(now.with(&contract::queue_bytes, std::size_t{1} << 20)), "queue_bytes: it is each node's own"));
     CHECK(holds(refused(now.with(&contract::heartbeat, 200ms)), "E7"));
     CHECK(holds(refused(now.with(&contract::shrink, true)), "G16: the change weakens a promise"));
     CHECK(holds(refused(now.with(&contract::min_copies, 4u)), "min_copies"));

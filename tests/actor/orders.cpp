@@ -224,6 +224,7 @@ TEST_SUITE("orders") {
       std::vector<delivery_gap> gaps;
       std::size_t before_gap = 0;
       log_index newest = 0;
+      group_view newest_view;
     };
     class register_of_batches final : public listener {
     public:
@@ -236,6 +237,10 @@ TEST_SUITE("orders") {
         std::lock_guard guard(out_->mutex);
         out_->all.emplace_back("n" + std::to_string(to_index(b.sender) + 1), b.sender_incarnation, lane_of(b.how), b.number);
         out_->newest = b.index;
+      }
+      void view_changed(const group_view& view) override {
+        std::lock_guard guard(out_->mutex);
+        out_->newest_view = view;
       }
       void gap(const delivery_gap& missed) override {
         std::lock_guard guard(out_->mutex);
@@ -276,6 +281,10 @@ TEST_SUITE("orders") {
       };
       CHECK(eventually(settled));
       std::scoped_lock guard(heard[0]->mutex, heard[2]->mutex);
+      // Who stayed knows whom it stayed with, who came is told of nobody; learners may have been promoted since, and then all stayed.
+      const auto with = heard[0]->newest_view.together;
+      CHECK(with == (kind == durability::journaled ? std::vector<std::string>{"n1", "n2"} : std::vector<std::string>{"n1", "n2", "n3"}));
+      CHECK(heard[2]->newest_view.together == (kind == durability::journaled ? std::vector<std::string>{} : with));
       auto whole = heard[0]->all;
       std::ranges::sort(whole);
       whole.erase(std::ranges::unique(whole).begin(), whole.end());

@@ -146,9 +146,14 @@ TEST_CASE("members compare every field but those that are local") {
       ++value;
     INFO(f.name);
     CHECK((agreed_text(a) != agreed_text(b)) == (f.shared == contracts::scope::agreed));
+    CHECK((founding_text(a) != founding_text(b)) == (f.shared == contracts::scope::live));
+    CHECK(fixed_because(a, b).starts_with(std::string(f.name) + ": ") == (f.shared != contracts::scope::live));
     CHECK(difference(a, b).starts_with(std::string(f.name) + " = "));
   });
-  CHECK(agreed_text(a) == agreed_text(a.with(reads::local)));
+  CHECK(founding_text(a) == founding_text(a.with(reads::local)));
+  // No view carries the rules of a partitionable group.
+  const auto parts = a.with(partition_policy::partitionable);
+  CHECK(agreed_text(parts) != agreed_text(parts.with(&contract::heartbeat, std::chrono::milliseconds(20))));
 }
 
 TEST_SUITE_END();

@@ -199,6 +199,21 @@ TEST_SUITE("endpoint") {
     CHECK(contains(p.b.text(link_event_kind::refused), "node n1 does not list n3, this node has n3 = 127.0.0.1:9"));
   }
 
+  TEST_CASE("rules that views carry must be the same where a group is founded, and need not later") {
+    for (const bool founded : {false, true}) {
+      CAPTURE(founded);
+      pair p;
+      p.a.config.groups[0].founding_hash = 5;
+      p.b.config.groups[0].founding_hash = 6;
+      p.b.config.groups[0].blank = !founded;
+      REQUIRE(p.a.start() == "");
+      REQUIRE(p.b.start() == "");
+      REQUIRE(run_until(p.l, [&] { return founded ? !p.a.ups.empty() && !p.b.ups.empty() : p.a.count(link_event_kind::refused) > 0; }));
+      if (!founded) CHECK(contains(p.a.text(link_event_kind::refused) + p.b.text(link_event_kind::refused), "on all nodes that found it"));
+      if (!founded) CHECK(p.a.ups.empty());
+    }
+  }
+
   TEST_CASE("another epoch, group set-up or group number is refused on both sides") {
     for (const std::string what : {"epoch", "hash", "index", "name"}) {
       CAPTURE(what);

@@ -15,7 +15,7 @@ checkers make_checkers() {
   all.push_back(std::move(known));
   for (const auto make : {check_integrity, check_no_duplicates, check_fifo, check_causal_order, check_safe_delivery,
                           check_view_synchrony, check_self_inclusion, check_monotonic_views, check_primary_chain, check_accuracy,
-                          check_change_events, check_liveness, check_atomicity, check_reliability, check_gaps, check_termination, check_losses})
+                          check_change_events, check_liveness, check_atomicity, check_reliability, check_gaps, check_transitional_sets, check_termination, check_losses})
     all.push_back(make(b));
   return all;
 }

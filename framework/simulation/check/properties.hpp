@@ -44,6 +44,7 @@ std::unique_ptr<checker> check_liveness(book&);
 std::unique_ptr<checker> check_atomicity(book&);
 std::unique_ptr<checker> check_reliability(book&);
 std::unique_ptr<checker> check_gaps(book&);           // S4
+std::unique_ptr<checker> check_transitional_sets(book&);  // V15
 std::unique_ptr<checker> check_termination(book&);
 std::unique_ptr<checker> check_losses(book&);
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <cctype>
 #include <map>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 
@@ -150,6 +151,13 @@ private:
       if (r.active && r.id == p.now.id && (before == r.inc || fresh_[m] == r.inc || v->number == 0)) p.inc = r.inc;
     if (p.inc != before) p.sealed.clear();
     d.member = p.inc != 0 || w.take('=');
+    if (told_) {
+      d.together = *std::exchange(told_, std::nullopt);
+    } else if (p.in && p.in->number + 1 == v->number && p.inc != 0 && p.inc == before && !by_checkpoint_) {
+      for (const auto& r : v->roster)
+        if (r.active && slot_of(*p.in, r.id, r.inc) != no_slot) d.together.push_back(r.id.member);
+    }
+    by_checkpoint_ = false;
     p.in = v;
     tell([&](checker& c) { c.installed(p.now, d); });
   }
@@ -292,6 +300,10 @@ private:
       case '<': deliver(p, w); return;
       case '|': {
         const auto v = read_view(w, p.in);
+        if (w.take('^')) {
+          told_.emplace();
+          while (std::isalpha(static_cast<unsigned char>(w.peek()))) told_->push_back(static_cast<member_id>(member(w.take())));
+        }
         install(m, v, w);
         return;
       }
@@ -315,6 +327,7 @@ private:
         tell([&](checker& c) { c.restored(p.now, at); });
         const auto same_index = ">" + std::to_string(at.index);
         word where(same_index);
+        by_checkpoint_ = true;
         install(m, at.in_force, where);
         return;
       }
@@ -373,7 +386,8 @@ private:
   std::map<std::uint64_t, sent> sent_;
   std::uint64_t lives_ = 0, positions_ = 0;
   log_index index_ = 0;
-  bool stable_ = false, unstable_ = false;
+  bool stable_ = false, unstable_ = false, by_checkpoint_ = false;
+  std::optional<std::vector<member_id>> told_;
 };
 
 }  // namespace

@@ -22,7 +22,8 @@ namespace cohort::sim {
 ///     a-1         a is told that message 1 is delivered nowhere
 ///     b|1         b installs view 1 with the members it had; b|1:abd with these, who have their names in capitals if they are
 ///                 active under a new incarnation: b|1:aB. Behind a name: * votes (new ones do not), _ does not vote, . is not
-///                 active, ! is not there at all. b|1:ab= is told that it is a member in any case. What changed is noted
+///                 active, ! is not there at all. b|1:ab= is told that it is a member in any case;
+///                 b|1:abc^ab is told that a and b came along with it (else the truth). What changed is noted
 ///                 truly, or as said: b|1:ab;cf says that c failed (j joined, r recovered, p promoted, x excluded, y replaced)
 ///     b&1:abc/a2,b3:1   b is given a checkpoint of view 1 that contains plain batches to 2 of a, and to 3 of b and
 ///                 causal ones to 1 of b; then enters that view. With $ it does not enter it. ?a2-3,b:4,a'2.1 behind that: b is
