@@ -3,6 +3,7 @@
 #include "transport/endpoint.hpp"
 
 #include <cohort/group_port.hpp>
+#include <cohort/resilient_process.hpp>
 #include <cohort/supervision.hpp>
 #include <cohort/supervisor.hpp>
 
@@ -29,6 +30,7 @@ struct supervision_figures {
   std::vector<child_status> children;
   std::size_t letters = 0;
   std::uint64_t runtime_restarts = 0;
+  std::vector<resilient_status> resilient;
 };
 
 /// In Prometheus' text format (version 0.0.4). Without figures, while the node starts again, says that and no more.

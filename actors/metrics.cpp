@@ -1,6 +1,7 @@
 #include "actors/figures.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <initializer_list>
 #include <utility>
@@ -146,6 +147,56 @@ void supervised(page& out, const supervision_figures& f) {
   for (const auto* c : failing) out.sample({{"child", c->path}}, c->restarts);
 }
 
+struct resilient_gauge {
+  const char* name;
+  const char* type;
+  const char* help;
+  double (*of)(const resilient_status&);
+};
+
+template <auto Field>
+double figure(const resilient_status& s) {
+  return static_cast<double>(s.*Field);
+}
+
+double seconds_now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+const resilient_gauge resilient_gauges[] = {
+  {"cohort_resilient_life", "gauge", "Number of the life, or of the activation of a replicated process.", figure<&resilient_status::life>},
+  {"cohort_resilient_active", "gauge", "1 if it executes here.", figure<&resilient_status::active>},
+  {"cohort_resilient_events_total", "counter", "Events applied ever.", figure<&resilient_status::applied>},
+  {"cohort_resilient_journal_events", "gauge", "Events behind the newest checkpoint: what a restart redoes.", figure<&resilient_status::to_redo>},
+  {"cohort_resilient_checkpoint_age_seconds", "gauge", "Since the newest checkpoint was taken; 0: there is none.",
+   [](const resilient_status& s) {
+     const auto taken = std::chrono::duration<double>(s.checkpoint_taken).count();
+     return taken == 0 ? 0.0 : std::max(0.0, seconds_now() - taken);
+   }},
+  {"cohort_resilient_outbox", "gauge", "Messages that their receivers have not taken.", figure<&resilient_status::outbox>},
+  {"cohort_resilient_senders", "gauge", "Numbered senders remembered.", figure<&resilient_status::senders>},
+  {"cohort_resilient_restarts_total", "counter", "Lives that followed another one since the node started.", figure<&resilient_status::restarts>},
+  {"cohort_resilient_redone_events", "gauge", "Events that this life began with.", figure<&resilient_status::redone>},
+  {"cohort_resilient_restart_seconds", "gauge", "Until they were redone.",
+   [](const resilient_status& s) { return std::chrono::duration<double>(s.took).count(); }},
+  {"cohort_resilient_unreadable_checkpoints", "gauge", "Checkpoints that this life passed over.",
+   [](const resilient_status& s) { return static_cast<double>(s.unreadable.size()); }},
+};
+
+/// Of those that would redo most: there may be a hundred thousand.
+void resilient(page& out, std::vector<resilient_status> all) {
+  out.family("cohort_resilient_processes", "gauge", "Resilient processes that have lived since the node started.");
+  out.sample({}, std::uint64_t{all.size()});
+  const auto shown = std::min(all.size(), children_max);
+  const auto more = [](const resilient_status& a, const resilient_status& b) {
+    return std::pair(a.to_redo, a.outbox) > std::pair(b.to_redo, b.outbox);
+  };
+  std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(shown), all.end(), more);
+  all.resize(shown);
+  for (const auto& gauge : resilient_gauges) {
+    out.family(gauge.name, gauge.type, gauge.help);
+    for (const auto& s : all) out.sample({{"process", s.name}}, gauge.of(s));
+  }
+}
+
 }  // namespace
 
 std::string metrics_text(const std::string& name, const node_figures* figures, const supervision_figures& supervision) {
@@ -157,6 +208,7 @@ std::string metrics_text(const std::string& name, const node_figures* figures, c
     node(out, *figures);
   }
   supervised(out, supervision);
+  if (!supervision.resilient.empty()) resilient(out, supervision.resilient);
   return out.take();
 }
 

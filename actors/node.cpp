@@ -7,6 +7,7 @@
 #include "actors/joining.hpp"
 #include "actors/node_config.hpp"
 #include "actors/port_state.hpp"
+#include "actors/resilient_process.hpp"
 #include "actors/service_notice.hpp"
 #include "actors/watch_hub.hpp"
 
@@ -156,6 +157,12 @@ void node::impl::admit(const detail::group_entry& group) const {
                      "; name the members that are witnesses, the same at all nodes (witnesses = [\"NAME\"])");
 }
 
+std::shared_ptr<resilient_home::impl> node::impl::resilient(const std::function<std::shared_ptr<resilient_home::impl>()>& make) {
+  std::lock_guard guard(resilient_mutex_);
+  if (!resilient_) resilient_ = make();
+  return resilient_;
+}
+
 contract node::impl::configured(std::string_view group) const {
   const auto known = config.groups.find(group);
   return known == config.groups.end() ? contract{} : known->second;
@@ -218,7 +225,11 @@ void node::impl::open_admin() {
       .supervision =
         [this] {
           const supervisors all(supervision_);
-          detail::supervision_figures f{all.counters(), all.children(), all.dead_letters().size(), 0};
+          detail::supervision_figures f{all.counters(), all.children(), all.dead_letters().size(), 0, {}};
+          {
+            std::lock_guard guard(resilient_mutex_);
+            if (resilient_) f.resilient = resilient_->all_status();
+          }
           std::lock_guard guard(mutex_);
           f.runtime_restarts = runtime_restarts_;
           return f;

@@ -10,6 +10,7 @@
 #include "actors/supervision.hpp"
 
 #include <cohort/node.hpp>
+#include <cohort/resilient_process.hpp>
 #include <cohort/stable_storage.hpp>
 
 #include <atomic>
@@ -39,6 +40,8 @@ struct node::impl {
   using front_factory = std::function<caf::actor(caf::actor_system&, std::shared_ptr<const detail::group_entry>,
                                                  std::function<group_port(port_wake)>)>;
   void front(const std::string& group, front_factory make) { fronts_[group] = std::move(make); }
+  /// The home of the node's resilient processes, made by the first call.
+  std::shared_ptr<resilient_home::impl> resilient(const std::function<std::shared_ptr<resilient_home::impl>()>& make);
   /// The contract which the configuration has for a group, or the default one.
   contract configured(std::string_view group) const;
   void start();
@@ -106,6 +109,8 @@ private:
   std::shared_ptr<supervisors::impl> supervision_;
   std::shared_ptr<detail::dead_letters> letters_;
   std::map<std::string, front_factory> fronts_;
+  mutable std::mutex resilient_mutex_;  // guards `resilient_`
+  std::shared_ptr<resilient_home::impl> resilient_;
   std::map<std::string, caf::actor, std::less<>> handles_;
   std::unique_ptr<detail::gateway> gateway_;  ///< null if this node serves no clients
   std::unique_ptr<detail::admin> admin_;

@@ -3,6 +3,8 @@
 #include "actors/node_impl.hpp"
 #include "actors/resilient_front.hpp"
 
+#include <algorithm>
+#include <cstdio>
 #include <utility>
 
 namespace cohort {
@@ -18,7 +20,8 @@ resilience::memory_limits memory_of(const resilient_options& how) {
 
 resilient_home::resilient_home(std::shared_ptr<stable_store> storage)
     : impl_(std::make_shared<impl>(std::move(storage))) {}
-resilient_home::resilient_home(node& where) : impl_(std::make_shared<impl>(where)) {}
+resilient_home::resilient_home(node& where)
+    : impl_(where.internals().resilient([&] { return std::make_shared<impl>(where); })) {}
 
 child_factory resilient_home::child(const std::string& name, resilient_factory make, resilient_options how) const {
   if (name.empty() || name.size() > stable_name_bytes_max)
@@ -50,7 +53,10 @@ void resilient_home::replicate(const std::string& name, resilient_factory make, 
           detail::log_level::error, "resilient process " + name + ": an input" +
                                       (from.empty() ? "" : " of " + std::string(from) + ", number " + std::to_string(number)) +
                                       " is put aside: it throws each time: " + why);
-      }};
+      },
+    .tell = [home = impl_, name](fencing_token activation, const resilience::process_state& state,
+                                 bool begins) { home->activation(name, activation, state, begins); }};
+  impl_->replicated.insert(name);
   impl_->node->replicate_primary(
     name,
     [make = std::move(make), memory = detail::memory_of(options), poison = options.child.mailbox.poison_after, calls] {
@@ -75,11 +81,11 @@ void resilient_home::receiver(const std::string& name, caf::actor who) const {
 
 caf::actor resilient_home::find(const std::string& name) const { return impl_->find(name); }
 
-std::vector<resilient_status> resilient_home::status() const {
+std::vector<resilient_status> resilient_home::status() const { return impl_->all_status(); }
+
+std::vector<resilient_restart> resilient_home::restarts() const {
   const std::lock_guard lock(impl_->mutex);
-  std::vector<resilient_status> all;
-  for (const auto& [name, s] : impl_->status) all.push_back(s);
-  return all;
+  return {impl_->restarts.begin(), impl_->restarts.end()};
 }
 
 caf::actor resilient_home::impl::find(const std::string& name) {
@@ -93,10 +99,90 @@ bool resilient_home::impl::is_sender(const std::string& name, const caf::strong_
   return known && caf::actor_cast<caf::strong_actor_ptr>(known) == who;
 }
 
-stable_store& resilient_home::impl::storage() {
+std::shared_ptr<stable_store> resilient_home::impl::storage() { return opened ? opened : stable_storage_of(*node); }
+
+/// The replica's thread, at the member in office.
+void resilient_home::impl::activation(const std::string& name, fencing_token number, const resilience::process_state& state,
+                                      bool begins) {
+  resilient_status now;
+  succession after;
+  {
+    const std::lock_guard lock(mutex);
+    auto& shown = status[name];
+    shown.name = name;
+    shown.applied = shown.durable = state.applied();
+    shown.outbox = state.outbox();
+    shown.senders = state.senders();
+    if (!begins) return;
+    shown.life = number;
+    auto& line = lines[name];
+    after.cause = "this node took it over, in view " + std::to_string(number - 1);
+    after.restarts = shown.restarts = line.lives++;
+    now = shown;
+  }
+  restarted(now, after);
+}
+
+std::vector<resilient_status> resilient_home::impl::all_status() {
+  std::vector<resilient_status> all;
+  {
+    const std::lock_guard lock(mutex);
+    for (const auto& [name, s] : status) {
+      const auto line = lines.find(name);
+      all.push_back(s);
+      if (line != lines.end()) all.back().active = line->second.running;
+    }
+  }
+  for (auto& s : all)
+    if (const auto line = replicated.find(s.name); line != replicated.end()) s.active = node->primary(s.name).executes;
+  return all;
+}
+
+resilient_home::impl::succession resilient_home::impl::begin_life(const std::string& name) {
   const std::lock_guard lock(mutex);
-  if (!opened) opened = stable_storage_of(*node);
-  return *opened;
+  auto& line = lines[name];
+  succession after;
+  // The homes of a node are one, and its data directory is open to no other process.
+  after.alone = node && !line.running;
+  after.cause = line.cause;
+  after.age = line.age;
+  after.restarts = line.lives++;
+  line.running = true;
+  line.began = std::chrono::steady_clock::now();
+  return after;
+}
+
+void resilient_home::impl::end_life(const std::string& name, std::string cause) {
+  const std::lock_guard lock(mutex);
+  auto& line = lines[name];
+  line.running = false;
+  line.cause = std::move(cause);
+  line.age = std::chrono::steady_clock::now() - line.began;
+}
+
+void resilient_home::impl::restarted(const resilient_status& now, const succession& after) {
+  resilient_restart event{std::chrono::duration_cast<wall_time>(std::chrono::system_clock::now().time_since_epoch()),
+                          now.name, now.life, after.cause, after.age, after.restarts, now.redone, now.took};
+  const auto ms = [](std::chrono::nanoseconds t) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.3f ms", std::chrono::duration<double, std::milli>(t).count());
+    return std::string(text);
+  };
+  if (node) {
+    auto& log = node->internals().log;
+    const auto level = after.restarts > 0 ? detail::log_level::info : detail::log_level::debug;  // there may be many at the start
+    for (const auto& u : now.unreadable) log.write(detail::log_level::error, "resilient: checkpoint passed over: " + u);
+    if (log.wants(level))
+      log.write(level, "resilient=" + now.name + " event=" + (after.restarts > 0 ? "restarted" : "started") +
+                         " life=" + std::to_string(now.life) + " restarts=" + std::to_string(after.restarts) +
+                         " age=" + ms(after.age) + " checkpoint=" + std::to_string(now.checkpoint) +
+                         " redone=" + std::to_string(now.redone) + " took=" + ms(now.took) +
+                         (after.cause.empty() ? "" : ": " + after.cause));
+  }
+  if (after.restarts == 0) return;
+  const std::lock_guard lock(mutex);
+  restarts.push_back(std::move(event));
+  if (restarts.size() > 256) restarts.pop_front();
 }
 
 void resilient_home::impl::enter(const std::string& name, caf::actor_addr who) {
@@ -130,13 +216,20 @@ wall_time resilient_actor::now() const {
 }
 
 caf::behavior resilient_actor::make_behavior() {
-  const auto report = engine_.recover(home_->storage());
+  const auto before = home_->begin_life(name_);
+  const auto began = std::chrono::steady_clock::now();
+  const auto report = engine_.recover(*home_->storage(), before.alone);
   recovered_ = true;
+  status_.took = std::chrono::steady_clock::now() - began;
   status_.name = name_;
+  status_.active = true;
+  status_.restarts = before.restarts;
+  status_.changes = report.changes;
   status_.life = engine_.token();
   status_.checkpoint = report.checkpoint;
   status_.redone = report.redone;
   status_.unreadable = report.unreadable;
+  home_->restarted(status_, before);
   home_->enter(name_, caf::actor_cast<caf::actor_addr>(this));
   release();
   return {
@@ -187,7 +280,7 @@ caf::response_promise resilient_actor::take(const resilience::message& in) {
 void resilient_actor::pump() {
   if (flight_ || !engine_.wants_commit(now())) return;
   flight_ = std::make_shared<commit_flight>();
-  home_->storage().commit(engine_.next_batch(now()),
+  home_->storage()->commit(engine_.next_batch(now()),
                          [flight = flight_, to = caf::actor_cast<caf::actor_addr>(this)](const stable_result& r) {
                            {
                              const std::lock_guard lock(flight->mutex);
@@ -250,6 +343,12 @@ void resilient_actor::resend() {
   release();
 }
 
+bool resilient_actor::cleanup(caf::error&& why, caf::execution_unit* host) {
+  // Before anybody hears of it, or the next life would begin first.
+  home_->end_life(name_, cc::text(why));
+  return process::cleanup(std::move(why), host);
+}
+
 /// The end of a life: what was applied is brought to the disk and let out, since nobody would ask for it again.
 void resilient_actor::on_exit() {
   finish();
@@ -281,8 +380,12 @@ void resilient_actor::tell() {
   status_.applied = engine_.applied();
   status_.durable = engine_.durable();
   status_.outbox = engine_.outbox();
+  status_.senders = engine_.senders();
+  status_.to_redo = engine_.durable() - std::min(engine_.durable(), engine_.checkpoint());
+  status_.checkpoint_taken = engine_.checkpoint_taken();
   const std::lock_guard lock(home_->mutex);
-  home_->status[name_] = status_;
+  if (!shown_) shown_ = &home_->status[name_];
+  *shown_ = status_;
 }
 
 }  // namespace detail

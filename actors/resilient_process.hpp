@@ -6,10 +6,13 @@
 
 #include <cohort/resilient_process.hpp>
 
+#include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <unordered_map>
 
 namespace cohort {
@@ -18,16 +21,43 @@ struct resilient_home::impl {
   explicit impl(std::shared_ptr<stable_store> s) : opened(std::move(s)) {}
   explicit impl(cohort::node& n) : node(&n) {}
   cohort::node* const node = nullptr;  ///< null: only processes of `opened`
-  std::mutex mutex;                    // guards all below
-  std::shared_ptr<stable_store> opened;
-  std::map<std::string, caf::actor_addr> receivers;
-  std::map<std::string, resilient_status> status;
+  const std::shared_ptr<stable_store> opened;
 
-  /// Opened by the first process that needs it. Throws `node_error`.
-  stable_store& storage();
+  /// What a life that begins is told of the one before.
+  struct succession {
+    bool alone = false;  ///< nobody else writes for this process
+    std::string cause;   ///< of its end; empty: there was none here
+    std::chrono::nanoseconds age{0};
+    std::uint64_t restarts = 0;
+  };
+  succession begin_life(const std::string& name);
+  void end_life(const std::string& name, std::string cause);
+  /// Tells log and queries.
+  void restarted(const resilient_status& now, const succession& after);
+
+  /// Of a replicated one, at the node that executes it.
+  void activation(const std::string& name, fencing_token number, const resilience::process_state& state, bool begins);
+
+  /// Throws `node_error`.
+  std::shared_ptr<stable_store> storage();
   caf::actor find(const std::string& name);
   bool is_sender(const std::string& name, const caf::strong_actor_ptr& who);
   void enter(const std::string& name, caf::actor_addr who);
+  std::vector<resilient_status> all_status();
+
+  std::set<std::string> replicated;  ///< complete when the node starts
+  struct succession_line {
+    bool running = false;
+    std::string cause;
+    std::chrono::steady_clock::time_point began;
+    std::chrono::nanoseconds age{0};
+    std::uint64_t lives = 0;
+  };
+  std::mutex mutex;  // guards all below
+  std::map<std::string, caf::actor_addr> receivers;
+  std::map<std::string, resilient_status> status;
+  std::map<std::string, succession_line> lines;
+  std::deque<resilient_restart> restarts;
 };
 
 namespace detail {
@@ -57,6 +87,7 @@ public:
 private:
   caf::behavior make_behavior() override;
   void on_exit() override;
+  bool cleanup(caf::error&& why, caf::execution_unit* host) override;
   /// Invalid if the input was not taken, or waits for its answer nowhere.
   caf::response_promise take(const resilience::message& in);
   void pump();
@@ -73,6 +104,7 @@ private:
   const resilient_options how_;
   resilience::engine engine_;
   resilient_status status_;
+  resilient_status* shown_ = nullptr;  ///< of the home, under its mutex
   flight_ptr flight_;  ///< null: no commit is under way
   std::uint64_t tickets_ = 0;
   std::unordered_map<std::uint64_t, caf::response_promise> promises_;

@@ -297,6 +297,7 @@ void supervision_host::settle(branch& b) {
   }
   tell_all();
   b.settling = false;
+  if (b.leaves.size() == b.machine.size()) return;
   std::vector<leaf*> forgotten;
   for (auto& [id, l] : b.leaves)
     if (!b.machine.knows(id)) forgotten.push_back(l.get());
@@ -413,10 +414,11 @@ void supervision_host::carry_out(branch& b, const all_up&) {
 }
 
 void supervision_host::carry_out(branch& b, const finished& what) {
+  std::set<std::string> declared;
+  for (const auto& c : b.spec->children) declared.insert(c.name);
   while (!b.leaves.empty()) {
     auto& l = *b.leaves.begin()->second;
-    const auto is_declared = [&](auto& c) { return c.name == l.spec.name; };
-    forget(l, !b.of || std::none_of(b.spec->children.begin(), b.spec->children.end(), is_declared));
+    forget(l, !b.of || !declared.contains(l.spec.name));
   }
   branches_.erase(&b);
   if (!b.of) {
@@ -622,10 +624,13 @@ supervision_tree::supervision_tree(std::string name, supervisor_options how) {
 
 /// Trees are values: a copy that is changed is another tree.
 detail::tree_spec& supervision_tree::mutable_spec() {
-  auto copy = std::make_shared<detail::tree_spec>(*spec_);
-  auto& changed = *copy;
-  spec_ = std::move(copy);
-  return changed;
+  // A supervisor that runs it keeps what it was started with.
+  if (spec_.use_count() > 1) spec_ = std::make_shared<detail::tree_spec>(*spec_);
+  return const_cast<detail::tree_spec&>(*spec_);  // made here, by these two functions and the constructor
+}
+
+void supervision_tree::add_name(const std::string& name) {
+  if (!mutable_spec().names.insert(name).second) throw node_error("child " + name + " is named twice in " + spec_->name);
 }
 
 supervision_tree& supervision_tree::child(std::string name, child_factory make, child_options how) {
@@ -633,15 +638,13 @@ supervision_tree& supervision_tree::child(std::string name, child_factory make, 
   if (!make) throw node_error("child " + name + ": no factory is given");
   if (how.mailbox.messages_max == 0 || how.mailbox.poison_after == 0)
     throw node_error("child " + name + ": messages_max and poison_after must be at least 1");
-  for (auto& known : spec_->children)
-    if (known.name == name) throw node_error("child " + name + " is named twice in " + spec_->name);
+  add_name(name);
   mutable_spec().children.push_back({std::move(name), how, std::move(make), nullptr, {}});
   return *this;
 }
 
 supervision_tree& supervision_tree::branch(supervision_tree nested) {
-  for (auto& known : spec_->children)
-    if (known.name == nested.spec_->name) throw node_error("child " + known.name + " is named twice in " + spec_->name);
+  add_name(nested.spec_->name);
   mutable_spec().children.push_back({nested.spec_->name, {}, {}, nested.spec_, {}});
   return *this;
 }

@@ -35,6 +35,7 @@ struct tree_spec {
   std::string name;
   supervisor_options how;
   std::vector<child_spec> children;
+  std::set<std::string> names;  ///< of those added by the application
 };
 
 /// Mailbox and stable address of a child, which outlive its lives.

@@ -391,6 +391,21 @@ def process_restart():
     got = output_of([options.build / "bench/restart_bench", 200 if options.quick else 2000])
     for part in ("p50", "p90"):
         report(f"restart of a failed process, {part}", got[f"{part}_us"], "us", 200, "bound: 0.2 ms", 1 if part == "p50" else None, lower=True)
+    got = output_of([options.build / "bench/restart_bench", 200 if options.quick else 2000, "journaled", 100])
+    for part in ("p50", "p90"):
+        report(f"restart of a resilient process, 100 events, {part}", got[f"{part}_us"], "us", 1000, "bound: 1 ms",
+               1 if part == "p50" else None, lower=True)
+
+
+@measure
+def resilient_many():
+    """Many resilient processes on one node, each with an event in its journal: what they take, and starting them anew."""
+    count = 10_000 if options.quick else 100_000
+    got = output_of([options.build / "bench/restart_bench", count, "many", 1])
+    report(f"{count} resilient processes, start", got["start_s"], "s", None, None)
+    report(f"{count} resilient processes, start on their journals", got["restart_s"], "s", None, None)
+    report(f"{count} resilient processes, memory of each", got["bytes_each"] / 1024, "KiB", None, None)
+    report(f"{count} resilient processes, events", got["events_a_second"], "1/s", None, None)
 
 
 @measure

@@ -44,15 +44,34 @@ struct resilient_options {
 /// How a resilient process does.
 struct resilient_status {
   std::string name;
-  std::uint64_t life = 0;               ///< counts from 1, over restarts of the node
+  bool active = false;                  ///< it executes here; a replicated one: this node holds it
+  std::uint64_t life = 0;               ///< counts from 1, over restarts of the node; a replicated one: its activation
   std::uint64_t applied = 0;            ///< events
   std::uint64_t durable = 0;            ///< of them
   std::uint64_t outbox = 0;             ///< messages that their receivers have not taken
+  std::uint64_t senders = 0;            ///< that are remembered
   std::uint64_t duplicates = 0;         ///< inputs known already, in this life
   std::uint64_t refused = 0;            ///< inputs, in this life
+  std::uint64_t restarts = 0;           ///< lives that were followed by another one since the node started
   std::uint64_t checkpoint = 0;         ///< the one this life started from
+  std::uint64_t changes = 0;            ///< of it: checkpoints of changes behind the one of the whole state
   std::uint64_t redone = 0;             ///< events that this life began with
+  std::chrono::nanoseconds took{0};     ///< ... until they were redone
+  std::uint64_t to_redo = 0;            ///< events behind the newest durable checkpoint: what a restart would redo
+  wall_time checkpoint_taken{0};        ///< ... and when that was taken; 0: there is none
   std::vector<std::string> unreadable;  ///< checkpoints that this life passed over
+};
+
+/// A life, or an activation, that followed another one.
+struct resilient_restart {
+  wall_time time{0};
+  std::string name;
+  std::uint64_t life = 0;           ///< the new one
+  std::string cause;                ///< of the end of the one before
+  std::chrono::nanoseconds age{0};  ///< of the one before; 0: not known here
+  std::uint64_t restarts = 0;       ///< of this process, this one included, since the node started
+  std::uint64_t redone = 0;         ///< events
+  std::chrono::nanoseconds took{0};
 };
 
 /// The resilient processes of a node, on one stable storage, and those they send to. Copies share it. Any thread.
@@ -66,7 +85,8 @@ struct resilient_status {
 /// know sends a `resilient_message`, and sends it again.
 class resilient_home {
 public:
-  /// Keeps its processes in the node's stable storage, which is opened by the first of them. The node outlives it.
+  /// Keeps its processes in the node's stable storage, which is opened by the first of them. All homes of a node are the
+  /// same one. The node outlives it.
   explicit resilient_home(node& where);
   /// Keeps them in any storage; replicates none.
   explicit resilient_home(std::shared_ptr<stable_store> storage);
@@ -103,6 +123,7 @@ public:
   caf::actor find(const std::string& name) const;  ///< null: nobody
 
   std::vector<resilient_status> status() const;  ///< of those that have lived since the node's start, by name
+  std::vector<resilient_restart> restarts() const;  ///< the newest 256, oldest first
 
   struct impl;
 

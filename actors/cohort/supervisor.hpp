@@ -100,6 +100,7 @@ public:
 
 private:
   detail::tree_spec& mutable_spec();
+  void add_name(const std::string& name);
   std::shared_ptr<const detail::tree_spec> spec_;
 };
 

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -79,6 +80,22 @@ public:
   /// Takes over what `checkpoint` wrote, in this or an older program: `written_by` is its `version()`. On an object
   /// that has just been made. Throw to say that it cannot be read: then the one before is tried.
   virtual void restore(source& in, std::uint32_t written_by) = 0;
+
+  /// Incremental checkpoints, where writing the whole state each time is too much: writes what has changed since
+  /// `checkpoint_taken` was called last. False: not offered, or not worth while; what was written is dropped, and the whole
+  /// state is asked for. Not used where a group holds the process.
+  virtual bool checkpoint_changes(sink& out) const {
+    (void)out;
+    return false;
+  }
+  /// Takes over what `checkpoint_changes` wrote, on the state that it was written behind.
+  virtual void restore_changes(source& in, std::uint32_t written_by) {
+    (void)in, (void)written_by;
+    throw std::logic_error("the machine reads no changes");
+  }
+  /// The state is in a checkpoint now, or was just taken from one: changes count from here on.
+  virtual void checkpoint_taken() {}
+
   /// Of the format of checkpoints and events. Raised when it changes; older ones must still be understood. Newer ones
   /// are refused without asking.
   virtual std::uint32_t version() const { return 1; }
@@ -91,6 +108,8 @@ struct checkpoint_policy {
   std::uint64_t events = 10'000;
   std::uint64_t bytes = 4u << 20;  ///< of journal
   std::chrono::seconds age{600};   ///< of the oldest event behind the newest checkpoint
+  /// At the most so many checkpoints of changes follow one of the whole state, and not more than its bytes.
+  unsigned changes = 8;
 };
 
 }  // namespace cohort

@@ -68,7 +68,9 @@ void engine::acknowledged(std::string_view to, std::uint64_t number, wall_time n
 // ---- to the disk ----------------------------------------------------------------------------------------------------
 
 bool engine::wants_commit(wall_time now) const {
-  return !committing_ && (!pending_.empty() || making_.under_way || checkpoint_due(now) || acks_due(now));
+  // A claim is for what leaves: as long as there is nothing, it can wait.
+  const bool claims = !claimed_ && (!answers_.empty() || outbox() > 0);
+  return !committing_ && (!pending_.empty() || making_.under_way || claims || checkpoint_due(now) || acks_due(now));
 }
 
 /// They are journaled at last, so that a receiver may forget what is long past.
@@ -85,11 +87,12 @@ stable_batch engine::next_batch(wall_time now) {
     journal(std::move(r));
   }
   stable_batch batch;
+  if (!claimed_) add_claim(batch);
   batch.fence(name_, token_);
   for (auto& r : pending_) batch.append(name_, journal_log, r);
   batched_ = applied();
   pending_.clear();
-  if (checkpoint_due(now)) begin_checkpoint();
+  if (checkpoint_due(now)) begin_checkpoint(now);
   if (making_.under_way) add_pieces(batch);
   committing_ = true;
   return batch;
@@ -97,6 +100,7 @@ stable_batch engine::next_batch(wall_time now) {
 
 void engine::committed() {
   committing_ = false;
+  claimed_ = true;
   durable_ = batched_;
   if (!std::exchange(making_.ends, false)) return;
   making_.under_way = false;
@@ -112,14 +116,37 @@ bool engine::checkpoint_due(wall_time now) const {
          (p.age.count() != 0 && now - oldest_since_ >= p.age);
 }
 
+std::uint64_t engine::next_base() const {
+  // One whole one, and a journal that does not reach back to the beginning: were it unreadable, all would be lost (R5).
+  if (trimmed_ && std::count_if(kept_.begin(), kept_.end(), [](const auto& c) { return c.base == 0; }) < 2) return 0;
+  std::uint64_t count = 0, bytes = 0;
+  for (auto c = kept_.rbegin(); c != kept_.rend(); ++c) {
+    if (c->base == 0) return count < limits_.checkpoints.changes && bytes <= c->bytes ? kept_.back().position : 0;
+    ++count;
+    bytes += c->bytes;
+  }
+  return 0;
+}
+
 /// The state at `applied()`, all of which is in this batch or an earlier one.
-void engine::begin_checkpoint() {
+void engine::begin_checkpoint(wall_time now) {
+  auto base = next_base();
   string_sink out;
-  out.write_u64(checkpoint_format);
-  out.write_u64(machine().version());
-  state_.checkpoint(out);
+  const auto begin = [&] {
+    out.bytes.clear();
+    out.write_u64(checkpoint_format);
+    out.write_u64(machine().version());
+    out.write_u64(base);
+  };
+  begin();
+  if (base != 0 && !state_.checkpoint_changes(out)) {
+    base = 0;
+    begin();
+  }
+  if (base == 0) state_.checkpoint(out);
+  state_.checkpoint_taken();
   making_.bytes = std::move(out.bytes);
-  making_.at = {applied(), (making_.bytes.size() + limits_.piece_bytes - 1) / limits_.piece_bytes};
+  making_.at = {applied(), (making_.bytes.size() + limits_.piece_bytes - 1) / limits_.piece_bytes, making_.bytes.size(), base, now};
   making_.written = 0;
   making_.under_way = true;
   events_since_ = bytes_since_ = 0;
@@ -131,26 +158,32 @@ void engine::add_pieces(stable_batch& to) {
     to.put(name_, piece_key(making_.at.position, making_.written),
            std::string_view(making_.bytes).substr(making_.written * limits_.piece_bytes, limits_.piece_bytes));
   if (making_.written < making_.at.pieces) return;
-  // The head comes last: it is what makes the checkpoint complete. Two stay, so that one of them may turn out
-  // unreadable.
-  to.put(name_, head_key(making_.at.position), encode_head(making_.at.pieces, making_.bytes.size()));
+  // The head comes last: it is what makes the checkpoint complete. Before a whole one stay the whole one before it and what
+  // builds upon that, so that any one of them may turn out unreadable.
+  const auto& at = making_.at;
+  to.put(name_, head_key(at.position), encode_head(at.pieces, at.bytes, at.base, at.taken));
   making_.ends = true;
-  while (kept_.size() > 1) {
-    unwanted_.push_back(kept_.front());
-    kept_.erase(kept_.begin());
+  const auto newest_whole = std::find_if(kept_.rbegin(), kept_.rend(), [](const auto& c) { return c.base == 0; });
+  if (at.base == 0 && newest_whole != kept_.rend()) {
+    const auto first = std::prev(newest_whole.base());
+    unwanted_.insert(unwanted_.end(), kept_.begin(), first);
+    kept_.erase(kept_.begin(), first);
   }
   for (const auto& c : unwanted_) {
     if (c.position == making_.at.position) continue;
     to.erase(name_, head_key(c.position));
     for (std::uint64_t i = 0; i < c.pieces; ++i) to.erase(name_, piece_key(c.position, i));
   }
-  if (!kept_.empty()) to.trim(name_, journal_log, kept_.back().position + 1);  // R5
+  if (at.base != 0 || kept_.empty()) return;
+  to.trim(name_, journal_log, kept_.back().position + 1);  // R5
+  trimmed_ = true;
 }
 
 // ---- out ------------------------------------------------------------------------------------------------------------
 
 std::vector<answer> engine::take_answers() {
   std::vector<answer> out;
+  if (!claimed_) return out;
   std::size_t ready = 0;
   for (; ready < answers_.size() && answers_[ready].position <= durable_; ++ready)
     out.push_back(std::move(answers_[ready].what));

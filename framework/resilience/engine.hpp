@@ -26,6 +26,7 @@ struct answer {
 /// What coming back took, and what was wrong on the way.
 struct recovery_report {
   std::uint64_t checkpoint = 0;         ///< position of the one it started from; 0: from the beginning
+  std::uint64_t changes = 0;            ///< checkpoints of changes behind a whole one that made it up
   std::uint64_t redone = 0;             ///< events
   std::vector<std::string> unreadable;  ///< checkpoints that were passed over, each with its reason
 };
@@ -40,15 +41,19 @@ struct unrecoverable : std::runtime_error {
 /// R1  A message of the outbox, and an answer, leaves only when every event up to the one that caused it is durable.
 /// R2  Events are journaled in the order in which they were applied, and redone in that order.
 /// R3, R4: `process_state`.
-/// R5  The journal is trimmed only below a checkpoint that is durable, and that has a durable one behind it.
-/// R6  A life begins with claiming the next token, which ends the writing of all before it; only then it reads.
+/// R5  The journal is trimmed only below a checkpoint that is durable, and that has a durable one of the whole state behind
+///     it: one that cannot be read is one too few only together with another one.
+/// R6  A life begins with claiming the next token, which ends the writing of all before it; only then it reads. Where it is
+///     known that none before it writes any more it reads at once, and nothing leaves before the claim is durable.
 class engine {
 public:
   /// `name`  also that of its store; 1 to 64 bytes.
   engine(std::string name, resilient_factory make, limits how = {});
 
   /// Claims the process and brings its state back. Throws `unrecoverable`, what `apply` throws, and `stable_damage`.
-  recovery_report recover(stable_store& from);
+  /// `alone`  no other life of it writes to this store, or ever will but by a claim: then the claim goes with the first
+  ///          batch, and does not wait for the disk.
+  recovery_report recover(stable_store& from, bool alone = false);
 
   /// What the machine throws passes through; this object is then of use for `next_batch` ... `take_answers` only, which
   /// bring out what was applied before.
@@ -64,7 +69,7 @@ public:
 
   /// What may leave and has not left in this life, since it was asked last.
   std::vector<effect> take_effects(const std::function<bool(const std::string&)>& reachable = {}) {
-    return state_.take_effects(durable_, reachable);  // R1
+    return claimed_ ? state_.take_effects(durable_, reachable) : std::vector<effect>();  // R1, R6
   }
   std::vector<answer> take_answers();
   /// See `process_state`.
@@ -80,6 +85,10 @@ public:
   std::uint64_t durable() const { return durable_; }
   std::uint64_t token() const { return token_; }
   std::size_t outbox() const { return state_.outbox(); }
+  std::size_t senders() const { return state_.senders(); }
+  /// Of the newest durable checkpoint: its position, 0 if there is none, and when it was taken.
+  std::uint64_t checkpoint() const { return kept_.empty() ? 0 : kept_.back().position; }
+  wall_time checkpoint_taken() const { return kept_.empty() ? wall_time{0} : kept_.back().taken; }
 
 private:
   struct pending_answer {
@@ -87,16 +96,24 @@ private:
     answer what;
   };
   struct kept_checkpoint {
-    std::uint64_t position = 0, pieces = 0;
+    std::uint64_t position = 0, pieces = 0, bytes = 0;
+    std::uint64_t base = 0;  ///< 0: the whole state, else what changed since the one at that position
+    wall_time taken{0};
   };
-  void claim(stable_store& in);
-  bool restore(stable_store& from, const kept_checkpoint& c, std::string& why);
+  void claim(stable_store& in, bool alone);
+  void add_claim(stable_batch& to) const;
+  void find_checkpoints(stable_store& from);
+  /// Of those found up to the newest.
+  void restore(stable_store& from);
+  void restore_one(stable_store& from, const kept_checkpoint& c);
   std::uint64_t redo(stable_store& from);
   std::string journal(record r);
   void add_answer(std::uint64_t position, answer a);
   bool acks_due(wall_time now) const;
   bool checkpoint_due(wall_time now) const;
-  void begin_checkpoint();
+  void begin_checkpoint(wall_time now);
+  /// Position of the one on which the next may build; 0: it holds the whole state.
+  std::uint64_t next_base() const;
   void add_pieces(stable_batch& to);
   void reset();
 
@@ -111,10 +128,13 @@ private:
   std::vector<std::string> pending_;  ///< records of `batched_` + 1 to `applied()`
   std::vector<pending_answer> answers_;  ///< by growing positions
   bool committing_ = false;
+  bool claimed_ = false;
+  std::optional<std::string> former_claim_;  ///< what the claim expects
   bool sound_ = true;  ///< false in and after a call of the machine that threw
 
   std::vector<kept_checkpoint> kept_;                 ///< durable ones, oldest first
   std::vector<kept_checkpoint> unwanted_;             ///< to be erased when the next is complete
+  bool trimmed_ = false;                              ///< the journal does not reach back to the beginning
   std::uint64_t events_since_ = 0, bytes_since_ = 0;  ///< the newest checkpoint begun
   wall_time oldest_since_{0};
   struct {

@@ -49,8 +49,9 @@ inline std::string encode_u64(std::uint64_t n) {
   out.write_u64(n);
   return out.bytes;
 }
-inline std::string encode_head(std::uint64_t pieces, std::uint64_t bytes) {
-  return encode_u64(pieces) + encode_u64(bytes);
+/// `base`  position of the checkpoint whose changes it holds; 0: it holds the whole state.
+inline std::string encode_head(std::uint64_t pieces, std::uint64_t bytes, std::uint64_t base, wall_time taken) {
+  return encode_u64(pieces) + encode_u64(bytes) + encode_u64(base) + encode_u64(static_cast<std::uint64_t>(taken.count()));
 }
 
 }  // namespace cohort::resilience

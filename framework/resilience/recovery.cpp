@@ -4,31 +4,26 @@
 
 namespace cohort::resilience {
 
-recovery_report engine::recover(stable_store& from) {
+recovery_report engine::recover(stable_store& from, bool alone) {
   recovery_report report;
-  claim(from);
-  std::vector<kept_checkpoint> found;
-  from.scan(name_, head_prefix, [&](std::string_view key, std::string_view value) {
-    if (!key.starts_with(head_prefix)) return false;
-    string_source in(value);
-    kept_checkpoint c;
-    for (const char d : key.substr(head_prefix.size()))
-      c.position = c.position * 10 + static_cast<std::uint64_t>(d - '0');
-    c.pieces = in.read_u64();
-    found.push_back(c);
-    return true;
-  });
-  std::string why;
-  for (kept_ = found; !kept_.empty(); kept_.pop_back()) {
+  claim(from, alone);
+  find_checkpoints(from);
+  for (; !kept_.empty(); kept_.pop_back()) {
     reset();
-    if (restore(from, kept_.back(), why)) break;
-    unwanted_.push_back(kept_.back());
-    report.unreadable.push_back("process " + name_ + ", checkpoint at position " +
-                                std::to_string(kept_.back().position) + ": " + why);
+    try {
+      restore(from);
+      break;
+    } catch (const std::exception& e) {
+      unwanted_.push_back(kept_.back());
+      report.unreadable.push_back("process " + name_ + ", checkpoint at position " + std::to_string(kept_.back().position) +
+                                  ": " + e.what());
+    }
   }
   if (kept_.empty()) reset();
+  for (auto c = kept_.rbegin(); c != kept_.rend() && c->base != 0; ++c) ++report.changes;
   report.checkpoint = applied();
   const auto range = from.log_range(name_, journal_log);
+  trimmed_ = range.last != 0 && range.first != 1;
   const bool reaches = range.first == 0 ? range.last <= applied() : range.first <= applied() + 1;
   if (!reaches || range.last < applied()) {
     std::string text =
@@ -44,17 +39,42 @@ recovery_report engine::recover(stable_store& from) {
 }
 
 /// R6: two that believe to be the process read the same number, and one of them gets the next.
-void engine::claim(stable_store& in) {
+void engine::claim(stable_store& in, bool alone) {
   for (int attempt = 0; attempt < 10; ++attempt) {
-    const auto life = in.get(name_, life_key);
-    token_ = life ? string_source(*life).read_u64() + 1 : 1;
-    const auto taken = in.commit(
-        stable_batch().expect(name_, life_key, life).put(name_, life_key, encode_u64(token_)).fence(name_, token_));
-    if (taken) return;
+    former_claim_ = in.get(name_, life_key);
+    token_ = former_claim_ ? string_source(*former_claim_).read_u64() + 1 : 1;
+    if (alone) return;
+    stable_batch batch;
+    add_claim(batch);
+    const auto taken = in.commit(std::move(batch.fence(name_, token_)));
+    if (taken) {
+      claimed_ = true;
+      return;
+    }
     if (taken.code != stable_code::conflict && taken.code != stable_code::busy)
       throw unrecoverable("process " + name_ + " cannot be claimed: " + taken.why);
   }
   throw unrecoverable("process " + name_ + " cannot be claimed: others do so all the time");
+}
+
+void engine::add_claim(stable_batch& to) const {
+  to.expect(name_, life_key, former_claim_).put(name_, life_key, encode_u64(token_));
+}
+
+void engine::find_checkpoints(stable_store& from) {
+  from.scan(name_, head_prefix, [&](std::string_view key, std::string_view value) {
+    if (!key.starts_with(head_prefix)) return false;
+    string_source in(value);
+    kept_checkpoint c;
+    for (const char d : key.substr(head_prefix.size()))
+      c.position = c.position * 10 + static_cast<std::uint64_t>(d - '0');
+    c.pieces = in.read_u64();
+    c.bytes = in.read_u64();
+    c.base = in.read_u64();
+    c.taken = wall_time(static_cast<std::int64_t>(in.read_u64()));
+    kept_.push_back(c);
+    return true;
+  });
 }
 
 void engine::reset() {
@@ -66,7 +86,25 @@ void engine::reset() {
   events_since_ = bytes_since_ = 0;
 }
 
-bool engine::restore(stable_store& from, const kept_checkpoint& c, std::string& why) try {
+void engine::restore(stable_store& from) {
+  std::vector<const kept_checkpoint*> chain{&kept_.back()};
+  while (chain.back()->base != 0) {
+    const auto base = std::find_if(kept_.begin(), kept_.end(), [&](const auto& c) { return c.position == chain.back()->base; });
+    if (base == kept_.end() || base->position >= chain.back()->position)
+      throw std::runtime_error("it builds upon the one at position " + std::to_string(chain.back()->base) + ", which is not there");
+    chain.push_back(&*base);
+  }
+  for (auto c = chain.rbegin(); c != chain.rend(); ++c) {
+    try {
+      restore_one(from, **c);
+    } catch (const std::exception& e) {
+      if (*c == &kept_.back()) throw;
+      throw std::runtime_error("it builds upon the one at position " + std::to_string((*c)->position) + ": " + e.what());
+    }
+  }
+}
+
+void engine::restore_one(stable_store& from, const kept_checkpoint& c) {
   std::string bytes;
   for (std::uint64_t i = 0; i < c.pieces; ++i) {
     const auto piece = from.get(name_, piece_key(c.position, i));
@@ -81,13 +119,12 @@ bool engine::restore(stable_store& from, const kept_checkpoint& c, std::string& 
   if (version > machine().version())
     throw std::runtime_error("version " + std::to_string(version) + " of the application wrote it, this is version " +
                              std::to_string(machine().version()));
-  state_.restore(in, static_cast<std::uint32_t>(version));
+  if (const auto base = in.read_u64(); base != c.base)
+    throw std::runtime_error("it builds upon position " + std::to_string(base) + ", its head says " + std::to_string(c.base));
+  if (c.base == 0) state_.restore(in, static_cast<std::uint32_t>(version));
+  else state_.restore_changes(in, static_cast<std::uint32_t>(version));
   if (applied() != c.position) throw std::runtime_error("it is that of position " + std::to_string(applied()));
   if (in.left() != 0) throw std::runtime_error(std::to_string(in.left()) + " bytes of it were not read");
-  return true;
-} catch (const std::exception& e) {
-  why = e.what();
-  return false;
 }
 
 std::uint64_t engine::redo(stable_store& from) {

@@ -171,9 +171,12 @@ void replicated_process::restore(source& in) {
 
 /// The agreed copy: all that is in it has been accepted, so it will be in every later one (R8).
 void replicated_process::act(view_number office) {
-  if (std::exchange(acted_in_, office) != office) state_.rewind();  // what an earlier activation sent may not have arrived
+  const auto activation = activation_of(office);
+  const bool begins = std::exchange(acted_for_, activation) != activation;
+  if (begins) state_.rewind();  // what an earlier activation sent may not have arrived
   auto effects = state_.take_effects(state_.applied());
-  if (!effects.empty() && calls_.release) calls_.release(activation_of(office), std::move(effects));
+  if (calls_.tell) calls_.tell(activation, state_, begins);
+  if (!effects.empty() && calls_.release) calls_.release(activation, std::move(effects));
 }
 
 after_failure replicated_process::failed(const delivery& request, unsigned times, const std::string& why, reply& answer) {

@@ -44,6 +44,8 @@ struct replicated_calls {
   std::function<void(fencing_token activation, std::vector<effect>&& effects)> release;
   /// An input has thrown so often that it is given up.
   std::function<void(std::string_view from, std::uint64_t number, const std::string& why)> put_aside;
+  /// At the member in office: the agreed state as it is, and whether the activation begins.
+  std::function<void(fencing_token activation, const process_state& state, bool begins)> tell;
 };
 
 class replicated_process final : public primary_service {
@@ -73,7 +75,7 @@ private:
   const replicated_calls calls_;
   process_state state_;
   fencing_token activation_ = 0;  ///< of the executing copy
-  view_number acted_in_ = 0;      ///< of the agreed one: the office it released effects in
+  fencing_token acted_for_ = 0;   ///< of the agreed copy: the activation it released effects for
 };
 
 }  // namespace cohort::resilience

@@ -82,6 +82,7 @@ process_state::sender& process_state::remember(const std::string& name) {
 void process_state::forget(wall_time before) {
   while (!by_age_.empty() && by_age_.front().time < before) {
     senders_.erase(by_age_.front().name);
+    forgot_since_taken_ = true;
     by_age_.pop_front();
   }
 }
@@ -144,16 +145,46 @@ std::vector<std::string> process_state::waiting_for() const {
   return out;
 }
 
+namespace {
+
+void write_sender(sink& out, const process_state::sender& s) {
+  out.write_bytes(s.name);
+  out.write_u64(s.number);
+  out.write_u64(s.position);
+  out.write_u64(static_cast<std::uint64_t>(s.time.count()));
+  out.write_bytes(s.reply);
+}
+
+}  // namespace
+
 void process_state::checkpoint(sink& out) const {
   out.write_u64(applied_);
   out.write_u64(by_age_.size());
-  for (const auto& s : by_age_) {
-    out.write_bytes(s.name);
-    out.write_u64(s.number);
-    out.write_u64(s.position);
-    out.write_u64(static_cast<std::uint64_t>(s.time.count()));
-    out.write_bytes(s.reply);
-  }
+  for (const auto& s : by_age_) write_sender(out, s);
+  write_outbox(out);
+  machine_->checkpoint(out);
+}
+
+bool process_state::checkpoint_changes(sink& out) const {
+  out.write_u64(applied_);
+  // Who was heard since is at the end. Who was forgotten since is not told apart: then all are written.
+  auto first = by_age_.begin();
+  if (!forgot_since_taken_)
+    for (first = by_age_.end(); first != by_age_.begin() && std::prev(first)->position > taken_at_;) --first;
+  out.write_u64(forgot_since_taken_);
+  out.write_u64(static_cast<std::uint64_t>(std::distance(first, by_age_.end())));
+  for (; first != by_age_.end(); ++first) write_sender(out, *first);
+  write_outbox(out);
+  return machine_->checkpoint_changes(out);
+}
+
+void process_state::checkpoint_taken() {
+  taken_at_ = applied_;
+  forgot_since_taken_ = false;
+  machine_->checkpoint_taken();
+}
+
+void process_state::write_outbox(sink& out) const {
   out.write_u64(lanes_.size());
   for (const auto& [to, lane] : lanes_) {
     out.write_bytes(to);
@@ -164,11 +195,9 @@ void process_state::checkpoint(sink& out) const {
       out.write_bytes(m.body);
     }
   }
-  machine_->checkpoint(out);
 }
 
-void process_state::restore(source& in, std::uint32_t written_by) {
-  applied_ = in.read_u64();
+void process_state::read_senders(source& in) {
   for (auto n = in.read_u64(); n > 0; --n) {
     auto& s = remember(in.read_bytes());
     s.number = in.read_u64();
@@ -176,6 +205,11 @@ void process_state::restore(source& in, std::uint32_t written_by) {
     s.time = wall_time(static_cast<std::int64_t>(in.read_u64()));
     s.reply = in.read_bytes();
   }
+}
+
+void process_state::read_outbox(source& in) {
+  lanes_.clear();
+  outbox_ = 0;
   for (auto n = in.read_u64(); n > 0; --n) {
     auto& lane = lanes_[in.read_bytes()];
     lane.next = in.read_u64();
@@ -187,7 +221,26 @@ void process_state::restore(source& in, std::uint32_t written_by) {
     }
     outbox_ += count;
   }
+}
+
+void process_state::restore(source& in, std::uint32_t written_by) {
+  applied_ = in.read_u64();
+  read_senders(in);
+  read_outbox(in);
   machine_->restore(in, written_by);
+  checkpoint_taken();
+}
+
+void process_state::restore_changes(source& in, std::uint32_t written_by) {
+  applied_ = in.read_u64();
+  if (in.read_u64() != 0) {
+    senders_.clear();
+    by_age_.clear();
+  }
+  read_senders(in);
+  read_outbox(in);
+  machine_->restore_changes(in, written_by);
+  checkpoint_taken();
 }
 
 }  // namespace cohort::resilience

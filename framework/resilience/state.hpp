@@ -115,6 +115,10 @@ public:
   std::uint64_t oldest(std::string_view to) const;
 
   void checkpoint(sink& out) const;
+  /// What has changed since `checkpoint_taken`. False if the machine does not offer that.
+  bool checkpoint_changes(sink& out) const;
+  void restore_changes(source& in, std::uint32_t written_by);
+  void checkpoint_taken();
   /// On an object that has just been made.
   void restore(source& in, std::uint32_t written_by);
 
@@ -137,6 +141,9 @@ private:
   void acknowledged(std::string_view to, std::uint64_t number);
   sender& remember(const std::string& name);
   void forget(wall_time before);
+  void write_outbox(sink& out) const;
+  void read_outbox(source& in);
+  void read_senders(source& in);
 
   std::unique_ptr<resilient_machine> machine_;
   std::uint64_t applied_ = 0;
@@ -144,6 +151,8 @@ private:
   std::map<std::string_view, std::list<sender>::iterator> senders_;
   std::map<std::string, lane, std::less<>> lanes_;
   std::size_t outbox_ = 0;
+  std::uint64_t taken_at_ = 0;       ///< position of the last checkpoint ...
+  bool forgot_since_taken_ = false;  ///< ... and whether a sender was forgotten behind it
 };
 
 }  // namespace cohort::resilience

@@ -189,17 +189,18 @@ void supervisor::give_up(instant now, child_id cause) {
 
 void supervisor::settle(instant now, child_id touched) {
   if (phase_ == phase::prepared || phase_ == phase::finished) return;
-  if (is_ordered() || phase_ == phase::stopping) {
+  if (is_ordered() || (phase_ == phase::stopping && touched == 0)) {
     settle_stops(now);
     settle_starts(now);
   } else if (touched == 0) {
     settle_starts(now);
+  } else if (phase_ == phase::stopping) {  // all were asked to stop
   } else if (const auto at = children_.find(touched); at != children_.end()) {
     auto& [id, c] = *at;  // no other child's turn depends on this one: a supervisor of many stays fast
     if (c.at == state::down && c.not_before <= now) start(now, id, c);
   }
   if (phase_ == phase::stopping) {
-    if (std::any_of(children_.begin(), children_.end(), [](auto& each) { return lives(each.second); })) return;
+    if (some_child(witness_, [](const child& c) { return lives(c); })) return;
     phase_ = phase::finished;
     children_.clear();
     deadlines_.clear();
@@ -230,10 +231,24 @@ void supervisor::settle_starts(instant now) {
 }
 
 void supervisor::say_whether_all_up() {
-  const auto is_up = [](auto& each) { return each.second.at == state::up || each.second.at == state::is_final; };
-  if (!std::all_of(children_.begin(), children_.end(), is_up)) return;
+  if (some_child(witness_, [](const child& c) { return c.at != state::up && c.at != state::is_final; })) return;
   said_up_ = true;
   outputs_.push_back(all_up{});
+}
+
+/// Begins with the one of whom it was true the last time, and where it looked last: asked about each of many children that
+/// start or end, it does not look at all of them each time.
+template <class Predicate>
+bool supervisor::some_child(child_id& witness, Predicate is_so) const {
+  const auto from = children_.lower_bound(witness);
+  const auto matches = [&](const auto& each) { return is_so(each.second); };
+  auto found = std::find_if(from, children_.end(), matches);
+  if (found == children_.end()) {
+    found = std::find_if(children_.begin(), from, matches);
+    if (found == from) return false;
+  }
+  witness = found->first;
+  return true;
 }
 
 void supervisor::start(instant now, child_id id, child& c) {

@@ -149,6 +149,8 @@ private:
   void settle_stops(instant now);
   void settle_starts(instant now);
   void say_whether_all_up();
+  template <class Predicate>
+  bool some_child(child_id& witness, Predicate is_so) const;
   void tell(report::kind what, instant now, child_id id, const child& c, death how = death::normal, instant delay = instant(0));
   void forget(place at);
 
@@ -160,6 +162,7 @@ private:
   bool gave_up_ = false;
   child_id cause_ = 0;
   child_id next_ = 1;
+  child_id witness_ = 0;  ///< that not all are up; stopping: that not all have ended
   std::map<child_id, child> children_;
   std::set<std::pair<instant, child_id>> deadlines_;
   std::vector<output> outputs_;

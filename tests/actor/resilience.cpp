@@ -64,7 +64,7 @@ TEST_SUITE("resilience") {
     cluster c{1, in_memory};
     c.start(0);
     {
-      resilient_home home{stable_storage_of(c.at(0))};
+      resilient_home home{c.at(0)};
       start_chain(c.at(0), home);
       for (int i = 1; i <= 50; ++i) CHECK(ask(c.at(0), "chain/first", "1") == std::to_string(i));
       CHECK(ask(c.at(0), "chain/first", "poison").starts_with("error"));
@@ -76,11 +76,22 @@ TEST_SUITE("resilience") {
       CHECK(first.name == "first");
       CHECK(first.life == 3);  // the poison was given to two
       CHECK(first.checkpoint > 0);
-      CHECK(first.applied == 51);
+      CHECK(first.applied >= 51);  // and receipts that came alone
+      CHECK(first.active);
+      CHECK(first.restarts == 2);
+      CHECK(first.took > 0ns);
+      CHECK(first.checkpoint_taken > wall_time{0});
+      const auto restarts = home.restarts();
+      REQUIRE(restarts.size() == 2);
+      CHECK(restarts[1].name == "first");
+      CHECK(restarts[1].life == 3);
+      CHECK(restarts[1].restarts == 2);
+      CHECK(restarts[1].age > 0ns);
+      CHECK(restarts[1].cause.find("stoi") != std::string::npos);
     }
     c.stop(0);
     c.start(0);
-    resilient_home home{stable_storage_of(c.at(0))};
+    resilient_home home{c.at(0)};
     start_chain(c.at(0), home);
     CHECK(ask(c.at(0), "chain/first", "1") == "52");
     CHECK(eventually([&] { return ask(c.at(0), "chain/second", "?") == "52"; }));

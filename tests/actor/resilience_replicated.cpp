@@ -132,6 +132,8 @@ TEST_SUITE("resilience") {
       CHECK(second != first);
       CHECK(h.ask(other, std::string("?")) == "40");
       CHECK(eventually([&] { return h.printed() == 40; }));
+      CHECK(h.home(second).status().at(0).active);
+      CHECK(h.home(second).status().at(0).life == h.nodes.at(second).primary("room").office + 1);
       h.start(first);
       REQUIRE(eventually([&] { return h.nodes.all_serve(); }));
       ++number, answers[number] = h.insist(first, number, "back");

@@ -71,7 +71,7 @@ private:
       member_id(static_cast<std::uint16_t>(m)),
       [this, release] {
         return std::make_unique<replicated_process>(
-          machines(), memory_limits{}, 2, replicated_calls{release, [this](auto, auto, auto&) { ++poisoned; }});
+          machines(), memory_limits{}, 2, replicated_calls{release, [this](auto, auto, auto&) { ++poisoned; }, {}});
       },
       kind, kind == backup_kind::cold ? std::make_unique<store_in_memory>() : nullptr);
   }
@@ -247,7 +247,8 @@ TEST_SUITE("resilience: replicated") {
                               for (const auto& e : effects)
                                 seen += std::to_string(activation) + ":" + std::to_string(e.number) + "/" + std::to_string(e.low) + " ";
                             },
-                          .put_aside = {}});
+                          .put_aside = {},
+                          .tell = {}});
     record r;
     r.version = 1;
     for (int i = 1; i <= 2; ++i) {

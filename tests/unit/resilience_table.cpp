@@ -44,6 +44,38 @@ private:
   std::uint64_t count_ = 0;
 };
 
+/// Remembers words, and writes those that came since the last checkpoint.
+class words final : public resilient_machine {
+public:
+  void apply(const resilient_event& e, resilient_output& out) override {
+    fresh_.emplace_back(e.body);
+    out.reply(text());
+  }
+  void checkpoint(sink& out) const override { out.write_bytes(text()); }
+  void restore(source& in, std::uint32_t) override { fresh_ = {in.read_bytes()}; }
+  bool checkpoint_changes(sink& out) const override {
+    for (const auto& w : fresh_) out.write_bytes(w);
+    out.write_bytes("");
+    return true;
+  }
+  void restore_changes(source& in, std::uint32_t) override {
+    for (auto w = in.read_bytes(); !w.empty(); w = in.read_bytes()) fresh_.push_back(w);
+  }
+  void checkpoint_taken() override {
+    known_ = text();
+    fresh_.clear();
+  }
+  std::string text() const {
+    auto all = known_;
+    for (const auto& w : fresh_) all += w;
+    return all;
+  }
+
+private:
+  std::string known_;
+  std::vector<std::string> fresh_;
+};
+
 template <std::uint32_t Version = 1>
 resilient_factory adders() {
   return [] { return std::make_unique<adder<Version>>(); };
@@ -186,6 +218,78 @@ TEST_SUITE("resilience: table") {
     d.rotten.insert("p " + piece_key(9, 0));
     engine none("p", adders<2>(), l);
     CHECK_THROWS_AS(none.recover(d), unrecoverable);
+  }
+
+  TEST_CASE("checkpoints of changes: a chain of so many, and an unreadable link of it is named") {
+    stage::disk d;
+    limits l;
+    l.checkpoints = {.events = 2, .changes = 2};
+    const auto make = [] { return std::make_unique<words>(); };
+    engine e("p", make, l);
+    e.recover(d);
+    const auto say = [&](engine& to, const std::string& word) {
+      to.receive({{}, 0, word}, 5s, 0);
+      commit(to, d);
+    };
+    // Whole: 2, changes: 4 and 6, whole: 8, changes: 10 and 12, whole: 14. Behind that: one event.
+    const std::string large(1000, 'a');  // more than all changes
+    say(e, large);
+    for (const char c : std::string("bcdefghijklmno")) say(e, {c});
+    const auto heads = [&] {
+      std::string all;
+      for (const auto& [key, value] : d.stores["p"].values)
+        if (key.starts_with(head_prefix)) all += std::to_string(std::stoi(key.substr(key.size() - 4))) + " ";
+      return all;
+    };
+    CHECK(heads() == "8 10 12 14 ");
+    CHECK(d.log_range("p", "journal").first == 13);
+    CHECK(e.checkpoint() == 14);
+    const auto read = [&](std::uint64_t checkpoint, std::uint64_t changes, std::uint64_t redone) {
+      engine next("p", make, l);
+      const auto report = next.recover(d);
+      CHECK(report.checkpoint == checkpoint);
+      CHECK(report.changes == changes);
+      CHECK(report.redone == redone);
+      CHECK(static_cast<const words&>(next.machine()).text() == large + "bcdefghijklmno");
+      return report.unreadable;
+    };
+    CHECK(read(14, 0, 1).empty());
+    d.rotten.insert("p " + piece_key(14, 0));
+    CHECK(read(12, 2, 3).size() == 1);
+    d.stores["p"].values.erase(piece_key(10, 0));
+    engine none("p", make, l);
+    try {
+      none.recover(d);
+      FAIL("two of them cannot be read, and the journal begins behind both");
+    } catch (const unrecoverable& u) {
+      CHECK(std::string(u.what()).find("checkpoint at position 12: it builds upon the one at position 10: piece 0 is missing") !=
+            std::string::npos);
+    }
+  }
+
+  TEST_CASE("a life that is alone claims with its first batch, and nothing leaves before") {
+    stage::disk d;
+    engine first("p", adders(), {});
+    first.recover(d, true);
+    CHECK_FALSE(first.wants_commit({}));  // nothing leaves, nothing is written
+    first.receive({{}, 0, "1"}, {}, 1);
+    commit(first, d);
+    CHECK(answers(first) == "1=1/1 ");
+    CHECK(effects(first) == "printer1=1 ");
+    engine next("p", adders(), {});
+    next.recover(d, true);
+    CHECK(next.token() == 2);
+    CHECK(effects(next) == "");
+    CHECK(next.receive({{}, 0, "?"}, {}, 2) == verdict::answered);
+    CHECK(answers(next) == "");
+    REQUIRE(next.wants_commit({}));
+    auto claim = next.next_batch({});
+    engine other("p", adders(), {});  // it was not alone after all
+    other.recover(d);
+    CHECK(d.commit(std::move(claim)).code == stable_code::conflict);
+    other.receive({{}, 0, "1"}, {}, 3);
+    commit(other, d);
+    CHECK(answers(other) == "3=2/2 ");
   }
 
   TEST_CASE("an older life writes no more once there is a new one") {
