@@ -8,7 +8,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 # Headers that are none of the standard library's and none of ours, by the folders that may see them.
 FOREIGN = {
     "caf/": ("actors/", "samples/", "tests/actor/", "bench/", "tests/install/"),
-    "capnp/": ("transport/",),
+    "capnp/": ("transport/", "tests/capnp_state/"),  # its test is an application with a schema of its own
     "kj/": ("transport/",),
     "ares.h": ("transport/",),
     "lmdb.h": ("persistence/", "tests/unit/persistence_"),  # its tests damage files behind its back
@@ -42,8 +42,10 @@ def offences(path, text):
                 yield f"includes <{name}>, which only {', '.join(homes)} may"
         if in_header and name in ("lmdb.h",) or (in_header and ".capnp.h" in name and path not in WIRE_HEADERS):
             yield f"is a header and includes {name}: keep it in a .cpp file"
-        if ".capnp.h" in name and not path.startswith("transport/"):
+        if ".capnp.h" in name and not path.startswith(("transport/", "tests/capnp_state/")):
             yield f"includes {name}, which only transport/ may"
+        if name == "cohort/capnp_state.hpp" and not path.startswith(("samples/", "tests/")):
+            yield f"includes {name}, which is for applications"
         if path.startswith("framework/"):
             if name in NOT_IN_FRAMEWORK and not path.startswith(FRAMEWORK_IO):
                 yield f"includes <{name}>: the framework has no clock, thread, file or chance of its own"
