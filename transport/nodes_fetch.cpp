@@ -1,5 +1,4 @@
 // A process that is no member yet asks for the cluster's nodes, before there is an endpoint.
-#include "transport/checksum.hpp"
 #include "transport/hello.hpp"
 #include "transport/nodes.hpp"
 #include "transport/resolver.hpp"
@@ -57,13 +56,12 @@ std::string ask(const endpoint_address& at, const std::string& name, clock::time
   frame_header head;
   std::vector<std::uint64_t> block(frame_header_bytes / 8);
   if (!c.read(std::as_writable_bytes(std::span(block)))) return "it gave no answer: is it a node that keeps a table of nodes?";
-  std::memcpy(static_cast<void*>(&head), block.data(), sizeof head);
-  if (head.type != frame_type::nodes || head.length % 8 != 0 || head.length <= frame_header_bytes || head.length > hello_bytes_max)
+  if (read_header(std::as_bytes(std::span(block)), hello_bytes_max, head) != header_status::ok || head.type != frame_type::nodes)
     return "its answer is no table of nodes";
   block.resize(head.length / 8);
   const auto bytes = std::as_writable_bytes(std::span(block));
   if (!c.read(bytes.subspan(frame_header_bytes))) return "its answer is cut off";
-  if (head.check != static_cast<std::uint32_t>(checksum(bytes.subspan(8), head.length))) return "its answer is damaged";
+  if (!frame_intact(bytes)) return "its answer is damaged";
   std::string why;
   return decode_nodes(bytes, out, why) ? "" : why;
 }

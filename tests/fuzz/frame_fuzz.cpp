@@ -7,6 +7,7 @@
 #include "transport/checksum.hpp"
 #include "transport/codec.hpp"
 #include "transport/hello.hpp"
+#include "transport/nodes.hpp"
 #include "transport_samples.hpp"
 
 #include <cstdint>
@@ -64,6 +65,11 @@ void write_seeds(const std::filesystem::path& folder) {
   h.founders = {{member_id{0}, "n1", "127.0.0.1:7001"}, {member_id{1}, "n2", "127.0.0.1:7002"}};
   h.groups = {{1, "g", 2, 3, true}};
   write(encode_hello(h));
+  write(encode_question("n4"));
+  cluster_nodes c{"shop", 1, h.founders, {3, 2, {}}};
+  for (const auto& f : h.founders) c.nodes.nodes.push_back({f.member, f.name, f.where, true});
+  c.nodes.nodes.push_back({member_id{2}, "n3", "srv:_n3._tcp.example.org", false});
+  write(encode_nodes(member_id{0}, c));
   write(encode_refusal(member_id{1}, {refuse_code::founders, "node n2 has n3 = a, this node has n3 = b"}));
 }
 
@@ -115,6 +121,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       self.name = "n9";
       self.member = member_id{9};
       if (decode_hello(bytes, h, why)) (void)compare(self, h);
+    }
+    if (head.type == frame_type::ask_nodes) (void)decode_question(bytes, why);
+    if (head.type == frame_type::nodes) {
+      cluster_nodes c, same;
+      if (decode_nodes(bytes, c, why)) {
+        const auto f = encode_nodes(member_id{0}, c);
+        require(!f || (decode_nodes(f.bytes, same, why) && same.nodes == c.nodes && same.founders == c.founders));
+      }
     }
     if (head.type == frame_type::refuse) {
       refusal r;

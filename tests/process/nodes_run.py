@@ -1,7 +1,7 @@
 """Nodes that no founder's configuration names, as an operator meets them: one is added under load, a founder is removed for good
 while the node that was told dies, all are restarted, a host is replaced, a name comes back.
 
-`nodes_run.py COUNTER COHORT`."""
+`nodes_run.py COUNTER COHORT grown|switched`."""
 import os
 import pathlib
 import shutil
@@ -186,10 +186,40 @@ def run(site):
     return total
 
 
+def run_switched(site):
+    """A cluster that kept no catalogue is given one; a founder is away while nodes come."""
+    for name in ("n1", "n2", "n3"):
+        site.nodes[name] = Counter([site.counter], name, site.folder, site.founders, dict(os.environ))
+    assert site.nodes["n1"].add(4) == 4
+    assert "keeps no catalogue" in site.ask("n1", "add", "n4", "127.0.0.1:9", good=False)
+    for node in site.nodes.values():
+        node.end()
+    for name in ("n1", "n2", "n3"):
+        site.start_founder(name)
+    assert site.nodes["n1"].add(1) == 5, "what was before is there"
+    site.voters_are("n1", ["n1", "n2", "n3"])
+    site.address["n4"] = f"127.0.0.1:{free_port()}"
+    site.ask("n1", "add", "n4", site.address["n4"])
+    (site.folder / "hints.toml").write_text(f'[members]\nn1 = "{site.address["n1"]}"\n')
+    site.start_added("n4", f"file:{site.folder}/hints.toml")
+    assert site.nodes["n4"].add(1, 30) == 6
+    site.kill("n3")
+    site.address["n5"] = f"127.0.0.1:{free_port()}"
+    site.ask("n2", "add", "n5", site.address["n5"])
+    site.start_added("n5", site.address["n2"])
+    assert site.nodes["n5"].add(1, 30) == 7
+    site.start_founder("n3")
+    assert site.nodes["n3"].add(1, 30) == 8, "it learns of whom it did not know"
+    site.voters_are("n3", ["n1", "n2", "n3", "n4", "n5"])
+    for node in site.nodes.values():
+        node.end()
+    return 8
+
+
 def main():
     site = Site(*sys.argv[1:3])
     try:
-        print("sum at the end:", run(site))
+        print("sum at the end:", {"grown": run, "switched": run_switched}[sys.argv[3]](site))
     except BaseException:
         for name in site.nodes:
             print(f"---- {name}\n" + site.log(name)[-3000:])

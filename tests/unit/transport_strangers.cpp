@@ -4,7 +4,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <random>
 #include <thread>
 
 using namespace transport_nodes;
@@ -93,6 +95,32 @@ TEST_SUITE("strangers") {
     SUBCASE("more founders than nodes") { c.nodes.nodes.clear(); }
     SUBCASE("a cluster's name with a line's end") { c.cluster = "a\nb"; }
     CHECK_FALSE(judged());
+  }
+
+  TEST_CASE("20,000 mutated tables do no harm, and what is accepted is accepted again") {
+    cluster_nodes c{"shop", 1, {{member_id{0}, "n1", "127.0.0.1:1"}, {member_id{1}, "n2", "127.0.0.1:2"}}, {}};
+    c.nodes = table_of(c.founders);
+    const auto good = encode_nodes(member_id{0}, c);
+    std::minstd_rand random(7);
+    std::size_t accepted = 0;
+    std::vector<std::uint64_t> words(good.bytes.size() / 8);
+    for (int i = 0; i < 20'000; ++i) {
+      const auto bytes = std::as_writable_bytes(std::span(words));
+      std::ranges::copy(good.bytes, bytes.begin());
+      for (auto n = random() % 4 + 1; n > 0; --n)
+        bytes[frame_header_bytes + random() % (bytes.size() - frame_header_bytes)] ^= std::byte{static_cast<unsigned char>(1u << random() % 8)};
+      cluster_nodes out, again;
+      std::string why;
+      if (!decode_nodes(bytes, out, why)) {
+        CHECK_FALSE(why.empty());
+        continue;
+      }
+      ++accepted;
+      CHECK(decode_nodes(encode_nodes(member_id{0}, out).bytes, again, why));
+      CHECK(again.nodes == out.nodes);
+    }
+    CHECK(accepted > 100);  // a letter of a name is as good as another
+    CHECK(accepted < 19'000);
   }
 
   TEST_CASE("a node that was not known is refused, then linked once it is, and removed for good") {
