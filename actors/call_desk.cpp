@@ -7,7 +7,7 @@
 
 namespace cohort::detail {
 
-std::uint64_t call_desk::open(const std::shared_ptr<port_state>& port, std::uint64_t tag, const call_options& how) {
+std::uint64_t call_desk::open(const std::shared_ptr<port_state>& port, std::uint64_t tag, const collation& how) {
   const auto deadline = std::chrono::steady_clock::now().time_since_epoch() + how.within;
   lock guard(mutex_);
   if (next_number_ == 0) ++next_number_;
@@ -49,9 +49,10 @@ void call_desk::resolve(const port_state& port, completion_batch& done) {
   report(std::move(guard));
 }
 
-void call_desk::delivered(std::uint64_t number, const rpc::place& at, const std::vector<rpc::process>& members) {
+void call_desk::delivered(std::uint64_t number, const rpc::place& at, const std::vector<rpc::process>& members,
+                          std::optional<rpc::collator::answer> own) {
   lock guard(mutex_);
-  collator_.delivered(number, at, members);
+  collator_.delivered(number, at, members, std::move(own));
   report(std::move(guard));
 }
 

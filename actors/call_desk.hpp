@@ -27,14 +27,15 @@ public:
 
   /// The number under which the message is to travel. What becomes of it under `tag` is the desk's from now on
   /// (`resolve`).
-  std::uint64_t open(const std::shared_ptr<port_state>& port, std::uint64_t tag, const call_options& how);
+  std::uint64_t open(const std::shared_ptr<port_state>& port, std::uint64_t tag, const collation& how);
   /// Ends the call; false if there is none.
   bool cancel(const port_state& port, std::uint64_t tag);
   /// Takes from `done`, completions of this port, those which say what became of calls' messages.
   void resolve(const port_state& port, completion_batch& done);
 
   // Application's thread.
-  void delivered(std::uint64_t number, const rpc::place& at, const std::vector<rpc::process>& members);
+  void delivered(std::uint64_t number, const rpc::place& at, const std::vector<rpc::process>& members,
+                 std::optional<rpc::collator::answer> own);
   void answered(std::uint64_t number, rpc::collator::answer&& what);
   void view_installed(const std::vector<rpc::process>& active, const std::vector<member_id>& left);
 

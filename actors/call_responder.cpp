@@ -42,24 +42,36 @@ void call_responder::view_installed(const protocol::view& v) {
 }
 
 void call_responder::executed(const delivery& message, order how, const rpc::call_message& call, reply& written) {
+  if (!message.own && wall_now() > call.answered_until + clocks_apart) return;  // long over: this is a log being redone
+  const caller to{message.sender, message.sender_incarnation, call.number, message.view, call.answered_until};
+  const bool later = how == order::total && written.deferred();
+  if (later)
+    defer(message.position, to);
+  else
+    for (auto* handler : own_) handler->answer_call(message, how, written);
   if (message.own) {
     const rpc::place at{message.view, how == order::total ? message.position : 0, message.index, message.time,
                         message.sender_incarnation};
-    desk_->delivered(call.number, at, roster_);
-  } else if (wall_now() > call.answered_until + clocks_apart) {
-    return;  // long over: this is a log being redone
+    std::optional<rpc::collator::answer> own;
+    if (!later && inc_ != 0) own = own_answer(to, written.bytes());
+    desk_->delivered(call.number, at, roster_, std::move(own));
+  } else if (!later) {
+    answer(to, written.bytes());
   }
-  const caller to{message.sender, message.sender_incarnation, call.number, message.view, call.answered_until};
-  if (how == order::total && written.deferred()) {
-    if (deferred_.size() >= deferred_max) {
-      const auto now = wall_now();
-      std::erase_if(deferred_, [&](const auto& d) { return now > d.second.until + clocks_apart; });
-    }
-    if (deferred_.size() < deferred_max) deferred_.emplace(message.position, to);
-    return;
+}
+
+void call_responder::defer(std::uint64_t position, const caller& to) {
+  if (deferred_.size() >= deferred_max) {
+    const auto now = wall_now();
+    std::erase_if(deferred_, [&](const auto& d) { return now > d.second.until + clocks_apart; });
   }
-  for (auto* handler : own_) handler->answer_call(message, how, written);
-  answer(to, written.bytes());
+  if (deferred_.size() < deferred_max) deferred_.emplace(position, to);
+}
+
+rpc::collator::answer call_responder::own_answer(const caller& c, std::span<const std::byte> bytes) const {
+  const bool too_large = bytes.size() > call_answer_bytes_max;
+  if (too_large) bytes = {};
+  return {{self_, inc_}, c.inc, c.view, too_large, {bytes.begin(), bytes.end()}};
 }
 
 void call_responder::settled(std::uint64_t position, std::span<const std::byte> bytes) {
@@ -71,12 +83,9 @@ void call_responder::settled(std::uint64_t position, std::span<const std::byte> 
 
 void call_responder::answer(const caller& c, std::span<const std::byte> bytes) {
   if (inc_ == 0) return;  // no member: its answer counts nowhere
+  if (c.member == self_) return desk_->answered(c.number, own_answer(c, bytes));
   const bool too_large = bytes.size() > call_answer_bytes_max;
   if (too_large) bytes = {};
-  if (c.member == self_) {
-    desk_->answered(c.number, {{self_, inc_}, c.inc, c.view, too_large, {bytes.begin(), bytes.end()}});
-    return;
-  }
   auto& b = out_[c.member];
   if (!b.items.empty() &&
       (b.to != c.inc || b.items.size() >= bundle_items || b.blob.size() + bytes.size() > bundle_bytes))

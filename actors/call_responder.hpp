@@ -50,6 +50,8 @@ private:
   };
 
   void answer(const caller& c, std::span<const std::byte> bytes);
+  rpc::collator::answer own_answer(const caller& c, std::span<const std::byte> bytes) const;
+  void defer(std::uint64_t position, const caller& to);
   void send(member_id to, bundle& b);
 
   std::shared_ptr<call_desk> desk_;

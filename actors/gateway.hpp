@@ -10,7 +10,10 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 
 namespace cohort::detail {
@@ -26,6 +29,9 @@ public:
   ~gateway() override;
 
   void ask(const transport::gateway::request& what, std::function<void(transport::gateway::answer&&)> done) override;
+  std::unique_ptr<transport::gateway::open_call> ask_all(const transport::gateway::request& what, collate how, unsigned count,
+                                                         std::function<void(transport::gateway::collected&&)> done,
+                                                         std::function<void(const transport::gateway::collected&)> changed) override;
   void flush() override;
   void collect() override;
   transport::gateway::picture look() override;
@@ -39,10 +45,25 @@ private:
     bool session = false;
     std::vector<std::byte> question;  ///< asked again where the replica is behind
   };
+  /// A call of all members.
+  struct asking {
+    std::function<void(transport::gateway::collected&&)> done;
+    std::function<void(const transport::gateway::collected&)> changed;
+    bool session = false;
+    std::optional<judgement> decided;
+  };
+  class asking_call;
+  /// What judges see, on its way from the application's threads.
+  struct reports_so_far {
+    std::mutex mutex;  // guards all below
+    port_wake wake;    ///< empty once the gateway is gone
+    std::vector<std::tuple<std::string, std::uint64_t, call_report>> waiting;  ///< group, tag
+  };
   struct group {
     std::shared_ptr<group_entry> entry;
     group_port port;
     std::unordered_map<std::uint64_t, pending> waiting;  ///< by tag
+    std::unordered_map<std::uint64_t, asking> calls;     ///< by tag
     std::uint64_t next_tag = 1;
     bool asked = false;  ///< since the last flush
   };
@@ -50,6 +71,9 @@ private:
   void submit(group& g, const transport::gateway::request& what, pending p);
   void query(group& g, const transport::gateway::request& what, pending p);
   void finish(group& g, const completion& c);
+  void finish(group& g, asking a, const completion& c);
+  void end_call(const std::string& group, std::uint64_t tag, std::optional<judgement> decided);
+  void tell_judges();
 
   const node_config config_;
   const session_limits limits_;
@@ -59,6 +83,7 @@ private:
   completion_batch done_;
   transport::gateway::picture picture_;
   std::chrono::steady_clock::time_point looked_{};
+  std::shared_ptr<reports_so_far> so_far_ = std::make_shared<reports_so_far>();
   std::unique_ptr<transport::gateway::server> server_;  ///< last: its thread uses all above
 };
 

@@ -78,7 +78,7 @@ protected:
     return {
       [this](const std::string& body) { return submit(body, {}); },
       [this](const std::string& body, order how) { return submit(body, how); },
-      [this](const std::string& body, const call_options& how) { return call(body, how); },
+      [this](const std::string& body, const collation& how) { return call(body, how); },
       [this](port_ready) {
         while (port_.take(done_))
           for (std::size_t i = 0; i < done_.size(); ++i) answer(done_[i]);
@@ -98,7 +98,7 @@ private:
     return caf::delegated<std::string>{};
   }
 
-  caf::result<call_report> call(const std::string& body, const call_options& how) {
+  caf::result<call_report> call(const std::string& body, const collation& how) {
     auto promise = make_response_promise();
     auto tag = next_tag_++;
     waiting_.emplace(tag, asked{promise, caf::actor_cast<caf::actor_addr>(promise.source()), true});

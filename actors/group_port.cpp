@@ -215,7 +215,7 @@ void group_port::submit(std::span<const std::span<const std::byte>> messages, st
   s.queued.fetch_add(added, std::memory_order_relaxed);
 }
 
-void group_port::call(std::span<const std::byte> message, std::uint64_t tag, const call_options& options) {
+void group_port::call(std::span<const std::byte> message, std::uint64_t tag, const collation& options) {
   auto& s = *state_;
   auto& limits = s.group->how;
   if (!limits.calls || (options.session_request && !limits.sessions)) return s.refuse(tag, outcome::not_enabled);

@@ -36,7 +36,7 @@ struct group_resumed {
 /// The group as an ordinary actor. Send or request it a `std::string` (any bytes), alone or followed by a `cohort::order`: it
 /// is submitted in that order, else in the contract's default one. A request is answered with the state machine's reply as a
 /// `std::string` once this replica has applied it, with an empty one where no state machine hears that order; otherwise with an
-/// error that tells refused, lost and unknown apart. Followed by `call_options` it is a call of all members, in groups whose
+/// error that tells refused, lost and unknown apart. Followed by `collation` it is a call of all members, in groups whose
 /// contract has `calls`, and the request is answered by a `call_report` (<cohort/collation.hpp>). Where the queue
 /// (`contract::queue_bytes`) is full, senders are told when to try again (`retry_after`, `group_busy`) and when there is room
 /// (`group_resumed`). Monitor it: it ends when the node stops. The node must have been started.
@@ -55,7 +55,7 @@ void supervise(node& where, const std::string& name, std::function<caf::actor(ca
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::group_view)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::order)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::call_options)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::collation)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::call_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::group_busy)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::group_resumed)

@@ -169,7 +169,7 @@ public:
   /// Queues a message which every member answers (<cohort/collation.hpp>). Its one completion, under `tag`, comes when the answers are
   /// enough or the time is over; `reply` is a report (`read_report`), and `outcome` says what became of the message: `replied` is
   /// "delivered here", also where the answers were not enough. `tag` is that of no other open call of this port.
-  void call(std::span<const std::byte> message, std::uint64_t tag, const call_options& how = {});
+  void call(std::span<const std::byte> message, std::uint64_t tag, const collation& how = {});
   /// Completes that call at once, with the answers that are there: `replied` if it was delivered here, else `unknown`. Members that have
   /// not answered need not any more. Does nothing if it is complete.
   void cancel(std::uint64_t tag);

@@ -31,6 +31,8 @@ struct config_error : node_error {
 ///   witnesses = ["n3"]            # may be left out: `node_config::witnesses`
 ///   [members]                     # all founders, the same at every node
 ///   n1 = "127.0.0.1:7101"         # or "srv:NAME", or "discover"
+///   [gateways]                    # may be left out: where members serve clients outside the group (docs/rpc.md)
+///   n1 = "127.0.0.1:7201"
 ///   [groups.orders]               # the contract of a group; every field of `contract` under its name. What is left out
 ///   durability = "journaled"      # has its default
 ///   orders = ["causal", "total"]

@@ -26,10 +26,10 @@ namespace cohort {
 enum class collate : std::uint8_t {
   none,      ///< when the message is delivered at the caller's node; nobody answers
   first,     ///< one answer
-  some,      ///< `call_options::count` answers
+  some,      ///< `collation::count` answers
   majority,  ///< answers of more than half of the members of the view that delivers the message
   all,       ///< answers of all of them that are left
-  custom,    ///< `call_options::judge` says it
+  custom,    ///< `collation::judge` says it
 };
 const char* to_string(collate c);
 
@@ -84,7 +84,7 @@ struct call_report {
 
 enum class judgement : std::uint8_t { wait, enough, give_up };
 
-struct call_options {
+struct collation {
   collate how = collate::all;
   unsigned count = 1;  ///< `some`; 1 up
   /// From now on, for the message to be ordered and for the answers; 1 ms to 1 h. The message's deadline travels with

@@ -5,7 +5,7 @@
 namespace cohort::rpc {
 namespace {
 
-call_end verdict(const call_options& how, const call_report& r) {
+call_end verdict(const collation& how, const call_report& r) {
   const auto members = r.members.size(), answered = r.count(member_standing::answered),
              awaited = r.count(member_standing::awaited);
   const auto needs = [&](std::size_t wanted) {
@@ -39,7 +39,7 @@ call_end verdict(const call_options& how, const call_report& r) {
 
 }  // namespace
 
-void collator::open(std::uint64_t number, const call_options& how, protocol::instant deadline) {
+void collator::open(std::uint64_t number, const collation& how, protocol::instant deadline) {
   auto& c = calls_[number];
   c.how = how;
   c.deadline = deadline;
@@ -57,7 +57,7 @@ bool collator::take(call& c, answer&& what) {
   return true;
 }
 
-void collator::delivered(std::uint64_t number, const place& at, const std::vector<process>& members) {
+void collator::delivered(std::uint64_t number, const place& at, const std::vector<process>& members, std::optional<answer> own) {
   const auto found = calls_.find(number);
   if (found == calls_.end() || found->second.placed) return;
   auto& c = found->second;
@@ -72,6 +72,7 @@ void collator::delivered(std::uint64_t number, const place& at, const std::vecto
     c.report.members.push_back({name_of_(p.member), p.inc, member_standing::awaited, {}});
   deadlines_.emplace(c.deadline, number);
   for (auto& a : std::exchange(c.early, {})) take(c, std::move(a));
+  if (own) take(c, std::move(*own));
   judge(found);
 }
 

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -56,9 +57,10 @@ public:
   explicit collator(names name_of) : name_of_(std::move(name_of)) {}
 
   /// `number` was never used before.
-  void open(std::uint64_t number, const call_options& how, protocol::instant deadline);
-  /// The call's message was delivered here, to `members`, ascending.
-  void delivered(std::uint64_t number, const place& at, const std::vector<process>& members);
+  void open(std::uint64_t number, const collation& how, protocol::instant deadline);
+  /// The call's message was delivered here, to `members`, ascending. `own`: what this member answers, unless it does so later. It
+  /// counts before anything is judged: so a call never ends without it for others that are gone.
+  void delivered(std::uint64_t number, const place& at, const std::vector<process>& members, std::optional<answer> own = {});
   /// It will not be, or nobody knows. What is known already is in the report.
   void undelivered(std::uint64_t number);
   void answered(std::uint64_t number, answer&& what);
@@ -78,7 +80,7 @@ public:
 
 private:
   struct call {
-    call_options how;
+    collation how;
     protocol::instant deadline{};
     bool placed = false;
     place at;

@@ -22,7 +22,7 @@ public:
 
   settings read() {
     const auto root = file_.root();
-    root.only({"node", "members", "groups", "kv"}, true);
+    root.only({"node", "members", "groups", "gateways", "kv"}, true);
     settings result;
     result.node = read_node(root);
     auto groups = read_groups(root);

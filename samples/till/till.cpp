@@ -18,7 +18,7 @@ class till final : public cohort::state_machine {
 int main(int argc, char** argv) try {
   // --name n1 --data d1 --member n1=127.0.0.1:7101 ... --gateway n1=127.0.0.1:7201 ...
   cohort::node node{cohort::config_from_arguments(argc, argv)};
-  node.replicate<till>("till", cohort::contract{}.with(&cohort::contract::sessions, true));
+  node.replicate<till>("till", cohort::contract{}.with(&cohort::contract::sessions, true).with(&cohort::contract::calls, true));
   return node.run();
 } catch (const cohort::node_error& e) {
   std::cerr << e.what() << '\n';

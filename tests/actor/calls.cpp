@@ -105,13 +105,13 @@ struct asking_port {
   std::map<std::uint64_t, std::vector<outcome_of_call>> done;
 
   explicit asking_port(node& n) : port(n.port("room")) {}
-  void call(std::uint64_t tag, const std::string& text, const call_options& how) {
+  void call(std::uint64_t tag, const std::string& text, const collation& how) {
     port.call(std::as_bytes(std::span(text)), tag, how);
     port.flush();
   }
   void call(std::uint64_t tag, const std::string& text, collate how, unsigned count = 1,
             std::chrono::milliseconds within = 20s) {
-    call_options o;
+    collation o;
     o.how = how;
     o.count = count;
     o.within = within;
@@ -168,7 +168,7 @@ TEST_SUITE("calls") {
     CHECK(port.result(6).report.end == call_end::unmet);
     CHECK(port.result(6).what == outcome::replied);
 
-    call_options judged;
+    collation judged;
     judged.how = collate::custom;
     judged.judge = [](const call_report& r) {
       return answers_of(r).contains("g at 2") ? judgement::enough : judgement::wait;
@@ -238,7 +238,7 @@ TEST_SUITE("calls") {
     group_of_callees g;
     caf::scoped_actor self{actor_system_of(g.c.at(2))};
     bool answered = false;
-    self->request(group_handle(g.c.at(2), "room"), caf::infinite, std::string("hello"), call_options{})
+    self->request(group_handle(g.c.at(2), "room"), caf::infinite, std::string("hello"), collation{})
         .receive(
             [&](const call_report& r) {
               answered = r.met() && answers_of(r) == std::set<std::string>{"hello at 0", "hello at 1", "hello at 2"};
@@ -261,7 +261,7 @@ TEST_SUITE("calls") {
     group_of_callees g(contract::replicated().with(&contract::sessions, true));
     asking_port port(g.c.at(0));
     const auto call = [&](std::uint64_t tag, const std::vector<std::byte>& request) -> const call_report& {
-      call_options o;
+      collation o;
       o.session_request = true;
       port.call(tag, text_of(request), o);
       REQUIRE(port.result(tag).report.met());

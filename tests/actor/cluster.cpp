@@ -110,6 +110,7 @@ void cluster::start(int i, std::uint64_t epoch, restart_limits limits) {
   c.epoch = epoch;
   c.workers = 2;
   c.witnesses = witnesses;
+  c.gateways = gateways_;
   c.log_level = ::getenv("COHORT_TEST_LOG") ? ::getenv("COHORT_TEST_LOG") : "off";
   auto made = std::make_unique<node>(c);
   made->internals().limits = limits;
@@ -119,6 +120,15 @@ void cluster::start(int i, std::uint64_t epoch, restart_limits limits) {
     made->replicate(group(g), [] { return std::make_unique<recorder>(std::make_shared<journal_of_messages>()); }, how_);
   made->start();
   nodes_[i] = std::move(made);
+}
+
+std::vector<std::string> cluster::serve_clients() {
+  std::vector<std::string> places;
+  for (const int port : free_ports(size_)) {
+    places.push_back("127.0.0.1:" + std::to_string(port));
+    gateways_.push_back({members_[gateways_.size()].name, places.back()});
+  }
+  return places;
 }
 
 void cluster::kill(int i) {

@@ -98,6 +98,9 @@ public:
   outcome insist(int i, const std::string& text);
   outcome ask(int i, const std::string& question, reads how, std::string& answer);
 
+  /// From the next start on all nodes have gateways for clients; where.
+  std::vector<std::string> serve_clients();
+
   std::vector<std::string> witnesses;  ///< of the nodes' configurations
   int groups = 1;                      ///< hosted: "room", and others whose replicas nobody looks at
 
@@ -106,7 +109,7 @@ private:
   contract how_;
   hosting host_;
   std::filesystem::path folder_;
-  std::vector<member_config> members_;
+  std::vector<member_config> members_, gateways_;
   std::vector<std::shared_ptr<journal_of_messages>> seen_;
   std::vector<std::unique_ptr<node>> nodes_;
 };

@@ -1,4 +1,4 @@
-"""Clients outside the group while its nodes are killed: every request executed exactly once. `rpc_run.py TILL CUSTOMER COHORT`"""
+"""Clients outside the group while its nodes are killed: every request executed exactly once. `rpc_run.py TILL CUSTOMER COHORT COHORT-KV`"""
 import os
 import pathlib
 import queue
@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 
-from cluster import end_all, free_port, launch
+from cluster import Cluster, end_all, free_port, launch
 
 NAMES = ("n1", "n2", "n3")
 
@@ -142,6 +142,49 @@ def limits(group):
     assert done.returncode == 1 and "hosts no group" in done.stderr, done.stderr
 
 
+def group_calls(group):
+    """All members answer a call from outside; one that is gone is named, and the others' answers are enough."""
+    answers = [line.split(": ")[1] for line in group.call("--all", "first", "1").splitlines()]
+    total = max(int(a) for a in answers if a.isdigit())
+    deadline = time.monotonic() + 20
+    while True:
+        lines = group.call("--all", "all", "1").splitlines()
+        total += 1
+        if lines == [f"{n}: {total}" for n in NAMES]:
+            break
+        assert time.monotonic() < deadline, lines
+    group.kill("n3")
+    lines = group.call("--all", "majority", "1", "--within", "20").splitlines()
+    total += 1
+    assert lines.count("n1: %d" % total) + lines.count("n2: %d" % total) >= 2, lines
+    group.start("n3")
+    assert int(group.call("--read", "", gateway="n1")) == total
+
+
+def table_of_gateways(server, cohort):
+    """A node whose gateway is in its file, [gateways], serves clients; one that is not named there serves none."""
+    with Cluster(server) as cluster:
+        gateway = f"127.0.0.1:{free_port()}"
+        for node in cluster.nodes:
+            node.config.write_text(f'[gateways]\nn2 = "{gateway}"\n\n{node.config.read_text()}')
+        cluster.start().ready()
+        watcher = Lines([cohort, "watch", "--gateway", gateway, "--group", "kv"], cluster.folder / "watch.log")
+        assert watcher.next() == "watching at n2"
+        assert cluster.nodes[0].call("SET", "seen", "outside") == "OK"
+        while "outside" not in (line := watcher.next()):
+            assert line.startswith(("total ", "view ")), line
+        assert line.startswith("total ") and " from n1: " in line, line
+        watcher.process.terminate()
+        assert watcher.process.wait(10) == 0
+        for node in cluster.nodes:
+            assert node.stop() == 0
+            assert ("serves clients at" in node.log.read_text()) == (node.name == "n2"), node.name
+        config = cluster.nodes[0].config
+        config.write_text(config.read_text().replace("n2 =", "n4 =", 1))
+        done = subprocess.run([server, "--config", config], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+        assert done.returncode != 0 and "[gateways] n4 is not in [members]" in done.stderr, done.stderr
+
+
 def hostile(group):
     """Bytes that mean nothing, a message of 4 GiB, hundreds of connections: the others are served all the same."""
     host, port = group.gateways["n1"].rsplit(":", 1)
@@ -175,17 +218,19 @@ def hostile(group):
 
 
 def main():
-    till, customer, cohort = sys.argv[1:4]
+    till, customer, cohort, server = sys.argv[1:5]
     folder = pathlib.Path(tempfile.mkdtemp(prefix="cohort-rpc-"))
     group = Group(till, cohort, folder)
     try:
         limits(group)
         print("paid", exactly_once(group, customer), "times, each counted once")
+        group_calls(group)
         hostile(group)
         for node in group.nodes.values():
             node.terminate()
         for name, node in group.nodes.items():
             assert node.wait(20) == 0, f"{name} ended with {node.returncode}"
+        table_of_gateways(server, cohort)
     except BaseException:
         print(group.logs())
         raise

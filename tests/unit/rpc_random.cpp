@@ -125,7 +125,7 @@ private:
 
   void open() {
     history h{static_cast<collate>(below(5)), static_cast<unsigned>(1 + below(4)), now_ + 1 + below(200), {}, {}};
-    call_options o;
+    collation o;
     o.how = h.how;
     o.count = h.count;
     c_.open(++last_, o, protocol::instant(h.deadline));

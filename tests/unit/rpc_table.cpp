@@ -26,7 +26,7 @@ struct room {
   static constexpr incarnation caller = 10;
 
   void open(std::uint64_t number, collate how, unsigned count = 1, protocol::instant deadline = 5s) {
-    call_options o;
+    collation o;
     o.how = how;
     o.count = count;
     c.open(number, o, deadline);
@@ -192,6 +192,15 @@ TEST_SUITE("rpc: table") {
     CHECK(report.members[0].what == member_standing::too_large);
   }
 
+  TEST_CASE("the caller's own answer is in the report, also where others that are gone end the call at once") {
+    room r;
+    r.open(1, collate::some, 4);
+    r.c.delivered(1, {7, 100, 50, wall_time(1), room::caller}, r.view, collator::answer{p(0, 10), room::caller, 7, false, bytes_of("mine")});
+    const auto report = r.take();
+    CHECK(report.end == call_end::unmet);
+    CHECK(report.members[0].text() == "mine");
+  }
+
   TEST_CASE("time, cancellation, the end of the node and a message that is not delivered end a call once") {
     room r;
     for (std::uint64_t n = 1; n <= 4; ++n) r.open(n, collate::all, 1, std::chrono::seconds(n));
@@ -228,7 +237,7 @@ TEST_SUITE("rpc: table") {
 
   TEST_CASE("a function of the caller decides; one that throws gives up") {
     room r;
-    call_options o;
+    collation o;
     o.how = collate::custom;
     o.judge = [](const call_report& so_far) {
       for (const auto& m : so_far.members)

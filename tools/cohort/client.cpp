@@ -8,6 +8,7 @@
 #include <iostream>
 #include <iterator>
 #include <memory>
+#include <optional>
 
 namespace cohort::tool {
 namespace {
@@ -18,6 +19,7 @@ struct wanted {
   double within = 0;
   bool read = false;
   std::string fresh = "linearizable";
+  std::string all;
   double max_age = 0;
   bool verbose = false;
 };
@@ -35,16 +37,43 @@ freshness fresh_of(const std::string& word) {
   return word == "local" ? freshness::local : freshness::linearizable;
 }
 
+bool show_place(const call_result& r, bool verbose) {
+  if (verbose)
+    std::cerr << "by " << r.node << ", position " << r.position << ", log entry " << r.index << ", view " << r.view << ", "
+              << r.attempts << (r.attempts == 1 ? " copy" : " copies") << (r.repeated ? ", executed before" : "") << std::endl;
+  return true;
+}
+
 /// The answer to stdout, everything else to stderr. False unless it was replied.
 bool show(const call_result& r, bool verbose) {
   if (r.what == call_outcome::replied)
     std::cout << r.text() << std::endl;
   else
     std::cerr << to_string(r.what) << ": " << r.why << std::endl;
-  if (verbose)
-    std::cerr << "by " << r.node << ", position " << r.position << ", log entry " << r.index << ", view " << r.view << ", "
-              << r.attempts << (r.attempts == 1 ? " copy" : " copies") << (r.repeated ? ", executed before" : "") << std::endl;
+  show_place(r, verbose);
   return r.what == call_outcome::replied;
+}
+
+/// Of a call of all members: each with its answer, or with what became of it.
+bool show_members(const call_result& r, bool verbose) {
+  for (const auto& m : r.report.members)
+    std::cout << m.member << ": " << (m.what == member_standing::answered ? m.text() : std::string_view(to_string(m.what))) << std::endl;
+  if (r.what == call_outcome::replied && !r.report.met()) std::cerr << "not enough answers: " << to_string(r.report.end) << std::endl;
+  return (r.what == call_outcome::replied || show(r, false)) && show_place(r, verbose) && r.report.met();
+}
+
+std::optional<collation> collation_of(const wanted& w) {
+  if (w.all.empty()) return {};
+  collation c;
+  if (w.within > 0) c.within = ms(w.within);
+  for (const auto how : {collate::none, collate::first, collate::majority, collate::all})
+    if (w.all == to_string(how)) {
+      c.how = how;
+      return c;
+    }
+  c.how = collate::some;
+  c.count = static_cast<unsigned>(std::stoul(w.all));  // checked with the command line
+  return c;
 }
 
 int call_all(const wanted& w) {
@@ -53,6 +82,10 @@ int call_all(const wanted& w) {
   const auto one = [&](const std::string& text) {
     read_options how{.how = fresh_of(w.fresh), .max_age = ms(w.max_age)};
     if (w.within > 0) how.within = ms(w.within);
+    if (const auto all = collation_of(w)) {
+      good &= show_members(c.call_all(text, *all).get(), w.verbose);
+      return;
+    }
     good &= show((w.read ? c.read(text, how) : c.call(text, {.within = ms(w.within)})).get(), w.verbose);
   };
   for (const auto& text : w.texts) one(text);
@@ -102,6 +135,8 @@ void add_call(CLI::App& program, int& code) {
   command.add_flag("--read", w->read, "asks instead of changing: the texts are questions");
   command.add_option("--fresh", w->fresh, "how fresh a read is")->check(CLI::IsMember({"linearizable", "session", "bounded", "local"}));
   command.add_option("--max-age", w->max_age, "seconds, of bounded reads");
+  command.add_option("--all", w->all, "every member answers, and so many are waited for: none, first, majority, all or a number")
+    ->check(CLI::IsMember({"none", "first", "majority", "all"}) | CLI::Range(1u, 64u));
   command.add_flag("--verbose", w->verbose, "says who answered, and where in the total order");
   command.callback([w, &code] { code = call_all(*w); });
 }

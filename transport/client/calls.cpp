@@ -48,8 +48,10 @@ void engine::send_soon() {
 
 void engine::send_now() {
   if (session_.birth == 0) return open_session();
-  if (calling_) return;
-  if (auto to = places_.choose()) calling_ = send_some(to);
+  auto to = places_.choose();
+  if (!to) return;
+  send_group_calls(to);
+  if (!calling_) calling_ = send_some(to);
 }
 
 /// Nothing runs while nothing is open; else what is due is looked for again and again.
@@ -140,8 +142,8 @@ bool engine::send_some(const place_ptr& to) {
     bytes += o.payload.size();
   };
   for (auto& [id, o] : operations_)
-    if (!o.open_copy && o.retry_at <= now && fits(o)) add(o);
-  while (!waiting_.empty() && operations_.size() < how_.open_calls_max && fits(waiting_.front())) {
+    if (!o.open_copy && (!o.all || o.settle) && o.retry_at <= now && fits(o)) add(o);
+  while (!waiting_.empty() && !waiting_.front().all && operations_.size() < how_.open_calls_max && fits(waiting_.front())) {
     waiting_.front().number = session_.next_number++;
     const auto id = waiting_.front().id;
     add(operations_.emplace(id, std::move(waiting_.front())).first->second);
@@ -302,6 +304,7 @@ void engine::finish(operation& o, call_outcome what, gateway_answer* a, const st
   r.id = o.id;
   r.attempts = o.attempts;
   r.node = node;
+  r.report = std::move(o.report);
   if (a) {
     r.repeated = a->reader.getRepeated();
     r.position = a->reader.getPosition();

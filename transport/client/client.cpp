@@ -3,6 +3,7 @@
 
 #include <kj/async-unix.h>
 
+#include <algorithm>
 #include <atomic>
 #include <stdexcept>
 #include <thread>
@@ -37,6 +38,8 @@ struct client::impl {
     wakes.tell();
     thread.join();
   }
+
+  std::uint64_t begin(std::span<const std::byte> payload, std::chrono::milliseconds within, std::optional<collation> all, done then);
 
   void post(task t) {
     {
@@ -87,15 +90,30 @@ std::pair<client::done, std::future<call_result>> promised() {
 
 }  // namespace
 
-std::uint64_t client::call(std::span<const std::byte> payload, const call_options& how, done then) {
+std::uint64_t client::impl::begin(std::span<const std::byte> payload, std::chrono::milliseconds within, std::optional<collation> all, done then) {
   auto o = std::make_shared<client_detail::operation>();
-  o->id = impl_->next_id++;
+  o->id = next_id++;
   o->payload.assign(payload.begin(), payload.end());
   o->then = std::move(then);
-  if (how.within.count() > 0) o->deadline = kj::origin<kj::TimePoint>() + how.within.count() * kj::MILLISECONDS;
+  o->all = std::move(all);
+  if (within.count() > 0) o->deadline = kj::origin<kj::TimePoint>() + within.count() * kj::MILLISECONDS;
   const auto id = o->id;
-  impl_->post([o](client_detail::engine& e) { e.call(std::move(*o)); });
+  post([o](client_detail::engine& e) { e.call(std::move(*o)); });
   return id;
+}
+
+std::uint64_t client::call(std::span<const std::byte> payload, const call_options& how, done then) {
+  return impl_->begin(payload, how.within, {}, std::move(then));
+}
+
+std::uint64_t client::call_all(std::span<const std::byte> payload, const collation& how, done then) {
+  return impl_->begin(payload, std::max(how.within, std::chrono::milliseconds(1)), how, std::move(then));
+}
+
+std::future<call_result> client::call_all(std::span<const std::byte> payload, const collation& how) {
+  auto [then, future] = promised();
+  call_all(payload, how, std::move(then));
+  return std::move(future);
 }
 
 std::future<call_result> client::call(std::span<const std::byte> payload, const call_options& how) {

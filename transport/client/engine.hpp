@@ -21,6 +21,8 @@ struct operation {
   std::uint64_t number = 0;   ///< 0: it waits, no copy was sent in this session
   std::vector<std::byte> payload;
   client::done then;          ///< empty once answered: only to be settled
+  std::optional<collation> all;  ///< every member is to answer
+  call_report report;         ///< what they answered
   std::optional<kj::TimePoint> deadline;
   kj::TimePoint retry_at = kj::origin<kj::TimePoint>();
   unsigned attempts = 0;
@@ -56,6 +58,8 @@ private:
   void open_session();
   void keep_session();
   bool send_some(const place_ptr& to);
+  void send_group_calls(const place_ptr& to);
+  void send_group_call(operation& o, const place_ptr& to);
   void take(place& from, std::uint64_t id, gateway_answer a);
   void no_answer(std::uint64_t id);
   void later(operation& o);

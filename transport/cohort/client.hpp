@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cohort/collation.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -35,6 +37,7 @@ struct call_result {
   std::uint64_t index = 0;             ///< the log entry of that
   std::uint64_t view = 0;
   std::chrono::microseconds time{0};   ///< agreed time of that, since 1970
+  call_report report;                  ///< of `call_all`: which members answered what, in which view, and who failed
   std::string_view text() const { return {reinterpret_cast<const char*>(reply.data()), reply.size()}; }
 };
 
@@ -106,6 +109,15 @@ public:
   std::uint64_t call(std::span<const std::byte> payload, const call_options& how, done then);
   std::future<call_result> call(std::span<const std::byte> payload, const call_options& how = {});
   std::future<call_result> call(std::string_view text, const call_options& how = {}) { return call(std::as_bytes(std::span(text)), how); }
+
+  /// A call that every member answers, executed exactly once at each; the group's contract has `sessions` and `calls`. `replied`: it
+  /// was executed, and `result.report` says what came of it, `report.met()` whether the answers are enough. `how.judge` runs on the
+  /// client's thread. `how.in_order` and `how.session_request` say nothing here: it goes in total order.
+  std::uint64_t call_all(std::span<const std::byte> payload, const collation& how, done then);
+  std::future<call_result> call_all(std::span<const std::byte> payload, const collation& how = {});
+  std::future<call_result> call_all(std::string_view text, const collation& how = {}) {
+    return call_all(std::as_bytes(std::span(text)), how);
+  }
 
   /// Gives a call up. It is answered soon: `replied` if it was executed, else `refused`, and it never will be.
   void cancel(std::uint64_t id);

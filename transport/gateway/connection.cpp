@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <utility>
 
 namespace cohort::transport::gateway {
@@ -125,6 +126,81 @@ struct gathering {
     --use->requests;
     if (--left == 0) done->fulfill();
   }
+};
+
+std::size_t size_of(const collected& c) {
+  auto bytes = size_of(c.what);
+  for (const auto& m : c.report.members) bytes += answer_overhead + m.answer.size();
+  return bytes;
+}
+
+void put(wire::Collected::Builder out, const collected& c) {
+  put(out.initAnswer(), c.what);
+  out.setEnd(static_cast<wire::End>(c.report.end));
+  const auto& all = c.report.members;
+  auto members = out.initMembers(static_cast<unsigned>(all.size()));
+  for (unsigned i = 0; i < all.size(); ++i) {
+    members[i].setMember(all[i].member.c_str());
+    members[i].setIncarnation(all[i].incarnation);
+    members[i].setStanding(static_cast<wire::Standing>(all[i].what));
+    if (!all[i].answer.empty()) members[i].setPayload({reinterpret_cast<const kj::byte*>(all[i].answer.data()), all[i].answer.size()});
+  }
+}
+
+/// A call of all members. One report at a time is with the client that judges; the newest of those that came meanwhile follows.
+struct collecting {
+  collecting(std::shared_ptr<shared_state> s, std::shared_ptr<connection_use> u, std::size_t b) : shared(std::move(s)), use(std::move(u)), bytes(b) {
+    ++use->requests;
+    use->bytes += bytes;
+  }
+  ~collecting() {
+    --use->requests;
+    use->bytes -= bytes;
+  }
+  collecting(const collecting&) = delete;
+  collecting& operator=(const collecting&) = delete;
+
+  void finish(collected&& all) {
+    result = std::move(all);
+    done->fulfill();
+  }
+  void tell(const collected& so_far, const std::shared_ptr<collecting>& self) {
+    if (progress == nullptr) return;
+    if (telling) {
+      newest = so_far;
+      return;
+    }
+    telling = true;
+    auto told = KJ_ASSERT_NONNULL(progress).changedRequest();
+    put(told.initSoFar(), so_far);
+    use->answered += size_of(so_far);
+    const std::weak_ptr<collecting> mine = self;
+    shared->tasks->add(told.send().then(
+      [mine](::capnp::Response<wire::Progress::ChangedResults>&& r) {
+        if (auto still = mine.lock()) still->judged(r.getJudgement(), still);
+      },
+      [mine](kj::Exception&&) {
+        if (auto still = mine.lock()) still->judged(wire::Judgement::GIVE_UP, still);
+      }));
+  }
+  void judged(wire::Judgement what, const std::shared_ptr<collecting>& self) {
+    telling = false;
+    if (result || !call) return;
+    if (what != wire::Judgement::WAIT) {
+      call->decide(what == wire::Judgement::ENOUGH ? judgement::enough : judgement::give_up);
+      return shared->flush_soon();
+    }
+    if (newest) tell(*std::exchange(newest, std::nullopt), self);
+  }
+
+  std::shared_ptr<shared_state> shared;
+  std::shared_ptr<connection_use> use;
+  std::size_t bytes;
+  kj::Maybe<wire::Progress::Client> progress;
+  kj::Own<kj::PromiseFulfiller<void>> done;
+  std::optional<collected> result, newest;
+  bool telling = false;
+  std::unique_ptr<open_call> call;
 };
 
 class stream_server final : public wire::Stream::Server {
@@ -266,6 +342,47 @@ public:
         put(answers[i], all->answers[i]);
         use->answered += size_of(all->answers[i]);
       }
+    });
+  }
+
+  kj::Promise<void> collect(CollectContext context) override {
+    auto p = context.getParams();
+    auto asked = p.getRequest();
+    const auto bytes = asked.getPayload().size();
+    if (!admit(1, bytes)) {
+      put(context.getResults().initCollected().initAnswer(), over_limit());
+      return kj::READY_NOW;
+    }
+    request r;
+    r.group = p.getGroup().cStr();
+    r.order = p.getOrder().cStr();
+    r.session = key_of(p.getSession());
+    r.within = bounded_ms(p.getWithinMs());
+    r.number = asked.getNumber();
+    r.acknowledged_below = asked.getAcknowledgedBelow();
+    r.payload = bytes_of(asked.getPayload());
+    r.what = r.number == 0 ? request::kind::submit : request::kind::call;
+    const auto how = static_cast<collate>(std::min<unsigned>(static_cast<unsigned>(p.getCollate()), static_cast<unsigned>(collate::custom)));
+    auto c = std::make_shared<collecting>(shared_, use_, bytes);
+    if (p.hasProgress()) c->progress = p.getProgress();
+    auto paf = kj::newPromiseAndFulfiller<void>();
+    c->done = kj::mv(paf.fulfiller);
+    const std::weak_ptr<collecting> mine = c;
+    c->call = shared_->behind.ask_all(
+      r, how, p.getCount(),
+      [mine](collected&& all) {
+        if (auto still = mine.lock()) still->finish(std::move(all));
+      },
+      [mine](const collected& so_far) {
+        if (auto still = mine.lock()) still->tell(so_far, still);
+      });
+#if CAPNP_VERSION < 1'000'000
+    context.allowCancellation();  // by a client that drops it, or is gone: then it is given up
+#endif
+    shared_->flush_soon();
+    return paf.promise.then([context, c]() mutable {
+      put(context.getResults().initCollected(), *c->result);
+      c->use->answered += size_of(*c->result);
     });
   }
 

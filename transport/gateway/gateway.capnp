@@ -121,6 +121,58 @@ struct View {
   changes @4 :List(Text);  # "n2 failed"
 }
 
+enum Collate {         # when a call of all members has enough answers
+  none @0;             # when it is delivered at the gateway's node
+  first @1;
+  some @2;             # `count`
+  majority @3;         # of the members of the view that delivers it
+  all @4;              # of them that are left
+  custom @5;           # `progress` says it
+}
+
+enum Standing {
+  awaited @0;          # no answer yet: more were not needed
+  answered @1;
+  tooLarge @2;         # its answer may not travel; it was executed there
+  left @3;
+  failed @4;           # it may have been executed there
+  late @5;
+}
+
+enum End {
+  open @0;             # not yet: what `progress` sees
+  met @1;
+  unmet @2;            # those that are left cannot make it enough, or `progress` gave up
+  late @3;
+  cancelled @4;
+  stopped @5;          # the gateway's node left the group or stopped
+  undelivered @6;      # `answer` says why
+}
+
+struct MemberAnswer {
+  member      @0 :Text;
+  incarnation @1 :UInt64;
+  standing    @2 :Standing;
+  payload     @3 :Data;
+}
+
+struct Collected {
+  answer  @0 :Answer;  # what became of the message: verdict, place, view; its payload is empty
+  end     @1 :End;
+  members @2 :List(MemberAnswer);  # of the view that delivered it
+}
+
+enum Judgement {
+  wait @0;
+  enough @1;
+  giveUp @2;
+}
+
+interface Progress {
+  changed @0 (soFar :Collected) -> (judgement :Judgement);
+  # After each answer and each view; while one is judged, later ones become one.
+}
+
 interface Gateway {
   discover @0 () -> (node :Text, cluster :Text, groups :List(Group), gateways :List(Place));
   open     @1 (group :Text, session :Session, lifetimeMs :UInt64) -> (answer :Answer);
@@ -131,6 +183,10 @@ interface Gateway {
   # the node's clock; a request that is ordered later is executed nowhere.
   query    @4 (group :Text, question :Data, how :Read, seen :UInt64, maxAgeMs :UInt64) -> (answer :Answer);
   watch    @5 (group :Text) -> (stream :Stream);
+  collect  @6 (group :Text, session :Session, request :Request, order :Text, withinMs :UInt64, collate :Collate, count :UInt32,
+               progress :Progress) -> (collected :Collected);
+  # A call of all members, in groups that take calls; `withinMs`, 1 ms to 1 h, is for the order and the answers. Given up when the
+  # caller drops it: members need not answer any more, but may have executed it.
 }
 
 interface Stream {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cohort/collation.hpp>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -56,6 +58,20 @@ struct request {
   read_kind how = read_kind::linearizable;
   std::uint64_t seen = 0;
   std::chrono::milliseconds max_age{0};
+};
+
+/// What a call of all members brought: of the message, whose payload is empty, and of the members, without their sessions' words.
+struct collected {
+  answer what;
+  call_report report;
+};
+
+/// A call of all members that is open. Dropped: given up.
+class open_call {
+public:
+  virtual ~open_call() = default;
+  /// What the client makes of the answers so far, where it judges itself. Not `wait`.
+  virtual void decide(judgement what) = 0;
 };
 
 struct member {
@@ -124,6 +140,10 @@ public:
   virtual ~service() = default;
   /// `done` is called once, in this call or in `collect`.
   virtual void ask(const request& what, std::function<void(answer&&)> done) = 0;
+  /// `done` is called once, in this call or in `collect`, unless what it returns is dropped before; `changed`, where the client
+  /// judges (`collate::custom`), in `collect`.
+  virtual std::unique_ptr<open_call> ask_all(const request& what, collate how, unsigned count, std::function<void(collected&&)> done,
+                                             std::function<void(const collected&)> changed) = 0;
   /// Hands over what was asked since the last time.
   virtual void flush() = 0;
   /// Answers what is ready. Called after the server was woken.

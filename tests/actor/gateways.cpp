@@ -1,0 +1,181 @@
+// Programs outside the group: the client library against nodes of this process.
+#include "tests/actor/cluster.hpp"
+
+#include <cohort/client.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+
+using namespace cohort;
+using namespace cohort::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Adds numbers, and tells which member says so by its own answer.
+class account final : public state_machine, public call_handler {
+public:
+  explicit account(int node) : node_(node) {}
+  void apply(const delivery& d, reply& answer) override {
+    const std::string text(reinterpret_cast<const char*>(d.payload.data()), d.payload.size());
+    if (text.starts_with("silent") && node_ == 2) answer.defer();
+    sum_ += std::atoll(text.c_str());
+    answer.write(std::to_string(sum_));
+  }
+  void query(std::span<const std::byte>, reply& answer) const override { answer.write(std::to_string(sum_)); }
+  void answer_call(const delivery&, order, reply& answer) override { answer.write("!"); }
+  void checkpoint(sink& out) const override { out.write_u64(static_cast<std::uint64_t>(sum_)); }
+  void restore(source& in) override { sum_ = static_cast<std::int64_t>(in.read_u64()); }
+
+private:
+  const int node_;
+  std::int64_t sum_ = 0;
+};
+
+struct bank {
+  contract how = contract::replicated().with(&contract::sessions, true).with(&contract::calls, true);
+  cluster c{3, how, [this](node& n, int i) {
+              n.replicate(
+                  "room", [i] { return std::make_unique<account>(i); }, how);
+            }};
+  std::vector<std::string> gateways = c.serve_clients();
+
+  bank() {
+    c.start_all();
+    REQUIRE(eventually([&] { return c.all_serve() && members() == 3; }));
+  }
+  std::size_t members() {
+    const auto all = c.at(0).status("room").members;
+    return static_cast<std::size_t>(std::ranges::count(all, true, &member_status::active));
+  }
+  client_options to(std::vector<std::string> where) { return {.gateways = std::move(where), .group = "room"}; }
+};
+
+std::vector<std::string> told(const call_result& r) {
+  std::vector<std::string> all;
+  for (const auto& m : r.report.members)
+    all.push_back(m.member + ' ' + (m.what == member_standing::answered ? std::string(m.text()) : to_string(m.what)));
+  return all;
+}
+
+}  // namespace
+
+TEST_SUITE("gateways") {
+  TEST_CASE("a call of all members from outside: every collation, and each request is executed once") {
+    bank b;
+    client c(b.to(b.gateways));
+    auto r = c.call_all("5").get();
+    CHECK(r.what == call_outcome::replied);
+    CHECK(r.report.met());
+    CHECK(told(r) == std::vector<std::string>{"n1 5", "n2 5", "n3 5"});
+    CHECK(r.report.view == b.c.at(0).status("room").view);
+    CHECK(r.position == r.report.position);
+    for (const auto how : {collate::none, collate::first, collate::majority}) {
+      CAPTURE(to_string(how));
+      r = c.call_all("1", {.how = how}).get();
+      CHECK(r.what == call_outcome::replied);
+      CHECK(r.report.met());
+      CHECK(r.report.count(member_standing::answered) >= (how == collate::majority ? 2
+                                                          : how == collate::first  ? 1
+                                                                                   : 0));
+    }
+    CHECK(c.call_all("1", {.how = collate::some, .count = 2}).get().report.met());
+    CHECK(c.call_all("1", {.how = collate::some, .count = 9}).get().report.end == call_end::unmet);
+
+    std::atomic<unsigned> judged{0};
+    collation mine{.how = collate::custom};
+    mine.judge = [&](const call_report& so_far) {
+      ++judged;
+      return so_far.count(member_standing::answered) == 3 ? judgement::enough : judgement::wait;
+    };
+    r = c.call_all("1", mine).get();
+    CHECK(r.report.met());
+    CHECK(r.report.count(member_standing::answered) == 3);
+    CHECK(judged > 0);
+    mine.judge = [](const call_report&) { return judgement::give_up; };
+    CHECK(c.call_all("1", mine).get().report.end == call_end::unmet);
+    CHECK(c.read("").get().text() == "12");
+    CHECK(c.call("0").get().text() == "12");
+  }
+
+  TEST_CASE("calls of all members go on while their members and gateways are killed") {
+    bank b;
+    client c(b.to(b.gateways));
+    REQUIRE(c.call("0").get().what == call_outcome::replied);
+    std::int64_t paid = 0;
+    for (int round = 0; round < 12; ++round) {
+      if (round % 4 == 1) b.c.kill(round / 4);
+      if (round % 4 == 3) b.c.start(round / 4);
+      auto r = c.call_all("1", {.how = collate::all, .within = 20s}).get();
+      if (r.what == call_outcome::unknown) r = c.ask(r.id).get();
+      REQUIRE(std::string(to_string(r.what)) == "replied");
+      CHECK(r.report.met());
+      ++paid;
+      for (const auto& m : r.report.members)
+        if (m.what == member_standing::answered) CHECK(m.text() == std::to_string(paid));
+    }
+    CHECK(c.read("").get().text() == std::to_string(paid));
+  }
+
+  TEST_CASE("reads say of which state they are, and a member that has not come so far asks the leader") {
+    bank b;
+    client c(b.to(b.gateways));
+    const auto wrote = c.call("7").get();
+    REQUIRE(wrote.what == call_outcome::replied);
+    for (const auto how : {freshness::linearizable, freshness::session, freshness::bounded}) {
+      CAPTURE(static_cast<int>(how));
+      const auto r = c.read("", {.how = how, .max_age = 10s}).get();
+      REQUIRE(r.what == call_outcome::replied);
+      CHECK(r.text() == "7");
+      CHECK(r.index >= wrote.index);
+      CHECK(r.view == wrote.view);
+      CHECK(r.time >= wrote.time);
+    }
+    const auto local = c.read("", {.how = freshness::local}).get();
+    CHECK(local.what == call_outcome::replied);
+    CHECK(local.position <= c.read("").get().position);
+  }
+
+  TEST_CASE("a call that is given up was executed once, or never is") {
+    bank b;
+    client c(b.to(b.gateways));
+    REQUIRE(c.call("0").get().what == call_outcome::replied);
+    std::int64_t executed = 0;
+    for (int i = 0; i < 200; ++i) {
+      std::promise<call_result> done;
+      const auto id =
+          c.call(std::as_bytes(std::span("1", 1)), {}, [&](call_result&& r) { done.set_value(std::move(r)); });
+      c.cancel(id);
+      const auto r = done.get_future().get();
+      REQUIRE((r.what == call_outcome::replied || r.what == call_outcome::refused));
+      executed += r.what == call_outcome::replied;
+    }
+    CHECK(c.read("").get().text() == std::to_string(executed));
+  }
+
+  TEST_CASE("a session that expired is said to be over, and the client goes on in another") {
+    bank b;
+    auto how = b.to(b.gateways);
+    how.session_lifetime = 1s;
+    session_state before;
+    {
+      client c(how);
+      REQUIRE(c.call("1").get().what == call_outcome::replied);
+      before = c.session();
+    }
+    std::this_thread::sleep_for(1500ms);  // of agreed time, which goes on with every message
+    client other(b.to(b.gateways));
+    REQUIRE(other.call("1").get().what == call_outcome::replied);
+    how.session_high = before.high;
+    how.session_low = before.low;
+    how.session_birth = before.birth;
+    how.next_number = before.next_number;
+    client again(how);
+    // Its first copy was refused, so it was not executed and goes out in the next session.
+    CHECK(again.call("1").get().text() == "3");
+    CHECK(again.session().birth > before.birth);
+    CHECK(again.read("").get().text() == "3");
+  }
+}
