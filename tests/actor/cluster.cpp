@@ -7,6 +7,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <random>
+#include <set>
+#include <stdexcept>
 
 namespace cohort::test {
 namespace {
@@ -27,21 +30,23 @@ completion_batch one(node& n, const std::function<void(group_port&)>& ask, const
 }  // namespace
 
 /// All are held open together, so that no number comes twice.
+/// Below those which the kernel gives to outgoing connections: a node that starts again finds its own free.
 std::vector<int> free_ports(int count) {
-  std::vector<int> ports, sockets;
-  for (int i = 0; i < count; ++i) {
-    int s = ::socket(AF_INET, SOCK_STREAM, 0);
+  static std::set<int> given;
+  static std::mt19937 random{std::random_device{}()};
+  std::vector<int> ports;
+  for (int tries = 0; static_cast<int>(ports.size()) < count; ++tries) {
+    if (tries > 1000) throw std::runtime_error("no free port");
+    const int port = std::uniform_int_distribution<int>(15'000, 31'999)(random);
+    const int s = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in a{};
     a.sin_family = AF_INET;
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof a;
-    if (::bind(s, reinterpret_cast<sockaddr*>(&a), length) != 0 ||
-        ::getsockname(s, reinterpret_cast<sockaddr*>(&a), &length) != 0)
-      throw std::runtime_error("no free port");
-    ports.push_back(ntohs(a.sin_port));
-    sockets.push_back(s);
+    a.sin_port = htons(static_cast<std::uint16_t>(port));
+    const bool is_free = ::bind(s, reinterpret_cast<sockaddr*>(&a), sizeof a) == 0;
+    ::close(s);
+    if (is_free && given.insert(port).second) ports.push_back(port);
   }
-  for (int s : sockets) ::close(s);
   return ports;
 }
 
