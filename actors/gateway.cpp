@@ -19,8 +19,7 @@ constexpr auto picture_kept = std::chrono::milliseconds(50);  ///< a look at the
 }  // namespace
 
 gateway::gateway(const node_config& config, const std::string& listen,
-                 const std::map<std::string, std::shared_ptr<group_entry>, std::less<>>& groups, open_port open,
-                 server_trouble trouble)
+                 const std::map<std::string, std::shared_ptr<group_entry>, std::less<>>& groups, open_port open)
     : config_(config) {
   const auto wake = [this] { wakes_.tell(); };
   so_far_->wake = wake;
@@ -31,7 +30,7 @@ gateway::gateway(const node_config& config, const std::string& listen,
     if (entry->hub) entry->hub->on_news(wake);
   }
   try {
-    server_ = std::make_unique<server>(listen, limits{}, *this, wakes_, std::move(trouble));
+    server_ = std::make_unique<server>(listen, limits{}, *this, wakes_);
   } catch (const std::runtime_error& e) {
     throw node_error(e.what());
   }
@@ -123,13 +122,6 @@ void gateway::collect() {
   }
   tell_judges();
   flush();
-}
-
-void gateway::forget() {
-  for (auto& [name, g] : groups_) {
-    g.waiting.clear();
-    for (auto& [tag, call] : std::exchange(g.calls, {})) g.port.cancel(tag);
-  }
 }
 
 void gateway::finish(group& g, const completion& c) {

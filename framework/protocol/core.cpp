@@ -165,6 +165,7 @@ void core::impl::begin(instant mono, wall_time time) {
   ticked = true;
   booted = now;
   joining_since = now;
+  if (has_state) note_away();
   // Numbers of read requests never repeat over restarts: an answer to a former life must not answer this one (M17).
   read_ids = (static_cast<std::uint64_t>(wall.count()) << 12) ^ (random.next() & 0xfff);
   request_ids = read_ids;

@@ -302,6 +302,7 @@ struct core::impl {
   };
   std::vector<departed_member> let_go;
   instant view_since{};
+  std::vector<std::pair<voter_id, instant>> away;  ///< voters that are to be active, and since when they are not (S4)
 
   // ---- founding (PA2)
   struct {
@@ -589,6 +590,7 @@ struct core::impl {
   std::uint64_t checkpoint_distance() const;
   void maybe_checkpoint();
   bool retained() const;
+  void note_away();
   void trim();
 
   // ---- core_founding.cpp

@@ -43,9 +43,22 @@ void core::impl::checkpoint_stored(log_index index, std::uint32_t chunks) {
 /// S4: payload is kept for a member that is away, within limits of bytes and time; then it is given a checkpoint.
 bool core::impl::retained() const {
   if (options.retain_bytes == 0 && options.retain_time == duration(0)) return false;
-  const bool away = std::ranges::any_of(in_force->roster, [](const roster_entry& r) { return r.voter && !r.active && !r.witness; });
-  return away && (options.retain_bytes == 0 || lanes.bytes() <= options.retain_bytes) &&
-         (options.retain_time == duration(0) || now - view_since <= options.retain_time);
+  if (options.retain_bytes > 0 && lanes.bytes() > options.retain_bytes) return false;
+  return std::ranges::any_of(away, [&](const auto& gone) {
+    const auto since = mutated(mutation::retention_begins_anew) ? view_since : gone.second;
+    return options.retain_time == duration(0) || now - since <= options.retain_time;
+  });
+}
+
+/// However many views come and go meanwhile, each is away since it went.
+void core::impl::note_away() {
+  const auto before = std::move(away);
+  away.clear();
+  for (const auto& r : in_force->roster) {
+    if (!r.voter || r.active || r.witness) continue;
+    const auto known = std::ranges::find(before, r.id, &std::pair<voter_id, instant>::first);
+    away.emplace_back(r.id, known == before.end() ? now : known->second);
+  }
 }
 
 /// S2, S3, PA7, PA17: the log begins at the older of two checkpoints, as far as every active member has applied it.
@@ -280,6 +293,7 @@ void core::impl::finish_transfer() {
   in_force = at.in_force;
   ended = at.ended;
   view_since = now;
+  note_away();
   adopt_options();
   begin_view_delivery();
   for (auto& p : peers) await_anew(p);

@@ -563,6 +563,7 @@ void core::impl::install(const entry& e) {
         d.together.push_back(r.id.member);
   in_force = next;
   view_since = now;
+  note_away();
   adopt_options();
   note_departures(*before, *next);
   view_index = index;

@@ -119,7 +119,7 @@ fingerprint inspector::digest(const core& c) {
                blank_report, change, attempts, links_rest_until, departed, peers, heard_counter, ack_due, reject_due, reject_prev, reject_hint,
                clock_refused, heartbeat_due, last_vouch, settled_since, resting, unattended, join_sent, unfounded_told, joining_since,
                asked_changes, request_ids, leaving, barred_told,
-               wanted_changes, let_go, view_since, forming, leader_reads, ready_reads,
+               wanted_changes, let_go, view_since, away, forming, leader_reads, ready_reads,
                follower_reads, new_reads, new_remote_reads, read_ids, checkpoints, checkpoint_pending, pending_mark,
                bytes_since_checkpoint, entries_since_checkpoint, last_checkpoint_bytes, checkpoint_wanted, incoming, out,
                deadline] = *c.impl_;
@@ -192,7 +192,7 @@ fingerprint inspector::digest(const core& c) {
   for (const auto& [what, since, sent] : asked_changes) d.all(what, since, sent);
   for (const auto& [origin, what, heard] : wanted_changes) d.all(origin, what, heard);
   for (const auto& [who, without, until] : let_go) d.all(who, without, until);
-  d.all(asked_changes.size(), wanted_changes.size(), let_go.size(), request_ids, leaving, barred_told, view_since);
+  d.all(asked_changes.size(), wanted_changes.size(), let_go.size(), request_ids, leaving, barred_told, view_since, away);
   {
     const auto& [proposed, attempt, accepted, sent, coordinating, committing] = forming;
     d.all(proposed, attempt, accepted, sent, coordinating, committing);

@@ -118,6 +118,7 @@ namespace cohort::protocol {
   X(interrupted_delivered, "L11b", "L11")                          \
   X(learner_kept, "FC4b", "FC4 S3")                                \
   X(together_by_name, "V15", "V15")                                \
+  X(retention_begins_anew, "S4e", "S4")                            \
   X(gap_not_told, "M54", "S4")                                     \
   X(ended_lanes_not_named, "S4b", "S4")                            \
   X(passed_total_not_named, "S4c", "S4")                           \

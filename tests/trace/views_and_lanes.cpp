@@ -415,6 +415,30 @@ TEST_SUITE("directed") {
     });
   }
 
+  TEST_CASE("S4: what is kept for a member that is away is kept for so long after it went, however many views follow") {
+    falls_with(mutation::retention_begins_anew, [] {
+      auto options = durable();
+      options.checkpoint_entries = 5;
+      options.fail_after = 600ms;
+      options.retain_time = 4s;
+      auto s = stage::founded(3, options);
+      const auto a = static_cast<unsigned>(s.leader()), c = (a + 1) % 3;
+      s.crash(c);
+      view_options rules = s.inside(a).in_force->options;
+      bool kept = true;
+      for (int step = 0; step < 160; ++step) {  // 8 s, and a view every second
+        if (step % 20 == 10) {
+          rules.lane_window += 1000;
+          s.members[a].core->request(change_kind::options, no_member, rules);
+        }
+        s.submit(a, "x");
+        s.go(50ms);
+        if (step < 60) kept &= s.status(a).base == 0;
+      }
+      return kept && s.status(a).is_leader && s.status(a).in_force->number >= 6 && s.status(a).base > 0;
+    });
+  }
+
   TEST_CASE("FC4: what is kept for a learner that does not keep up has a bound") {
     falls_with(mutation::learner_kept, [] {
       auto options = in_memory();
