@@ -1,6 +1,7 @@
 #pragma once
 
 #include "transport/endpoint.hpp"
+#include "transport/gateway/figures.hpp"
 
 #include <cohort/group_port.hpp>
 #include <cohort/resilient_process.hpp>
@@ -22,6 +23,7 @@ struct node_figures {
   std::vector<group_status> groups;
   std::vector<link> links;
   transport::endpoint_stats transport;
+  const transport::gateway::counters* gateway = nullptr;  ///< null: this node serves no clients
 };
 
 /// What a node's supervisors and its runtime count.

@@ -19,7 +19,8 @@ constexpr auto picture_kept = std::chrono::milliseconds(50);  ///< a look at the
 }  // namespace
 
 gateway::gateway(const node_config& config, const std::string& listen,
-                 const std::map<std::string, std::shared_ptr<group_entry>, std::less<>>& groups, open_port open)
+                 const std::map<std::string, std::shared_ptr<group_entry>, std::less<>>& groups, open_port open,
+                 server_trouble trouble)
     : config_(config) {
   const auto wake = [this] { wakes_.tell(); };
   so_far_->wake = wake;
@@ -30,7 +31,7 @@ gateway::gateway(const node_config& config, const std::string& listen,
     if (entry->hub) entry->hub->on_news(wake);
   }
   try {
-    server_ = std::make_unique<server>(listen, limits{}, *this, wakes_);
+    server_ = std::make_unique<server>(listen, limits{}, *this, wakes_, std::move(trouble));
   } catch (const std::runtime_error& e) {
     throw node_error(e.what());
   }
@@ -122,6 +123,13 @@ void gateway::collect() {
   }
   tell_judges();
   flush();
+}
+
+void gateway::forget() {
+  for (auto& [name, g] : groups_) {
+    g.waiting.clear();
+    for (auto& [tag, call] : std::exchange(g.calls, {})) g.port.cancel(tag);
+  }
 }
 
 void gateway::finish(group& g, const completion& c) {

@@ -25,7 +25,7 @@ public:
 
   /// Serves from now on. Throws `node_error`.
   gateway(const node_config& config, const std::string& listen, const std::map<std::string, std::shared_ptr<group_entry>, std::less<>>& groups,
-          open_port open);
+          open_port open, transport::gateway::server_trouble trouble);
   ~gateway() override;
 
   void ask(const transport::gateway::request& what, std::function<void(transport::gateway::answer&&)> done) override;
@@ -34,8 +34,11 @@ public:
                                                          std::function<void(const transport::gateway::collected&)> changed) override;
   void flush() override;
   void collect() override;
+  void forget() override;
   transport::gateway::picture look() override;
   std::unique_ptr<transport::gateway::subscription> watch(const std::string& group) override;
+  /// Any thread.
+  const transport::gateway::counters& figures() const { return server_->figures(); }
 
 private:
   struct pending {

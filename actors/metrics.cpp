@@ -122,6 +122,51 @@ void node(page& out, const node_figures& f) {
   counter("cohort_transport_strangers_total", "Connections closed before they said who they are.", t.strangers_closed);
 }
 
+void gateway(page& out, const transport::gateway::counters& c) {
+  namespace gw = transport::gateway;
+  const auto value = [](const gw::counters::number& n) { return n.load(std::memory_order_relaxed); };
+  const auto one = [&](const char* name, const char* type, const char* help, const gw::counters::number& n) {
+    out.family(name, type, help);
+    out.sample({}, value(n));
+  };
+  one("cohort_gateway_connections", "gauge", "Clients' connections.", c.connections);
+  one("cohort_gateway_open_requests", "gauge", "Requests of clients that are not answered yet.", c.open_requests);
+  one("cohort_gateway_streams", "gauge", "Clients that watch.", c.streams);
+  one("cohort_gateway_connections_total", "counter", "Connections taken.", c.connections_total);
+  one("cohort_gateway_turned_away_total", "counter", "Connections beyond those that the gateway, or an address, may have.", c.turned_away_total);
+  one("cohort_gateway_hung_up_total", "counter", "Connections of clients that did not take their answers.", c.hung_up_total);
+  one("cohort_gateway_requests_total", "counter", "Requests of clients.", c.requests_total);
+  one("cohort_gateway_sessions_opened_total", "counter", "Sessions opened, or opened again, through this gateway.", c.sessions_opened_total);
+  one("cohort_gateway_sessions_closed_total", "counter", "Sessions closed through this gateway.", c.sessions_closed_total);
+  one("cohort_gateway_failures_total", "counter", "Failures after which the gateway began anew.", c.failures_total);
+  out.family("cohort_gateway_answers_total", "counter", "Answers that did not refuse, by what they say.");
+  out.sample({{"verdict", "replied"}}, value(c.replied_total));
+  out.sample({{"verdict", "expired"}}, value(c.expired_total));
+  out.sample({{"verdict", "unknown"}}, value(c.unknown_total));
+  out.family("cohort_gateway_refused_total", "counter", "Requests that were refused, by reason.");
+  for (std::size_t i = 1; i < gw::reason_count; ++i) out.sample({{"reason", gw::reason_words[i]}}, value(c.refused[i]));
+  out.family("cohort_gateway_latency_seconds", "histogram", "From a request to its answer, within the gateway.");
+  std::uint64_t below = 0;
+  auto most = gw::first_latency_us;
+  for (std::size_t i = 0; i + 1 < gw::latency_steps; ++i, most *= 2) {
+    char bound[32];
+    std::snprintf(bound, sizeof bound, "%g", most / 1e6);
+    out.sample({{"le", bound}}, static_cast<double>(below += value(c.latency[i])), "_bucket");
+  }
+  below += value(c.latency.back());
+  out.sample({{"le", "+Inf"}}, static_cast<double>(below), "_bucket");
+  out.sample({}, static_cast<double>(value(c.latency_us_total)) / 1e6, "_sum");
+  out.sample({}, static_cast<double>(below), "_count");
+}
+
+std::string gateway_line(const transport::gateway::counters& c) {
+  const auto text = [](const transport::gateway::counters::number& n) { return std::to_string(n.load(std::memory_order_relaxed)); };
+  std::uint64_t refused = 0;
+  for (const auto& n : c.refused) refused += n.load(std::memory_order_relaxed);
+  return "gateway: " + text(c.connections) + " connections, " + text(c.open_requests) + " open requests, " + text(c.streams) + " streams; so far " +
+         text(c.requests_total) + " requests, " + std::to_string(refused) + " refused, " + text(c.failures_total) + " failures\n";
+}
+
 void supervised(page& out, const supervision_figures& f) {
   const auto counter = [&](const char* name, const char* help, std::uint64_t value) {
     out.family(name, "counter", help);
@@ -206,6 +251,7 @@ std::string metrics_text(const std::string& name, const node_figures* figures, c
   if (figures) {
     groups(out, *figures);
     node(out, *figures);
+    if (figures->gateway) gateway(out, *figures->gateway);
   }
   supervised(out, supervision);
   if (!supervision.resilient.empty()) resilient(out, supervision.resilient);
@@ -222,6 +268,7 @@ std::string status_text(const node_figures& figures) {
   }
   for (const auto& l : figures.links)
     text += "link to " + l.peer + (l.now.up ? ": up" : ": down" + (l.now.trouble.empty() ? "" : ", " + l.now.trouble)) + '\n';
+  if (figures.gateway) text += gateway_line(*figures.gateway);
   return text;
 }
 

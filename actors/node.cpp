@@ -197,7 +197,8 @@ void node::impl::start() {
     }
     if (const auto* own = own_gateway(config)) {
       gateway_ = std::make_unique<detail::gateway>(config, own->address, groups_,
-                                                   [this](const std::string& group, port_wake wake) { return open_port(group, std::move(wake)); });
+                                                   [this](const std::string& group, port_wake wake) { return open_port(group, std::move(wake)); },
+                                                   [this](const std::string& why, bool over) { gateway_failed(why, over); });
       log.write(detail::log_level::info, "serves clients at " + own->address);
     }
   } catch (...) {
@@ -255,7 +256,9 @@ std::optional<detail::node_figures> node::impl::look() {
   }
   if (asked.wait_for(1s) != std::future_status::ready) return {};
   try {
-    return asked.get();
+    auto figures = asked.get();
+    if (gateway_) figures.gateway = &gateway_->figures();  // admin, which asks, ends before it
+    return figures;
   } catch (const std::future_error&) {  // it ended with the question in its queue
     return {};
   }
@@ -322,6 +325,11 @@ void node::impl::runtime_failed(const std::string& why) {
     cc::hand_over(supervisor_, detail::host_call{[name = "node " + config.name, why](detail::supervision_host& h) {
                     h.outside_failed(name, why);
                   }});
+}
+
+void node::impl::gateway_failed(const std::string& why, bool over) {
+  if (over) return fail("its gateway failed again and again: " + why);
+  log.write(detail::log_level::error, "the gateway failed, and lets go of its clients; it begins anew: " + why);
 }
 
 void node::impl::restart() {

@@ -83,6 +83,7 @@ private:
   void keep_informed(detail::service_notice& manager, heartbeat& beat);
   std::string status_line() const;
   void keep();
+  void gateway_failed(const std::string& why, bool over);
   void restart();
   void fail(const std::string& why);
   void runtime_failed(const std::string& why);

@@ -446,6 +446,15 @@ def many():
 
 
 @measure
+def exactly_once():
+    """Requests of sessions beside plain messages of the total order, and from outside through a gateway."""
+    for size in (64, 256, 1024):
+        got = output_of([options.build / "bench/session_bench", size, 2 if options.quick else 8])
+        report(f"exactly once, {size} B, inside", got["exactly_once"], "req/s", got["plain"], "plain total order, same run", 0.7)
+        report(f"exactly once, {size} B, through a gateway", got["gateway"], "req/s", got["plain"], "plain total order, same run")
+
+
+@measure
 def idle():
     """What an idle node costs."""
     with Cluster(options.server).start().ready() as cluster:

@@ -1,12 +1,16 @@
 // Programs outside the group: the client library against nodes of this process.
 #include "tests/actor/cluster.hpp"
 
+#include "transport/gateway/server.hpp"
+
 #include <cohort/client.hpp>
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <atomic>
+#include <stdexcept>
+#include <thread>
 
 using namespace cohort;
 using namespace cohort::test;
@@ -59,6 +63,32 @@ std::vector<std::string> told(const call_result& r) {
     all.push_back(m.member + ' ' + (m.what == member_standing::answered ? std::string(m.text()) : to_string(m.what)));
   return all;
 }
+
+/// Stands behind a gateway without a node: executes whatever it is asked, and fails when it is told to.
+struct service_of_test final : transport::gateway::service {
+  std::atomic<int> explosions{0};
+  std::atomic<unsigned> collected{0}, forgotten{0}, executed{0};
+  void ask(const transport::gateway::request& what, std::function<void(transport::gateway::answer&&)> done) override {
+    executed += what.what == transport::gateway::request::kind::call;
+    transport::gateway::answer a;
+    a.what = transport::gateway::verdict::replied;
+    a.birth = 1;
+    done(std::move(a));
+  }
+  std::unique_ptr<transport::gateway::open_call> ask_all(const transport::gateway::request&, collate, unsigned,
+                                                         std::function<void(transport::gateway::collected&&)>,
+                                                         std::function<void(const transport::gateway::collected&)>) override {
+    return nullptr;
+  }
+  void flush() override {}
+  void collect() override {
+    ++collected;
+    if (explosions > 0 && explosions-- > 0) throw std::runtime_error("collected too much");
+  }
+  void forget() override { ++forgotten; }
+  transport::gateway::picture look() override { return {"n1", "", {}, {}}; }
+  std::unique_ptr<transport::gateway::subscription> watch(const std::string&) override { return nullptr; }
+};
 
 }  // namespace
 
@@ -177,5 +207,92 @@ TEST_SUITE("gateways") {
     CHECK(again.call("1").get().text() == "3");
     CHECK(again.session().birth > before.birth);
     CHECK(again.read("").get().text() == "3");
+  }
+
+  TEST_CASE("a failure on the gateway's thread is told, and the gateway begins anew until it fails again and again") {
+    service_of_test behind;
+    transport::wake_up wakes;
+    std::mutex mutex;
+    std::vector<std::pair<std::string, bool>> told;
+    const auto times = [&] {
+      std::lock_guard guard(mutex);
+      return told.size();
+    };
+    transport::gateway::server s("127.0.0.1:" + std::to_string(free_ports(1)[0]), {}, behind, wakes, [&](const std::string& why, bool over) {
+      std::lock_guard guard(mutex);
+      told.emplace_back(why, over);
+    });
+    for (unsigned n = 1; n <= transport::gateway::failures_max; ++n) {
+      CAPTURE(n);
+      const auto before = behind.collected.load();
+      wakes.tell();
+      REQUIRE(eventually([&] { return behind.collected > before; }));  // it serves
+      CHECK(times() == n - 1);
+      behind.explosions = 1;
+      wakes.tell();
+      REQUIRE(eventually([&] { return times() == n; }));
+      CHECK(behind.forgotten == n);
+      CHECK(s.figures().failures_total == n);
+    }
+    std::lock_guard guard(mutex);
+    for (const auto& [why, over] : told) CHECK(why == "collected too much");
+    CHECK(std::ranges::count(told, true, &std::pair<std::string, bool>::second) == 1);
+    CHECK(told.back().second);
+  }
+
+  TEST_CASE("a client over its limits is refused or sent away, and all that another one asks is answered") {
+    bank b;
+    client honest(b.to({b.gateways[0]}));
+    REQUIRE(honest.call("0").get().what == call_outcome::replied);
+    std::atomic<bool> stop{false};
+    std::atomic<std::uint64_t> refused{0}, greedy_open{0};
+    std::thread crowd([&] {
+      auto how = b.to({b.gateways[0]});
+      how.open_calls_max = 50'000;  // beyond what a gateway takes from one connection
+      how.waiting_calls_max = 200'000;
+      client greedy(how);
+      const std::string large(200'000, '0');
+      while (!stop) {
+        if (greedy_open > 2'000) {
+          std::this_thread::sleep_for(1ms);
+          continue;
+        }
+        ++greedy_open;
+        greedy.call(std::as_bytes(std::span(large)), {.within = 300ms}, [&](call_result&& r) {
+          --greedy_open;
+          refused += r.what != call_outcome::replied;
+        });
+      }
+    });
+    constexpr int asked = 300;
+    int answered = 0, counted = 0;
+    for (int i = 0; i < asked; ++i) {
+      const auto r = honest.call("1", {.within = 20s}).get();
+      answered += r.what == call_outcome::replied;
+    }
+    stop = true;
+    crowd.join();
+    counted = std::atoi(std::string(honest.read("", {.within = 20s}).get().text()).c_str());
+    CHECK(answered == asked);
+    CHECK(counted == asked);
+    CHECK(refused > 0);
+  }
+
+  TEST_CASE("requests beyond an address's rate are refused, and executed once when they come again") {
+    service_of_test behind;
+    transport::wake_up wakes;
+    const auto where = "127.0.0.1:" + std::to_string(free_ports(1)[0]);
+    transport::gateway::limits bounds;
+    bounds.requests_per_second_max = 100;
+    transport::gateway::server s(where, bounds, behind, wakes, [](const std::string& why, bool) { FAIL_CHECK(why); });
+    client c({.gateways = {where}, .group = "any"});
+    std::vector<std::future<call_result>> all;
+    for (int i = 0; i < 200; ++i) all.push_back(c.call("x"));
+    for (auto& each : all) CHECK(each.get().what == call_outcome::replied);
+    CHECK(behind.executed == 200);
+    CHECK(s.figures().refused[static_cast<std::size_t>(transport::gateway::reason::over_limit)] > 0);
+    CHECK(s.figures().replied_total >= 200);
+    CHECK(s.figures().open_requests == 0);
+    CHECK(s.figures().connections == 1);
   }
 }

@@ -3,6 +3,7 @@ import os
 import pathlib
 import queue
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -11,7 +12,7 @@ import tempfile
 import threading
 import time
 
-from cluster import Cluster, end_all, free_port, launch
+from cluster import Cluster, end_all, eventually, free_port, launch
 
 NAMES = ("n1", "n2", "n3")
 
@@ -161,6 +162,35 @@ def group_calls(group):
     assert int(group.call("--read", "", gateway="n1")) == total
 
 
+def hedged(group):
+    """The member that a client reads from is paused: another one answers, and the paused one is left alone for a while."""
+    log = group.folder / "hedged.log"
+    gateways = [word for g in group.gateways.values() for word in ("--gateway", g)]
+    reader = Lines([group.cohort, "call", *gateways, "--group", "till", "--read", "--fresh", "local", "--verbose"], log)
+
+    def read():
+        reader.send("")
+        value = reader.next()
+        eventually("the place of the answer", lambda: log.read_text().count("by n") == read.times)
+        read.times += 1
+        return value, log.read_text().split("by n")[-1]
+
+    read.times = 1
+    for _ in range(20):
+        value, first = read()
+    paused = group.nodes["n" + first[0]]
+    paused.send_signal(signal.SIGSTOP)
+    try:
+        again, place = read()
+        assert again == value and place[0] != first[0] and "2 copies" in place, place
+        places = [read()[1] for _ in range(10)]
+        assert all(p[0] != first[0] for p in places), places
+    finally:
+        paused.send_signal(signal.SIGCONT)
+    reader.process.stdin.close()
+    assert reader.process.wait(10) == 0
+
+
 def table_of_gateways(server, cohort):
     """A node whose gateway is in its file, [gateways], serves clients; one that is not named there serves none."""
     with Cluster(server) as cluster:
@@ -189,7 +219,7 @@ def hostile(group):
     """Bytes that mean nothing, a message of 4 GiB, hundreds of connections: the others are served all the same."""
     host, port = group.gateways["n1"].rsplit(":", 1)
     crowd = []
-    for i in range(300):
+    for i in range(480):  # a third of them say nothing, which are more than one address may have
         s = socket.create_connection((host, int(port)), 5)
         crowd.append(s)
         try:
@@ -214,6 +244,14 @@ def hostile(group):
     assert int(done.stdout) >= before + 2
     for node in group.nodes.values():
         assert node.poll() is None, "a node ended"
+    done = subprocess.run([group.cohort, "metrics", "--node", group.folder / "n1"], capture_output=True, text=True, timeout=30)
+    figures = dict(line.rsplit(" ", 1) for line in done.stdout.splitlines() if line.startswith("cohort_gateway_"))
+    assert float(figures["cohort_gateway_turned_away_total"]) >= 10, figures
+    assert float(figures['cohort_gateway_answers_total{verdict="replied"}']) >= 1, figures
+    assert float(figures["cohort_gateway_latency_seconds_count"]) >= 1, figures
+    assert float(figures["cohort_gateway_failures_total"]) == 0, "strangers' bytes are no failure of the gateway"
+    done = subprocess.run([group.cohort, "status", "--node", group.folder / "n1"], capture_output=True, text=True, timeout=30)
+    assert "\ngateway: " in done.stdout, done.stdout + done.stderr
     assert group.call("--read", "").strip().isdigit()
 
 
@@ -225,6 +263,7 @@ def main():
         limits(group)
         print("paid", exactly_once(group, customer), "times, each counted once")
         group_calls(group)
+        hedged(group)
         hostile(group)
         for node in group.nodes.values():
             node.terminate()

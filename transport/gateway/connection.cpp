@@ -104,26 +104,49 @@ std::chrono::milliseconds bounded_ms(std::uint64_t value) {
   return std::chrono::milliseconds(std::min<std::uint64_t>(value, 3'600'000ull * 24 * 7));
 }
 
+void count_answer(counters& c, const answer& a, kj::Duration took) {
+  switch (a.what) {
+    case verdict::replied: add(c.replied_total); break;
+    case verdict::expired: add(c.expired_total); break;
+    case verdict::unknown: add(c.unknown_total); break;
+    case verdict::refused: add(c.refused[std::min(static_cast<std::size_t>(a.because), reason_count - 1)]); break;
+  }
+  const auto us = static_cast<double>(took / kj::MICROSECONDS);
+  add(c.latency_us_total, static_cast<std::uint64_t>(us));
+  std::size_t step = 0;
+  for (auto most = first_latency_us; us > most && step + 1 < latency_steps; most *= 2) ++step;
+  add(c.latency[step]);
+}
+
 /// The answers of one RPC, which is answered when all are there.
 struct gathering {
-  gathering(std::size_t count, kj::Own<kj::PromiseFulfiller<void>> f, std::shared_ptr<connection_use> u, std::size_t b)
-      : answers(count), left(count), done(kj::mv(f)), use(std::move(u)), bytes(b) {
+  gathering(std::size_t count, kj::Own<kj::PromiseFulfiller<void>> f, std::shared_ptr<shared_state> s, std::shared_ptr<connection_use> u,
+            std::size_t b)
+      : answers(count), left(count), done(kj::mv(f)), shared(std::move(s)), use(std::move(u)), bytes(b), asked(shared->timer.now()) {
     use->requests += count;
     use->bytes += bytes;
+    add(shared->counts.open_requests, count);
   }
-  ~gathering() { use->bytes -= bytes; }
+  ~gathering() {
+    use->bytes -= bytes;
+    drop(shared->counts.open_requests, left);
+  }
   gathering(const gathering&) = delete;
   gathering& operator=(const gathering&) = delete;
 
   std::vector<answer> answers;
   std::size_t left;
   kj::Own<kj::PromiseFulfiller<void>> done;
+  std::shared_ptr<shared_state> shared;
   std::shared_ptr<connection_use> use;
   std::size_t bytes;
+  kj::TimePoint asked;
 
   void take(std::size_t i, answer&& a) {
+    count_answer(shared->counts, a, shared->timer.now() - asked);
     answers[i] = std::move(a);
     --use->requests;
+    drop(shared->counts.open_requests);
     if (--left == 0) done->fulfill();
   }
 };
@@ -152,15 +175,18 @@ struct collecting {
   collecting(std::shared_ptr<shared_state> s, std::shared_ptr<connection_use> u, std::size_t b) : shared(std::move(s)), use(std::move(u)), bytes(b) {
     ++use->requests;
     use->bytes += bytes;
+    add(shared->counts.open_requests);
   }
   ~collecting() {
     --use->requests;
     use->bytes -= bytes;
+    drop(shared->counts.open_requests);
   }
   collecting(const collecting&) = delete;
   collecting& operator=(const collecting&) = delete;
 
   void finish(collected&& all) {
+    count_answer(shared->counts, all.what, shared->timer.now() - asked);
     result = std::move(all);
     done->fulfill();
   }
@@ -196,6 +222,7 @@ struct collecting {
   std::shared_ptr<shared_state> shared;
   std::shared_ptr<connection_use> use;
   std::size_t bytes;
+  kj::TimePoint asked = shared->timer.now();
   kj::Maybe<wire::Progress::Client> progress;
   kj::Own<kj::PromiseFulfiller<void>> done;
   std::optional<collected> result, newest;
@@ -209,8 +236,12 @@ public:
       : shared_(std::move(shared)), use_(std::move(use)), state_(std::make_shared<stream_state>()) {
     state_->from = std::move(from);
     ++use_->subscriptions;
+    add(shared_->counts.streams);
   }
-  ~stream_server() noexcept { --use_->subscriptions; }
+  ~stream_server() noexcept {
+    --use_->subscriptions;
+    drop(shared_->counts.streams);
+  }
 
   kj::Promise<void> next(NextContext context) override {
     const auto most = std::clamp<std::uint64_t>(context.getParams().getBytesMax(), 1, 1u << 20);
@@ -281,7 +312,11 @@ public:
     r.session = key_of(p.getSession());
     r.owner = use_->owner;
     r.lifetime = bounded_ms(p.getLifetimeMs());
-    return one(r, [context](const answer& a) mutable { put(context.getResults().initAnswer(), a); });
+    const bool fresh = r.session.birth == 0;
+    return one(r, [context, fresh, shared = shared_](const answer& a) mutable {
+      if (fresh && a.what == verdict::replied) add(shared->counts.sessions_opened_total);
+      put(context.getResults().initAnswer(), a);
+    });
   }
 
   kj::Promise<void> close(CloseContext context) override {
@@ -290,7 +325,10 @@ public:
     r.what = request::kind::close;
     r.group = p.getGroup().cStr();
     r.session = key_of(p.getSession());
-    return one(r, [context](const answer& a) mutable { put(context.getResults().initAnswer(), a); });
+    return one(r, [context, shared = shared_](const answer& a) mutable {
+      if (a.what == verdict::replied) add(shared->counts.sessions_closed_total);
+      put(context.getResults().initAnswer(), a);
+    });
   }
 
   kj::Promise<void> query(QueryContext context) override {
@@ -321,7 +359,7 @@ public:
       return kj::READY_NOW;
     }
     auto paf = kj::newPromiseAndFulfiller<void>();
-    auto all = std::make_shared<gathering>(list.size(), kj::mv(paf.fulfiller), use_, bytes);
+    auto all = std::make_shared<gathering>(list.size(), kj::mv(paf.fulfiller), shared_, use_, bytes);
     request r;
     r.group = group;
     r.order = order;
@@ -403,9 +441,14 @@ private:
     auto& use = *use_;
     const auto& most = shared_->bounds;
     const auto not_taken = use.answered > use.written ? use.answered - use.written : 0;
-    if (not_taken > 2 * most.bytes_per_connection_max && use.hang_up) use.hang_up->fulfill();
+    if (not_taken > 2 * most.bytes_per_connection_max && use.hang_up && use.hang_up->isWaiting()) {
+      use.hang_up->fulfill();
+      add(shared_->counts.hung_up_total);
+    }
+    add(shared_->counts.requests_total, requests);
     const bool fits = use.requests + requests <= most.requests_per_connection_max &&
                       use.bytes + bytes + not_taken <= most.bytes_per_connection_max && shared_->take_tokens(use.address, requests);
+    if (!fits) add(shared_->counts.refused[static_cast<std::size_t>(reason::over_limit)], requests);
     return fits;
   }
 
@@ -415,7 +458,7 @@ private:
       return kj::READY_NOW;
     }
     auto paf = kj::newPromiseAndFulfiller<void>();
-    auto all = std::make_shared<gathering>(1, kj::mv(paf.fulfiller), use_, r.payload.size());
+    auto all = std::make_shared<gathering>(1, kj::mv(paf.fulfiller), shared_, use_, r.payload.size());
     shared_->behind.ask(r, [all](answer&& a) { all->take(0, std::move(a)); });
     shared_->flush_soon();
     return paf.promise.then([all, use = use_, reply = std::move(reply)] {

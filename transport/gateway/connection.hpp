@@ -27,9 +27,11 @@ struct stream_state {
 
 /// The server's thread's own: what its connections share.
 struct shared_state {
-  shared_state(const limits& l, service& s, kj::AsyncIoContext& io) : bounds(l), behind(s), timer(io.provider->getTimer()) {}
+  shared_state(const limits& l, service& s, counters& c, kj::AsyncIoContext& io)
+      : bounds(l), behind(s), counts(c), timer(io.provider->getTimer()) {}
   const limits bounds;
   service& behind;
+  counters& counts;
   kj::Timer& timer;
   std::map<std::string, address_share> addresses;
   bool flush_wanted = false;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "transport/gateway/figures.hpp"
 #include "transport/gateway/service.hpp"
 #include "transport/gateway/wake_up.hpp"
 
@@ -17,16 +18,24 @@ struct limits {
   std::size_t subscriptions_per_connection_max = 16;
 };
 
+/// Told on the server's thread that it failed, and why: an exception of the service, or of the event loop. It lets go of its clients and
+/// begins anew after a pause, unless it is `over`: then it failed `failures_max` times, each within a minute of its beginning.
+using server_trouble = std::function<void(const std::string& why, bool over)>;
+inline constexpr unsigned failures_max = 5;
+
 /// Serves clients by Cap'n Proto RPC, on a thread of its own.
 class server {
 public:
   /// Listens on "host:port". Throws `std::runtime_error` saying why it cannot. `behind` is called on the server's thread only,
   /// after each `wakes.tell()`, too; both outlive the server.
-  server(const std::string& listen, const limits& bounds, service& behind, wake_up& wakes);
+  server(const std::string& listen, const limits& bounds, service& behind, wake_up& wakes, server_trouble trouble);
   /// Ends the thread and all connections.
   ~server();
   server(const server&) = delete;
   server& operator=(const server&) = delete;
+
+  /// Any thread.
+  const counters& figures() const;
 
   struct impl;
 

@@ -148,6 +148,9 @@ public:
   virtual void flush() = 0;
   /// Answers what is ready. Called after the server was woken.
   virtual void collect() = 0;
+  /// The server failed and begins anew, without its clients: nobody waits for answers any more. The one call that may come while
+  /// promises of what was asked are gone.
+  virtual void forget() = 0;
   virtual picture look() = 0;
   /// Null if there is no such group.
   virtual std::unique_ptr<subscription> watch(const std::string& group) = 0;
