@@ -168,7 +168,7 @@ verdict read(wire::TakeOver::Reader in, const codec_limits&, protocol::take_over
 
 verdict read(wire::Probe::Reader in, const codec_limits&, protocol::probe& out) {
   out = {in.getTerm(), member_id(in.getAsker()), member_id(in.getSubject()), protocol::instant(in.getAsked()), in.getAnswered(),
-         in.getDeaf()};
+         in.getDeaf(), in.getReset()};
   return fine;
 }
 

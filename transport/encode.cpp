@@ -134,6 +134,7 @@ void fill(wire::Probe::Builder out, const protocol::probe& in) {
   out.setAsked(in.asked.count());
   out.setAnswered(in.answered);
   out.setDeaf(in.deaf);
+  out.setReset(in.reset);
 }
 
 void fill(wire::ComponentControl::Builder out, const protocol::component_control& in) {

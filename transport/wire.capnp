@@ -24,6 +24,7 @@ struct Hello {
   attempt     @11 :UInt64;       # of this connection between these two processes; the larger one wins
   target      @12 :UInt16;       # the member whom the sender believes to talk to
   dialled     @13 :Bool;         # the sender opened the connection
+  unpacks     @14 :UInt32;       # what the sender can unpack: 1 = zstd
 
   struct Founder {
     member @0 :UInt16;
@@ -320,6 +321,7 @@ struct Probe {
   asked    @3 :Int64;            # nanoseconds of the asker's monotonic clock; only echoed
   answered @4 :Bool;
   deaf     @5 :UInt32;           # active members the one in between has not heard for long
+  reset    @6 :Bool;             # the one in between: the subject has closed its link to me, too
 }
 
 # ---- Partitionable groups ------------------------------------------------------------------------------------------

@@ -154,7 +154,9 @@ void times(page& p, const situation& s) {
     }
     p.line("member", "noticed within " + time_text(b.member_detected) +
                          " = fail_after + heartbeat (V1, PA7); with a reset connection " +
-                         time_text(s.c.election_min + s.c.heartbeat));
+                         time_text(s.c.election_min + s.c.heartbeat) + "; " +
+                         time_text(std::max(s.c.heartbeat, s.c.election_min / 4) + s.c.heartbeat) +
+                         " if another member says the same of its own (V24)");
     p.line("", "excluded within " + time_text(b.member_excluded) + " + 2 round trips" +
                    (s.is_volatile() ? "" : " + 1 flush") + " (V6)");
   }

@@ -1,6 +1,7 @@
 #include "framework/protocol/core.hpp"
 
 #include "framework/protocol/core_impl.hpp"
+#include "framework/protocol/detection_bounds.hpp"
 
 #include <algorithm>
 
@@ -85,8 +86,7 @@ void core::impl::notify(event_kind kind, member_id member, std::uint64_t number,
 }
 
 peer& core::impl::peer_of(voter_id id) {
-  for (auto& p : peers)
-    if (p.id == id) return p;
+  if (const auto* p = known_peer(id)) return const_cast<peer&>(*p);
   // One line per identity a link has authenticated; old identities that no view knows are forgotten, so that a member
   // which restarts for ever does not grow the table.
   std::erase_if(peers, [&](const peer& p) {
@@ -106,8 +106,16 @@ peer& core::impl::peer_of(voter_id id) {
 }
 
 const peer* core::impl::known_peer(voter_id id) const {
-  for (const auto& p : peers)
-    if (p.id == id) return &p;
+  // Where it was found last, by member: groups may be large.
+  const auto member = to_index(id.member);
+  if (member >= peer_at.size()) peer_at.resize(member + 1, 0);
+  auto& at = peer_at[member];
+  if (at < peers.size() && peers[at].id == id) return &peers[at];
+  for (std::size_t i = 0; i < peers.size(); ++i)
+    if (peers[i].id == id) {
+      at = static_cast<std::uint32_t>(i);
+      return &peers[i];
+    }
   return nullptr;
 }
 
@@ -247,8 +255,12 @@ void core::impl::compute_deadline() {
     }
     if (change.running) at(change.wedge_sent + options.heartbeat);
     if (handover.on) at(std::min(handover.sent + options.heartbeat, handover.since + options.election_min));
-    for (const auto& p : peers)
-      if (p.reset_at != never && p.reset_at + options.election_min >= now) at(p.reset_at + options.election_min + duration(1));
+    for (const auto& p : peers) {
+      if (p.reset_at == never) continue;
+      const auto wait_until = [&](instant t) { if (t >= now) at(t + duration(1)); };
+      wait_until(p.reset_at + reset_patience(options));
+      wait_until(std::max(p.reset_at, p.echo) + options.election_min);
+    }
   }
   if (!offered.empty() && leader != no_member && !(options.durable && journal_full())) at(std::max(offered_since + 2 * options.heartbeat, offered_pull + 2 * options.heartbeat));
   for (const auto& a : asked_changes) at(std::max(a.sent, now) + options.heartbeat);
@@ -397,9 +409,10 @@ void core::link_up(voter_id id, bool peer_blank) {
   p.node = {};
   p.blank = peer_blank;
   p.reset_at = never;
+  p.reset_elsewhere.clear();
   p.lane_progress = instant{};  // what was in flight on the old link is lost: resend at once (L7)
   if (c.role == core_role::leader) p.probing = true;
-  c.ack_due = true;
+  c.ack_due = c.all_acked_due = true;
 }
 
 void core::link_down(member_id member, bool reset) { impl_->link_down(member, reset); }

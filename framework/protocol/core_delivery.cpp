@@ -22,7 +22,8 @@ bool core::impl::deliver_live() {
   if (total_only() || !may_deliver_live()) return false;
   const frontier limit = wedged.on && !mutated(mutation::deliveries_not_frozen) ? wedged.front : lanes.held(in_force->number);
   if (covers(passed, limit)) return false;
-  return pass(limit, stable_frontier(), false);
+  // Where not everybody hears everybody's acknowledgements, nothing is known to be stable before a cut says so.
+  return pass(limit, everybody_counts() ? stable_frontier() : frontier{}, false);
 }
 
 /// The table of section 5. What a committed cut covers counts as stable (O4).

@@ -1,6 +1,7 @@
 // Who is alive: suspicion from the rhythm of answers, a second path, own stalls, broken links, members that come and go
 // (section 6, V20 to V23).
 #include "framework/protocol/core_impl.hpp"
+#include "framework/protocol/detection_bounds.hpp"
 
 #include <algorithm>
 
@@ -90,6 +91,7 @@ void core::impl::watch_members() {
       p.lag_told = false;
     }
     const auto silent_for = silence(p);
+    ask_about_reset(p);
     if (silent_for < p.patience) {
       if (p.suspected_since != never) notify(event_kind::member_suspected, r.id.member, 0, false);
       p.suspected_since = p.vouched_at = never;
@@ -107,11 +109,41 @@ void core::impl::watch_members() {
   yield_for_links();
 }
 
+/// V24: a process that has ended has closed its links to everybody, and opens none again.
+void core::impl::ask_about_reset(peer& p) {
+  if (p.reset_at == never || p.suspected_since != never || now - p.probe_sent < options.heartbeat) return;
+  p.probe_sent = now;
+  std::vector<member_id> others;
+  for (const auto& r : in_force->roster)
+    if (confirms_resets(r, p)) others.push_back(r.id.member);
+  send_to(others, probe{promises.term, self(), p.id.member, stamp, false, 0, false});
+}
+
+/// Who can tell whether the link to that one is gone for it, too: witnesses as well, but nobody who may be gone itself.
+bool core::impl::confirms_resets(const roster_entry& r, const peer& subject) const {
+  if ((!r.active && !r.witness) || r.id == start.self || r.id.member == subject.id.member) return false;
+  const auto* p = known_peer(r.id);
+  return p && p->linked && !superseded(*p) && p->suspected_since == never;
+}
+
+/// All who can be asked say so, and there has been time to dial again.
+bool core::impl::ended_everywhere(const peer& p) const {
+  if (p.reset_at == never || now - std::max(p.reset_at, awake_since) <= reset_patience(options)) return false;
+  if (mutated(mutation::reset_taken_alone)) return true;
+  bool confirmed = false;
+  for (const auto& r : in_force->roster) {
+    if (!confirms_resets(r, p)) continue;
+    if (std::ranges::find(p.reset_elsewhere, r.id.member) == p.reset_elsewhere.end()) return false;
+    confirmed = true;
+  }
+  return confirmed;
+}
+
 void core::impl::ask_others(const peer& p) {
   std::vector<member_id> helpers;
   for (const auto& r : in_force->roster)
     if (r.id != p.id && helps(r)) helpers.push_back(r.id.member);
-  send_to(helpers, probe{promises.term, self(), p.id.member, stamp, false, 0});
+  send_to(helpers, probe{promises.term, self(), p.id.member, stamp, false, 0, false});
 }
 
 /// How many active members this one has not heard for E_max.
@@ -134,7 +166,9 @@ void core::impl::receive_probe(voter_id from, const probe& p) {
       next.answered = true;
       send(from.member, next);
     } else if (from.member == p.asker) {
-      send(p.subject, next);
+      next.reset = std::ranges::any_of(peers, [&](const peer& o) { return o.id.member == p.subject && !superseded(o) && o.reset_at != never; });
+      next.answered = next.reset;
+      send(next.reset ? p.asker : p.subject, next);
     }
     return;
   }
@@ -146,8 +180,13 @@ void core::impl::receive_probe(voter_id from, const probe& p) {
   }
   if (role != core_role::leader || p.term != promises.term || from.member == p.subject) return;
   for (auto& subject : peers) {
-    if (subject.id.member != p.subject || superseded(subject) || subject.suspected_since == never || p.asked < subject.suspected_since)
+    if (subject.id.member != p.subject || superseded(subject)) continue;
+    if (p.reset) {
+      const auto told = std::ranges::find(subject.reset_elsewhere, from.member) != subject.reset_elsewhere.end();
+      if (subject.reset_at != never && p.asked >= subject.reset_at && !told) subject.reset_elsewhere.push_back(from.member);
       continue;
+    }
+    if (subject.suspected_since == never || p.asked < subject.suspected_since) continue;
     // The one that hears most is remembered: it may lead instead.
     if (!vouched(subject) || subject.vouched_by == from.member || p.deaf < subject.voucher_deaf) {
       subject.vouched_by = from.member;
@@ -164,7 +203,7 @@ bool core::impl::lagging(const peer& p, duration least) const {
 }
 
 /// V1: T_fail without an echo of a heartbeat of mine (PA7) is the most that anybody is waited for. A reset link shortens
-/// the patience, so does an improbable silence that a second path confirms; a higher incarnation ends it (PA11).
+/// the patience, more so if all others say the same of theirs (V24), and so does an improbable silence that a second path confirms; a higher incarnation ends it (PA11).
 absence core::impl::absence_of(const roster_entry& r) const {
   if (r.id == start.self) return r.inc != promises.inc && !r.witness ? absence::restarted : absence::none;
   const auto* known = known_peer(r.id);
@@ -172,6 +211,7 @@ absence core::impl::absence_of(const roster_entry& r) const {
   const auto& p = *known;
   if (((p.inc > r.inc && !r.witness) || superseded(p)) && !mutated(mutation::pa11_old_life_not_silent)) return absence::restarted;
   if (p.reset_at != never && now - std::max({p.echo, p.reset_at, awake_since}) > options.election_min) return absence::reset;
+  if (ended_everywhere(p)) return absence::reset;
   if (given_up(p)) return absence::unheard;
   if (now - std::max(p.echo, p.watched_from) <= options.fail_after) return absence::none;
   return vouched(p) ? absence::link : absence::silent;

@@ -189,10 +189,13 @@ void core::impl::receive_vote(voter_id from, const vote& v) {
                           std::pair(v.last_term, v.last_index) >= std::pair(log.last_term(), log.last());
   if (v.phase == vote_phase::pre) {
     reply.granted = v.term > promises.term && up_to_date && !sticky();  // E3, PA12
-    // Two that saw the leader's link break in the same instant would split the vote: the larger number yields.
+    // Two that saw the leader's link break in the same instant would split the vote: the larger number yields, and who has
+    // let another go ahead gives it the time to be elected.
     if (reply.granted && role == core_role::pre_candidate && from.member < self()) {
       role = core_role::follower;
       draw_election();
+    } else if (reply.granted && role == core_role::follower) {
+      election_at = std::max(election_at, now + random.between(options.heartbeat, 2 * options.heartbeat));
     }
     reply.term = promises.term;
     send(from.member, reply, on_disk(state_position) ? 0 : state_position);
@@ -233,7 +236,6 @@ void core::impl::lead() {
     p.offer_sent = instant{};
     p.unservable_since = never;
     p.refused_our_clock = false;
-    if (p.reset_at != never) p.reset_at = now;
   }
   for (const auto& r : governed_roster())
     if (r.id != start.self) peer_of(r.id).echo = now;
@@ -324,6 +326,8 @@ void core::impl::link_down(member_id member, bool reset) {
     p.linked = false;
     p.node = {};
     if (reset) p.reset_at = now;
+    p.reset_elsewhere.clear();
+    p.probe_sent = instant{};
   }
   if (!reset || member != leader || role == core_role::leader || options.reads == read_mode::lease) return;
   leader_contact = std::min(leader_contact, now - options.election_min);  // sticky no more; primary ends if none leads

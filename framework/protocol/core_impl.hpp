@@ -92,6 +92,7 @@ struct peer {
   node_contact node;               ///< what its node says of it (Q4)
   bool blank = false;              ///< HELLO: its directory never saw the group
   instant reset_at = never;        ///< its end of the link was reset, and it has not come back
+  std::vector<member_id> reset_elsewhere;  ///< who has told since then that the same happened to its link (V24)
 };
 
 enum class core_role : std::uint8_t { follower, pre_candidate, candidate, leader };
@@ -258,10 +259,18 @@ struct core::impl {
 
   // ---- peers
   std::vector<peer> peers;
+  mutable std::vector<std::uint32_t> peer_at;  ///< `known_peer`'s memory
   std::uint64_t heard_counter = 0;
 
   // ---- ack to send
   bool ack_due = false;            ///< something an ack tells has changed, or was asked for
+  bool all_acked_due = false;      ///< not only whom it concerns
+  instant all_acked = instant::min();  ///< when everybody was last sent one ...
+  view_number all_acked_view = 0;  ///< ... and in which view
+  frontier told_front;             ///< of the newest one to anybody, in that view's slots
+  term_number told_match_term = 0; ///< of the newest one to everybody ...
+  log_index told_match = 0;
+  log_index told_commit = 0;       ///< leader: told to everybody at once where acknowledgements do not go to everybody (C6)
   bool reject_due = false;
   log_index reject_prev = 0, reject_hint = 0;
   bool clock_refused = false;
@@ -454,6 +463,9 @@ struct core::impl {
   void send_appends();
   void send_append(peer& p);
   void send_ack();
+  std::vector<member_id> concerned(const ack& a);
+  bool everybody_counts() const;
+  bool takes_safe_orders() const;
   log_index durable_match();
   template <class Value>
   log_index copied(const view& v, std::size_t copies, Value&& matched) const;
@@ -554,6 +566,9 @@ struct core::impl {
   void alive(peer& p, instant at);
   duration silence(const peer& p) const { return now - std::max(p.rhythm.last_heard(), p.watched_from); }
   void watch_members();
+  void ask_about_reset(peer& p);
+  bool confirms_resets(const roster_entry& r, const peer& subject) const;
+  bool ended_everywhere(const peer& p) const;
   void ask_others(const peer& p);
   bool helps(const roster_entry& r) const;
   bool vouched(const peer& p) const;

@@ -189,7 +189,7 @@ void core::impl::receive_batch(voter_id from, batch&& b) {
   if (!l || (l->owner == start.self && l->inc == promises.inc)) return;
   const bool from_owner = l->owner == from;
   if (b.seq <= l->held()) {
-    ack_due = true;  // the owner has missed our ack (mutation 53: no duplicates are delivered, only acknowledged again)
+    ack_due = all_acked_due = true;  // the owner has missed our ack (mutation 53: no duplicates are delivered, only acknowledged again)
     return;
   }
   const bool wanted = !offered.empty() || change.running;  // a cut that we were offered covers it, or a flush pulls it

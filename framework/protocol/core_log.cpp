@@ -2,6 +2,7 @@
 #include "framework/protocol/core_impl.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace cohort::protocol {
 
@@ -294,11 +295,13 @@ log_index core::impl::minimal_applied() {
 void core::impl::send_appends() {
   leader_min_applied = minimal_applied();
   resting = leader_rests();  // Q7
+  const bool commit_news = commit > told_commit && !everybody_counts();
+  told_commit = std::max(told_commit, commit);
   for (const auto& r : governed_roster()) {
     if (r.id == start.self) continue;
     auto& p = peer_of(r.id);
     if (superseded(p)) continue;
-    const bool due = heartbeat_due || (!resting && now - p.append_sent >= beat(p));
+    const bool due = heartbeat_due || commit_news || (!resting && now - p.append_sent >= beat(p));
     const bool more = !p.probing && p.next <= last_offered(p) && p.next < p.match + 1 + options.append_window;
     if (due || more) send_append(p);
     // Followers repeat their acks with every heartbeat; ours may have been lost, too, and owners resend by it (L7).
@@ -380,7 +383,7 @@ void core::impl::receive_ack(voter_id from, const ack& a) {
     p.told = std::min(a.echo_time, stamp);
     alive(p, now);
   }
-  if (p.reset_at != never && p.echo > p.reset_at) p.reset_at = never;
+  if (p.reset_at != never && a.echo_time > p.reset_at) p.reset_at = never;
   p.refused_our_clock = a.clock_ahead;
   if (a.clock_ahead) {
     std::vector<voter_id> content{start.self};
@@ -444,10 +447,49 @@ void core::impl::send_ack() {
   a.refused_prev = reject_prev;
   a.hint = reject_hint;
   reject_due = false;
-  auto to = roster_members();
+  auto to = concerned(a);
   // The leader may have become a member in a view that is not in our log yet.
-  if (leader != no_member && std::ranges::find(to, leader) == to.end()) to.push_back(leader);
+  if (leader != no_member && leader != self() && std::ranges::find(to, leader) == to.end()) to.push_back(leader);
+  if (to.empty()) return;
   send_to(to, std::move(a), needs);
+}
+
+bool core::impl::takes_safe_orders() const {
+  return in_force->options.orders.has(order::safe_fifo) || in_force->options.orders.has(order::safe_causal);
+}
+
+/// C4: in a small group everybody counts everybody's acknowledgements of entries, and so knows what is committed a hop before the
+/// leader could say so. That grows with the square of the members: in a large one they go to the leader, which tells the commit
+/// index. Stability (D8), which safe orders wait for, is everybody's own reckoning in any group.
+bool core::impl::everybody_counts() const {
+  constexpr std::ptrdiff_t small_group = 7;
+  return takes_safe_orders() ||
+         std::ranges::count_if(in_force->roster, [](const roster_entry& r) { return r.active || r.voter; }) <= small_group;
+}
+
+/// L8: that more of a lane is held concerns its owner, and the leader, which closes cuts by it. Others need it for their windows and
+/// rhythms, about once a heartbeat (E_min / 2 in a large group).
+std::vector<member_id> core::impl::concerned(const ack& a) {
+  const auto often = everybody_counts() ? options.heartbeat / 2 : options.election_min / 2;
+  const bool entries = (a.match_term != told_match_term || a.match > told_match) && everybody_counts();
+  const bool all = std::exchange(all_acked_due, false) || takes_safe_orders() || entries || leader == no_member || a.view != in_force->number ||
+                   all_acked_view != a.view || now - all_acked >= often;
+  if (all) {
+    all_acked = now;
+    all_acked_view = a.view;
+    told_match_term = a.match_term;
+    told_match = a.match;
+    told_front = a.have;
+    return roster_members();
+  }
+  std::vector<member_id> owners;
+  for (slot s = 0; s < a.have.size(); ++s)
+    if (a.have[s] > at(told_front, s)) {
+      const auto owner = lanes.find(in_force->number, s)->owner.member;
+      if (owner != self() && owner != leader && (owners.empty() || owners.back() != owner)) owners.push_back(owner);
+    }
+  told_front = a.have;
+  return owners;
 }
 
 }  // namespace cohort::protocol

@@ -4,6 +4,8 @@
 
 namespace cohort::protocol {
 
+duration reset_patience(const core_options& o) { return std::max(o.heartbeat, o.election_min / 4); }
+
 detection_bounds bounds_of(const core_options& o) {
   detector calm;
   instant now{};
@@ -13,7 +15,8 @@ detection_bounds bounds_of(const core_options& o) {
   // member dies, and what is measured here begins at the death.
   const auto patience = std::clamp(calm.patience(o.suspect_at), o.election_min, o.fail_after);
   const auto confirmed = std::max(patience + o.heartbeat + o.election_min, o.election_max);
-  return {.reset = o.election_min + 2 * o.heartbeat,
+  return {.ended = reset_patience(o) + 2 * o.heartbeat,
+          .reset = o.election_min + 2 * o.heartbeat,
           .calm = std::min(confirmed, o.fail_after) + o.heartbeat,
           .most = o.fail_after + o.heartbeat,
           .replaced = 2 * o.election_min};

@@ -130,8 +130,8 @@ public:
   void add(const change_request& x) { const auto& [id, kind, who, options] = x; all(id, kind, who, options); }
   void add(const change_reply& x) { const auto& [id, why] = x; all(id, why); }
   void add(const probe& x) {
-    const auto& [term, asker, subject, asked, answered, deaf] = x;
-    all(term, asker, subject, asked, answered, deaf);
+    const auto& [term, asker, subject, asked, answered, deaf, reset] = x;
+    all(term, asker, subject, asked, answered, deaf, reset);
   }
   void add(const component_control& x) {
     const auto& [bytes] = x;

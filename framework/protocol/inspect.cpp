@@ -13,12 +13,12 @@ void add_peer(digester& d, const peer& x) {
   const auto& [id, heard, heard_order, inc, match_term, match, applied, base, view, have, no_state, match_progress, echo, next,
                probing, append_sent, went_back, offer_sent, chunk_asked, match_below, unservable_since, refused_our_clock,
                told, heard_at, rhythm, watched, patience, watched_from, suspected_since, probe_sent, vouched_at, vouched_by,
-               voucher_deaf, lag_told, lane_progress, join_inc, join_heard, join_has_state, linked, node, blank, reset_at] = x;
+               voucher_deaf, lag_told, lane_progress, join_inc, join_heard, join_has_state, linked, node, blank, reset_at, reset_elsewhere] = x;
   // `rhythm` is taken apart by who may see it.
   d.all(id, heard, heard_order, inc, match_term, match, applied, base, view, have, no_state, match_progress, echo, next, probing,
         append_sent, went_back, offer_sent, chunk_asked, match_below, unservable_since, refused_our_clock, told, heard_at, watched,
         patience, watched_from, suspected_since, probe_sent, vouched_at, vouched_by, voucher_deaf, lag_told, lane_progress,
-        join_inc, join_heard, join_has_state, linked, node, blank, reset_at);
+        join_inc, join_heard, join_has_state, linked, node, blank, reset_at, reset_elsewhere);
 }
 
 void add_change(digester& d, const view_change& x) {
@@ -116,7 +116,8 @@ fingerprint inspector::digest(const core& c) {
                role, leader, leader_id,
                leader_contact, election_at, votes, own_vote_position, own_vote_counted, first_own_entry, led_since,
                cut_proposed, stand_not_before, handover, lease_given_up, primary, leader_min_applied, echo_time, wedged,
-               blank_report, change, attempts, links_rest_until, departed, peers, heard_counter, ack_due, reject_due, reject_prev, reject_hint,
+               blank_report, change, attempts, links_rest_until, departed, peers, peer_at, heard_counter, ack_due, all_acked_due, all_acked, all_acked_view, told_front, told_match_term,
+               told_match, told_commit, reject_due, reject_prev, reject_hint,
                clock_refused, heartbeat_due, last_vouch, settled_since, resting, unattended, join_sent, unfounded_told, joining_since,
                asked_changes, request_ids, leaving, barred_told,
                wanted_changes, let_go, view_since, away, forming, leader_reads, ready_reads,
@@ -124,7 +125,7 @@ fingerprint inspector::digest(const core& c) {
                bytes_since_checkpoint, entries_since_checkpoint, last_checkpoint_bytes, checkpoint_wanted, incoming, out,
                deadline] = *c.impl_;
   COHORT_INVARIANT(out.persists.empty() && out.sends.empty() && out.deliveries.empty(), out.sends.size(), out.persists.size());
-  // Left out: of `options` what no view changes, it is the same for a whole exploration; `scratch`, empty between
+  // Left out: `peer_at`, a memory of places; of `options` what no view changes, it is the same for a whole exploration; `scratch`, empty between
   // uses; `unattended`, set by every tick before it is read; `out`, empty between passes.
   d.all(static_cast<const view_options&>(options), options.election_max, options.wedge_wait, options.pull_wait, options.join_hold);
   d.all(start.self, start.seed, start.founders, start.witnesses, start.blank, start.ever_founded, restarted, random.state_,
@@ -187,7 +188,8 @@ fingerprint inspector::digest(const core& c) {
     const auto& [beat, last, beat_begun, longest, pauses, next, count, sum, squares, lost, mean, deviation, per_beat] = p.rhythm;
     d.all(beat, last, beat_begun, longest, pauses, next, count, sum, squares, lost, mean, deviation, per_beat);
   }
-  d.all(heard_counter, ack_due, reject_due, reject_prev, reject_hint, clock_refused, heartbeat_due, last_vouch, settled_since, resting,
+  d.all(heard_counter, ack_due, all_acked_due, all_acked, all_acked_view, told_front, told_match_term, told_match, told_commit, reject_due, reject_prev,
+        reject_hint, clock_refused, heartbeat_due, last_vouch, settled_since, resting,
         join_sent, unfounded_told, joining_since);
   for (const auto& [what, since, sent] : asked_changes) d.all(what, since, sent);
   for (const auto& [origin, what, heard] : wanted_changes) d.all(origin, what, heard);

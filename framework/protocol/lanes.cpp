@@ -152,9 +152,12 @@ frontier lane_store::held(view_number number) const {
 
 std::vector<lane_ptr> lane_store::all() const {
   std::vector<lane_ptr> result;
-  for (const auto& t : tables_)
-    for (const auto& l : t.lanes)
-      if (std::ranges::find(result, l) == result.end()) result.push_back(l);
+  std::vector<lane_ptr> before;  // a lane is in consecutive tables: what was not in the one before is new
+  for (const auto& t : tables_) {
+    std::ranges::copy_if(t.lanes, std::back_inserter(result), [&](const lane_ptr& l) { return !std::ranges::binary_search(before, l); });
+    before = t.lanes;
+    std::ranges::sort(before);
+  }
   return result;
 }
 

@@ -106,6 +106,7 @@ struct probe {
   instant asked{};            ///< the asker's clock, only echoed
   bool answered = false;      ///< on the way back
   std::uint32_t deaf = 0;     ///< from the member in between: how many active members it has not heard for E_max
+  bool reset = false;         ///< from the member in between: the subject closed the link to it, too, and has not come back (V24)
 };
 
 /// Leader to members: freeze for a view change (rule V2). Also counts as contact with the leader (E7).

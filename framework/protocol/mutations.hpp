@@ -104,6 +104,7 @@ namespace cohort::protocol {
   X(reads_wait_for_lost_entry, "R1", "R1 I20")                     \
   X(stranded_forever, "F17", "S3 I20")                             \
   X(death_by_one_path, "V20", "V20")                               \
+  X(reset_taken_alone, "V24", "V24")                               \
   X(vouched_given_up, "V20b", "V20")                               \
   X(links_never_handed_over, "V21", "V21")                         \
   X(links_handed_round, "V21b", "V21")                             \

@@ -70,6 +70,7 @@ void world::fly(const life& from, member_id to_member, std::variant<message, pul
   if (b >= nodes_.size() || b == a) return;
   auto& end = nodes_[a].links[b];
   if (!end.up || network_.cut[a][b]) return;
+  ++sent_;
   if (chance_.chance(scenario_.loss + network_.extra_loss)) return;
   const unsigned copies = chance_.chance(scenario_.duplication) ? 2 : 1;
   for (unsigned i = 0; i < copies; ++i) {

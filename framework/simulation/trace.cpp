@@ -59,7 +59,7 @@ void fields(const message& what, Put put) {
         put("id", m.id), put("why", number(m.why));
       } else if constexpr (std::is_same_v<M, probe>) {
         put("term", m.term), put("asker", to_index(m.asker)), put("subject", to_index(m.subject));
-        put("asked", number(m.asked.count())), put("answered", m.answered), put("deaf", m.deaf);
+        put("asked", number(m.asked.count())), put("answered", m.answered), put("deaf", m.deaf), put("reset", m.reset);
       } else if constexpr (std::is_same_v<M, component_control>) {
         put("bytes", m.bytes.size());
       } else if constexpr (std::is_same_v<M, call_answers>) {

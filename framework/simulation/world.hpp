@@ -87,6 +87,8 @@ public:
   // ---- report
   std::uint64_t trace_hash() const { return hash_; }
   std::uint64_t events() const { return events_; }
+  /// Messages given to the network, one for each receiver.
+  std::uint64_t messages_sent() const { return sent_; }
   bool tracing = false;
   const scenario& plan() const { return scenario_; }
   driver* process(unsigned node) { return nodes_[node].alive.get(); }
@@ -169,7 +171,7 @@ private:
   std::uint32_t next_input_ = 0, next_call_ = 0;
   std::uint64_t lives_ = 0, sessions_ = 0, values_ = 0;
   std::deque<operation> operations_;
-  std::uint64_t hash_ = 0, events_ = 0;
+  std::uint64_t hash_ = 0, events_ = 0, sent_ = 0;
   std::string broken_;
 };
 

@@ -1,5 +1,7 @@
 // cohort-sim: runs seeds of the simulated world and says which properties held.
+#include "tests/sim/crowd.hpp"
 #include "tests/sim/detection_figures.hpp"
+#include "tests/sim/growth_figures.hpp"
 #include "tests/sim/mutation_table.hpp"
 #include "tests/sim/runner.hpp"
 
@@ -48,6 +50,14 @@ int main(int argc, char** argv) {
   app.add_flag("--detection", detection, "measure false exclusions and times to detect, as tables");
   app.add_option("--hours", measured_hours, "with --detection: simulated hours per row; 0: not measured");
   app.add_option("--trials", trials, "with --detection: deaths per row; 0: not measured");
+  bool growth = false;
+  std::string svg_file;
+  unsigned crowd = 0, churning = 64, minutes = 10;
+  app.add_flag("--growth", growth, "measure how costs grow with the size of a group, as a table");
+  app.add_option("--svg", svg_file, "with --growth: where a plot of it goes");
+  app.add_option("--crowd", crowd, "run one group of so many members under churn, with all checkers")->check(CLI::Range(3, 1000));
+  app.add_option("--churning", churning, "with --crowd: how many of them come and go, at most a third");
+  app.add_option("--minutes", minutes, "with --crowd: of virtual time");
   CLI11_PARSE(app, argc, argv);
 
   if (list) {
@@ -55,6 +65,8 @@ int main(int argc, char** argv) {
     for (const auto& m : all_mutations()) std::printf("mutation %s (%s, breaks %s)\n", m.slug, m.numbers, m.rule);
     return 0;
   }
+  if (growth) return print_growth_figures(svg_file);
+  if (crowd > 0) return run_crowd(crowd, churning, minutes);
   if (detection) return print_detection_figures(measured_hours, trials);
   run_options options;
   if (!parse_seeds(seeds, options.first, options.last)) {

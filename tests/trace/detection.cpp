@@ -80,6 +80,39 @@ TEST_SUITE("detection") {
     CHECK(reason(s, a, c) == absence::reset);
   }
 
+  TEST_CASE("V24: a process whose links to all were closed, and that dials nobody, is not waited for") {
+    for (const bool leader_dies : {false, true}) {
+      auto s = stage::founded(3, durable());
+      const auto a = static_cast<unsigned>(s.leader());
+      const unsigned c = leader_dies ? a : (a + 1) % 3;
+      s.crash(c, true);
+      const auto gone = s.now;
+      const auto excluded = [&] { return s.leader() >= 0 && s.leader() != static_cast<int>(c) && !active(s, static_cast<unsigned>(s.leader()), c); };
+      CHECK(until(s, 5s, excluded));
+      CHECK(s.now - gone <= bounds_of(s.options).ended + (leader_dies ? s.options.heartbeat : duration(0)));
+      CHECK(reason(s, static_cast<unsigned>(s.leader()), c) == absence::reset);
+    }
+  }
+
+  TEST_CASE("V24: a link that only its leader has lost gets the time to come back") {
+    const auto holds = [] {
+      auto s = stage::founded(3, durable());
+      const auto a = static_cast<unsigned>(s.leader());
+      const unsigned b = (a + 1) % 3, c = (a + 2) % 3;
+      const auto without_link = [&](const flying& f) { return !((f.from == a && f.to == c) || (f.from == c && f.to == a)); };
+      s.inside(a);
+      s.members[a].core->link_down(member_id(c), true);
+      until(s, s.options.election_min - 50ms, [] { return false; }, without_link);
+      if (s.inside(a).in_force->number > 0) return false;
+      s.members[a].core->link_up(s.members[c].id, false);
+      s.go(3s);
+      return s.inside(b).in_force->number == 0;
+    };
+    CHECK(holds());
+    planting p(mutation::reset_taken_alone);
+    CHECK_FALSE(holds());
+  }
+
   TEST_CASE("V20: where nobody else can be asked, T_fail has to pass") {
     auto s = stage::founded(3, durable());
     const auto a = static_cast<unsigned>(s.leader());

@@ -194,7 +194,7 @@ struct comparison {
   bool operator()(const probe& a) const {
     const auto& b = as<probe>();
     return a.term == b.term && a.asker == b.asker && a.subject == b.subject && a.asked == b.asked &&
-           a.answered == b.answered && a.deaf == b.deaf;
+           a.answered == b.answered && a.deaf == b.deaf && a.reset == b.reset;
   }
 };
 
@@ -288,7 +288,7 @@ message draw(std::size_t kind, generator& r) {
     }
     default:
       return probe{number(r), member_id{slot_number}, member_id{static_cast<std::uint16_t>(r())}, instant(static_cast<std::int64_t>(number(r))),
-                   coin(r), static_cast<std::uint32_t>(r())};
+                   coin(r), static_cast<std::uint32_t>(r()), coin(r)};
   }
 }
 
