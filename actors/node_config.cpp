@@ -156,6 +156,8 @@ node_config checked(node_config config) {
                        " in the members; make them equal, or listen on 0.0.0.0 or ::");
   }
   if (config.data.empty()) throw node_error("no data directory is configured; give one that only this node uses");
+  if (config.compression != "off" && config.compression != "zstd")
+    throw node_error("compression \"" + config.compression + "\" is neither \"off\" nor \"zstd\"");
   if (config.stop_limit < std::chrono::milliseconds(1)) throw node_error("stop_limit must be at least 1 ms");
   if (config.epoch == 0) config.epoch = 1;
   if (config.workers == 0) config.workers = std::max(1u, std::thread::hardware_concurrency() - 1);
@@ -182,7 +184,7 @@ std::vector<std::string> admit(const contract& how, std::string_view group, std:
 node_config config_from_arguments(int argc, char** argv) {
   static constexpr const char* usage =
     "usage: --name NAME --data DIRECTORY --member NAME=HOST:PORT ... [--listen HOST:PORT] [--new-epoch N] "
-    "[--discover file:PATH|srv:NAME ...] [--cluster NAME] [--name-servers LIST] [--stop-limit SECONDS] "
+    "[--discover file:PATH|srv:NAME ...] [--cluster NAME] [--name-servers LIST] [--compression off|zstd] [--stop-limit SECONDS] "
     "[--log-level LEVEL] [--gateway NAME=HOST:PORT ...] [--metrics HOST:PORT] "
     "[--catalogue yes|no] [--join HOST:PORT|srv:NAME|file:PATH ...]";
   node_config config;
@@ -208,6 +210,8 @@ node_config config_from_arguments(int argc, char** argv) {
       config.cluster = value;
     } else if (flag == "--name-servers") {
       config.name_servers = value;
+    } else if (flag == "--compression") {
+      config.compression = value;
     } else if (flag == "--new-epoch") {
       if (!detail::parse_number(value, config.epoch) || config.epoch == 0)
         throw node_error("--new-epoch " + std::string(value) + " is not a number from 1 up\n" + usage);

@@ -113,7 +113,7 @@ std::vector<member_config> read_members(const config_section& root) {
 node_config read_node(const config_section& root) {
   node_config node;
   const auto s = root.section("node");
-  s.only({"name", "data", "listen", "discover", "cluster", "name_servers", "stop_limit", "witnesses", "metrics", "catalogue", "join"});
+  s.only({"name", "data", "listen", "discover", "cluster", "name_servers", "compression", "stop_limit", "witnesses", "metrics", "catalogue", "join"});
   read_join(s, node);
   if (node.join.empty() || root.has("members")) node.members = read_members(root);
   if (root.has("members")) read_discovery(s, root.section("members"), node);
@@ -156,6 +156,9 @@ node_config read_node(const config_section& root) {
   for (const auto& w : node.witnesses)
     if (!node.members.empty() && std::ranges::none_of(node.members, [&](auto& m) { return m.name == w; }))
       s.fail("witnesses", "[node] witnesses: \"" + w + "\" is not in [members]");
+  if (s.has("compression")) node.compression = s.text("compression");
+  if (node.compression != "off" && node.compression != "zstd")
+    s.fail("compression", "[node] compression = \"" + node.compression + "\" is neither \"off\" nor \"zstd\"");
   if (s.has("stop_limit")) node.stop_limit = s.time("stop_limit");
   if (node.stop_limit.count() < 1) s.fail("stop_limit", "[node] stop_limit must be at least 1 ms");
   return node;

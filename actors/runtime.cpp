@@ -310,6 +310,7 @@ void runtime::open_endpoint() {
     else leaving_nodes_.push_back(n.number);
   }
   c.cluster = config_.cluster;
+  c.compress = config_.compression == "zstd";
   (void)transport::parse_name_servers(config_.name_servers, c.name_servers);  // checked with the configuration
   for (auto& g : groups_) {
     c.groups.push_back({g.entry->index, g.entry->name, contract_hash(g), g.voter, g.blank, founding_hash(g)});

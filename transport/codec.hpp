@@ -56,11 +56,14 @@ struct frame_header {
   std::uint32_t length = 0;  ///< of the whole frame with this header, a multiple of 8
   std::uint32_t check = 0;   ///< low half of XXH3-64 of the bytes from 8 on, seeded with `length`
   frame_type type{};
-  std::uint8_t flags = 0;    ///< none defined: senders write 0, receivers ignore them
+  std::uint8_t flags = 0;    ///< `packed_flag`; others: senders write 0, receivers ignore them
   std::uint16_t sender = 0;  ///< member id (rule M3)
   std::uint32_t group = 0;   ///< index in the group table of HELLO
 };
 inline constexpr std::size_t frame_header_bytes = 16;
+
+/// The body is compressed; only sent to who said in HELLO that it unpacks this, and only around payload.
+inline constexpr std::uint8_t packed_flag = 1;
 
 /// What a decoder takes at most. All of it is checked before memory is spent on it.
 struct codec_limits {

@@ -83,6 +83,7 @@ endpoint::impl::impl(loop& where, endpoint_config config, endpoint_handler& hand
       }) {
   std::random_device device;
   while (config_.boot_id == 0) config_.boot_id = static_cast<std::uint64_t>(device()) << 32 | device();
+  if (config_.compress) packer_ = std::make_unique<frame_packer>(pool_);
   random_.seed(static_cast<std::minstd_rand::result_type>(config_.boot_id));
   cluster_ = cluster_digest(config_.founders, config_.cluster);
   for (const auto& c : config_.peers) {
@@ -170,8 +171,25 @@ void endpoint::impl::send(std::uint32_t group, std::span<const member_id> target
                    " bytes and was not sent. Raise the frame limit above the limits of the groups");
     return;
   }
-  for (const auto m : targets)
-    if (auto* p = find(m); p && p->current) (void)send(*p, encoded);
+  frame packed;
+  bool tried = false;
+  for (const auto m : targets) {
+    auto* p = find(m);
+    if (!p || !p->current) continue;
+    const bool may_pack = packer_ && is_payload(encoded.type) && (p->current->peer.unpacks & unpacks_zstd) != 0;
+    if (may_pack && !std::exchange(tried, true)) packed = pack(encoded);
+    (void)send(*p, may_pack && packed ? packed : encoded);
+  }
+}
+
+frame endpoint::impl::pack(const frame& plain) {
+  auto packed = packer_->pack(plain);
+  if (packed) {
+    ++stats_.packed_frames;
+    stats_.packed_from_bytes += plain.bytes.size();
+    stats_.packed_to_bytes += packed.bytes.size();
+  }
+  return packed;
 }
 
 bool endpoint::impl::send(peer_slot& to, const frame& what) {

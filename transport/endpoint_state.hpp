@@ -3,6 +3,7 @@
 // Inside transport/ only: what an endpoint consists of. Split over endpoint.cpp (sending, care), dialling.cpp
 // (connections come and go) and greeting.cpp (HELLO).
 
+#include "transport/compression.hpp"
 #include "transport/endpoint.hpp"
 #include "transport/hello.hpp"
 #include "transport/link.hpp"
@@ -54,6 +55,7 @@ struct endpoint::impl final : link_owner, fd_handler {
   void stop();
   void send(std::uint32_t group, std::span<const member_id> targets, const protocol::message& what);
   bool send(peer_slot& to, const frame& what);
+  frame pack(const frame& plain);
   void flush();
   void flush_acks();
   void end_later(link& l, std::string text);
@@ -109,6 +111,8 @@ struct endpoint::impl final : link_owner, fd_handler {
   endpoint_stats stats_;
   encoder encoder_;
   std::shared_ptr<block_pool> pool_ = std::make_shared<block_pool>();
+  std::unique_ptr<frame_packer> packer_;  // only if asked for
+  frame_unpacker unpacker_{pool_};
   std::unique_ptr<resolver> resolver_;
   std::minstd_rand random_;
   std::uint64_t cluster_ = 0;

@@ -81,8 +81,17 @@ void endpoint::impl::on_message_frame(link& l, std::span<const std::byte> bytes,
   }
   decoded_.clear();
   std::string why;
+  frame plain;
+  if (head.flags & packed_flag) {
+    if (!is_payload(head.type)) return violated(l, "a packed frame that is no payload");
+    plain = unpacker_.unpack(bytes, config_.limits.frame_bytes_max, why);
+    if (!plain) return violated(l, why);
+    ++stats_.unpacked_frames;
+    bytes = plain.bytes;
+  }
   static const std::shared_ptr<const void> nobody;  // only payload points into the block
-  switch (decode(bytes, is_payload(head.type) ? l.block() : nobody, config_.limits, decoded_, &why)) {
+  const auto& owner = plain ? plain.owner : is_payload(head.type) ? l.block() : nobody;
+  switch (decode(bytes, owner, config_.limits, decoded_, &why)) {
     case decode_status::ok: break;
     case decode_status::unknown_type: ++stats_.unknown_frames; return;
     case decode_status::malformed: violated(l, why); return;

@@ -40,6 +40,7 @@ const char* read(wire::Hello::Reader in, hello& out) {
   out.attempt = in.getAttempt();
   out.target = member_id{in.getTarget()};
   out.dialled = in.getDialled();
+  out.unpacks = in.getUnpacks();
   const auto founders = in.getFounders();
   if (founders.size() > founders_max) return "its founders' table is too long";
   for (const auto f : founders) {
@@ -154,6 +155,7 @@ frame encode_hello(const hello& h) {
     out.setAttempt(h.attempt);
     out.setTarget(static_cast<std::uint16_t>(h.target));
     out.setDialled(h.dialled);
+    out.setUnpacks(h.unpacks);
     auto founders = out.initFounders(static_cast<unsigned>(h.founders.size()));
     for (unsigned i = 0; i < h.founders.size(); ++i) {
       founders[i].setMember(static_cast<std::uint16_t>(h.founders[i].member));

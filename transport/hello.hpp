@@ -10,6 +10,8 @@
 
 namespace cohort::transport {
 
+inline constexpr std::uint32_t unpacks_zstd = 1;
+
 struct hello {
   std::uint32_t version = wire_version;
   std::uint32_t oldest = wire_version_oldest;
@@ -24,6 +26,7 @@ struct hello {
   std::uint64_t attempt = 0;
   member_id target = no_member;
   bool dialled = false;
+  std::uint32_t unpacks = unpacks_zstd;  ///< bits: compressed frames it takes
 };
 
 /// Why a connection ends. Numbers are part of the wire format.

@@ -41,6 +41,7 @@ struct node_config {
   std::string cluster;                 ///< the same at all; nodes of other clusters refuse. Needed where members are
                                        ///< discovered, since then their addresses tell no cluster from another
   std::string name_servers;            ///< "10.0.0.2, 127.0.0.1:8600"; empty: those of the system
+  std::string compression = "off";     ///< "zstd": payload goes compressed to every member, for slow links; each node for itself
   std::vector<member_config> gateways; ///< where members serve clients outside the group, "host:port", the same at all (docs/rpc.md);
                                        ///< a node that is not among them serves none
   std::string metrics;                 ///< "host:port" where GET /metrics tells Prometheus how the node is (docs/operating.md);

@@ -27,6 +27,7 @@ struct config_error : node_error {
 ///   discover = "file:where.toml"  # may be left out: more sources of addresses (docs/discovery.md), or a list of them
 ///   cluster = "shop"              # needed with `discover`: nodes of another cluster are refused
 ///   name_servers = "127.0.0.1:53" # may be left out: those of the system
+///   compression = "zstd"          # may be left out: "off"
 ///   stop_limit = "30 s"           # may be left out: `node_config::stop_limit`
 ///   witnesses = ["n3"]            # may be left out: `node_config::witnesses`
 ///   [members]                     # all founders, the same at every node

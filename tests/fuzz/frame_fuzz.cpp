@@ -6,6 +6,7 @@
 // `--seeds` writes valid frames of every kind into the folder SEEDS first. Folders that do not exist are made.
 #include "transport/checksum.hpp"
 #include "transport/codec.hpp"
+#include "transport/compression.hpp"
 #include "transport/hello.hpp"
 #include "transport/nodes.hpp"
 #include "transport_samples.hpp"
@@ -59,6 +60,9 @@ void write_seeds(const std::filesystem::path& folder) {
   };
   for (std::size_t kind = 0; kind < std::variant_size_v<protocol::message>; ++kind)
     for (int i = 0; i < 4; ++i) write(e.encode(1, transport_samples::draw(kind, r)));
+  frame_packer packer(std::make_shared<block_pool>());
+  const auto repeated = transport_samples::make_payload({std::string(4000, 'x'), std::string(300, 'y')});
+  write(packer.pack(e.encode(1, protocol::batch{1, 0, 1, 0, repeated})));
   hello h;
   h.name = "n1";
   h.member = member_id{0};
@@ -101,13 +105,23 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (;;) {
     frame_header head;
     if (read_header(rest, limits.frame_bytes_max, head) != header_status::ok || head.length > rest.size()) return 0;
-    const auto bytes = rest.first(head.length);
+    auto bytes = std::span<const std::byte>(rest.first(head.length));
+    const auto writable = rest.first(head.length);
     rest = rest.subspan(head.length);
     const auto check = static_cast<std::uint32_t>(checksum(bytes.subspan(8), head.length));
-    std::memcpy(bytes.data() + 4, &check, 4);
+    std::memcpy(writable.data() + 4, &check, 4);
     require(frame_intact(bytes));
     out.clear();
     std::string why;
+    static frame_unpacker unpacker(std::make_shared<block_pool>());
+    frame plain;
+    if (head.flags & packed_flag) {
+      plain = unpacker.unpack(bytes, limits.frame_bytes_max, why);
+      require(static_cast<bool>(plain) || !why.empty());
+      if (!plain) continue;
+      require(plain.bytes.size() <= limits.frame_bytes_max);
+      bytes = plain.bytes;
+    }
     const auto status = decode(bytes, nullptr, limits, out, &why);
     require((status == decode_status::ok) == !out.empty() || head.type == frame_type::ack_set);
     require(status != decode_status::malformed || !why.empty());

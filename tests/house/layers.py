@@ -12,6 +12,7 @@ FOREIGN = {
     "kj/": ("transport/",),
     "ares.h": ("transport/",),
     "lmdb.h": ("persistence/", "tests/unit/persistence_"),  # its tests damage files behind its back
+    "zstd.h": ("transport/",),
     "xxhash.h": ("transport/", "persistence/", "tests/"),
     "spdlog/": ("actors/", "samples/", "tools/", "bench/"),
     "fmt/": ("actors/", "samples/", "tools/", "bench/"),
