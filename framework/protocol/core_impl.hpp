@@ -264,8 +264,8 @@ struct core::impl {
 
   // ---- ack to send
   bool ack_due = false;            ///< something an ack tells has changed, or was asked for
-  bool all_acked_due = false;      ///< not only whom it concerns
-  instant all_acked = instant::min();  ///< when everybody was last sent one ...
+  bool all_acked_due = true;       ///< not only whom it concerns
+  instant all_acked{};             ///< when everybody was last sent one ...
   view_number all_acked_view = 0;  ///< ... and in which view
   frontier told_front;             ///< of the newest one to anybody, in that view's slots
   term_number told_match_term = 0; ///< of the newest one to everybody ...

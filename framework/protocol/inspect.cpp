@@ -49,6 +49,13 @@ core inspector::copy(const core& c) {
 void inspector::without_clocks(core& c) {
   auto& i = *c.impl_;
   i.deadline = never;
+  // Every acknowledgement goes to everybody, which is never wrong: whom the last ones went to tells no states apart.
+  i.all_acked_due = true;
+  i.all_acked = {};
+  i.all_acked_view = 0;
+  i.told_front.clear();
+  i.told_match_term = 0;
+  i.told_match = i.told_commit = 0;
   for (auto& p : i.peers) {
     // In beats so long nothing is ever a sample, and patience stays at its most.
     p.rhythm.begin(i.options.fail_after, i.now);
