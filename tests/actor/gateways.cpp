@@ -278,6 +278,24 @@ TEST_SUITE("gateways") {
     CHECK(refused > 0);
   }
 
+  TEST_CASE("a client that takes its answers may ask for ever") {
+    service_of_test behind;
+    transport::wake_up wakes;
+    const auto where = "127.0.0.1:" + std::to_string(free_ports(1)[0]);
+    transport::gateway::limits bounds;
+    bounds.bytes_per_connection_max = 64u << 10;
+    bounds.requests_per_second_max = 1'000'000;
+    transport::gateway::server s(where, bounds, behind, wakes, [](const std::string& why, bool) { FAIL_CHECK(why); });
+    client c({.gateways = {where}, .group = "any"});
+    for (int round = 0; round < 100; ++round) {
+      std::vector<std::future<call_result>> all;
+      for (int i = 0; i < 16; ++i) all.push_back(c.call("x"));
+      for (auto& each : all) CHECK(each.get().what == call_outcome::replied);
+    }
+    CHECK(behind.executed == 1600);
+    CHECK(s.figures().refused[static_cast<std::size_t>(transport::gateway::reason::over_limit)] == 0);
+  }
+
   TEST_CASE("requests beyond an address's rate are refused, and executed once when they come again") {
     service_of_test behind;
     transport::wake_up wakes;

@@ -22,12 +22,14 @@ public:
   counted_stream(kj::Own<kj::AsyncIoStream> inner, std::shared_ptr<connection_use> use) : inner_(kj::mv(inner)), use_(std::move(use)) {}
   kj::Promise<size_t> tryRead(void* buffer, size_t min, size_t max) override { return inner_->tryRead(buffer, min, max); }
   kj::Promise<void> write(const void* buffer, size_t size) override {
-    return inner_->write(buffer, size).then([use = use_, size] { use->written += size; });
+    ++use_->writes;
+    return inner_->write(buffer, size).then([use = use_, size] { use->taken(size); });
   }
   kj::Promise<void> write(kj::ArrayPtr<const kj::ArrayPtr<const kj::byte>> pieces) override {
     std::size_t size = 0;
     for (auto& p : pieces) size += p.size();
-    return inner_->write(pieces).then([use = use_, size] { use->written += size; });
+    ++use_->writes;
+    return inner_->write(pieces).then([use = use_, size] { use->taken(size); });
   }
   kj::Promise<void> whenWriteDisconnected() override { return inner_->whenWriteDisconnected(); }
   void shutdownWrite() override { inner_->shutdownWrite(); }
@@ -440,6 +442,8 @@ private:
   bool admit(std::size_t requests, std::size_t bytes) {
     auto& use = *use_;
     const auto& most = shared_->bounds;
+    // What an answer takes on the wire is estimated, and rather too high: where nothing waits to be written, nothing is owed.
+    if (use.writes == 0) use.answered = use.written;
     const auto not_taken = use.answered > use.written ? use.answered - use.written : 0;
     if (not_taken > 2 * most.bytes_per_connection_max && use.hang_up && use.hang_up->isWaiting()) {
       use.hang_up->fulfill();

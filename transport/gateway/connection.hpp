@@ -52,6 +52,11 @@ struct connection_use {
   std::size_t bytes = 0;          ///< of open requests
   std::uint64_t answered = 0;     ///< bytes given to the RPC system
   std::uint64_t written = 0;      ///< bytes taken by the socket
+  std::size_t writes = 0;         ///< given to the socket, and not taken whole
+  void taken(std::size_t size) {
+    --writes;
+    written += size;
+  }
   std::size_t subscriptions = 0;
   kj::Own<kj::PromiseFulfiller<void>> hang_up;
 };
