@@ -52,6 +52,7 @@ std::string parse_address(std::string_view text, address& out) {
       return quoted + " is ambiguous, an IPv6 address needs brackets" + expected;
   }
   if (host.empty()) return quoted + " has no host" + expected;
+  if (host.find_first_of("[]") != std::string_view::npos) return quoted + " has a bracket within its host" + expected;
   if (host.size() > 255) return quoted + " has a host name of more than 255 characters";
   unsigned value = 0;
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), value);
