@@ -62,7 +62,7 @@ with tempfile.TemporaryDirectory(prefix="cohort-shop-") as folder:
     # Given again it breaks the till twice more, and is put aside under another number.
     assert "given to shop/till" in ask("letters", "replay", "1")
     eventually("the letter comes back", lambda: ask("letters", "list").startswith("2  "))
-    assert page()["cohort_process_restarts_total{child=\"shop/till\"}"] == "4"
+    eventually("the second life more is told", lambda: page()["cohort_process_restarts_total{child=\"shop/till\"}"] == "4")
     assert "dropped" in ask("letters", "drop", "2") and ask("letters", "list") == ""
     assert "shop/till  " in ask("processes") and "group idle: leader" in ask("status")
     node.terminate()
