@@ -18,6 +18,11 @@ std::vector<log_index> checkpoint_catalogue::add(std::uint32_t group, complete_c
   return gone;
 }
 
+void checkpoint_catalogue::forget(std::uint32_t group) {
+  const std::lock_guard lock(mutex_);
+  groups_.erase(group);
+}
+
 std::optional<checkpoint_info> checkpoint_catalogue::newest(std::uint32_t group) const {
   const std::lock_guard lock(mutex_);
   const auto it = groups_.find(group);

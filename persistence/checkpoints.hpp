@@ -20,6 +20,7 @@ class checkpoint_catalogue {
 public:
   /// Makes it one of the group's checkpoints. Returns the indexes that are not kept any more.
   std::vector<log_index> add(std::uint32_t group, complete_checkpoint c);
+  void forget(std::uint32_t group);
   std::optional<checkpoint_info> newest(std::uint32_t group) const;
   std::optional<checkpoint_info> find(std::uint32_t group, log_index index) const;
   /// A chunk held in memory; empty if there is none.

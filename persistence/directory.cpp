@@ -193,26 +193,34 @@ std::string admit(const options& wanted, const tenants& found) {
     return where + " belongs to node " + quoted(found.owner.node) + ", not to " + quoted(wanted.node) +
            "; correct the node's name or give it a directory of its own";
   for (const auto& g : wanted.groups) {
-    const auto it = found.groups.find(g.index);
-    if (it == found.groups.end()) {
-      for (const auto& [index, other] : found.groups)
-        if (other.group.name == g.name)
-          return where + " holds group " + quoted(g.name) + " under number " + std::to_string(index) + ", not " +
-                 std::to_string(g.index) + "; keep the order of the groups";
-      continue;
-    }
-    const auto& known = it->second.group;
-    if (known.name != g.name)
-      return where + " belongs to group " + quoted(known.name) + ", not to " + quoted(g.name) +
-             "; correct the group's name or choose another directory";
-    if (known.is_volatile != g.is_volatile)
-      return where + " was created for a " + (known.is_volatile ? "volatile" : "journaled") + " group " + quoted(g.name) +
-             "; set its durability back, or choose another directory";
-    const bool renewed = g.is_volatile && g.epoch > known.epoch;
-    if (known.epoch != g.epoch && !renewed)
-      return where + " holds epoch " + std::to_string(known.epoch) + " of group " + quoted(g.name) + ", not epoch " +
-             std::to_string(g.epoch) + "; start with that epoch, or choose another directory";
+    if (auto error = admit(wanted.directory, g, found); !error.empty()) return error;
+    if (found.groups.contains(g.index)) continue;
+    for (const auto& [index, other] : found.groups)
+      if (other.group.name == g.name && !other.leaves)
+        return where + " holds group " + quoted(g.name) + " under number " + std::to_string(index) + ", not " +
+               std::to_string(g.index) + "; keep the order of the groups";
   }
+  return {};
+}
+
+std::string admit(const std::filesystem::path& directory, const group_options& wanted, const tenants& found) {
+  const std::string where = "data directory " + directory.string();
+  const auto it = found.groups.find(wanted.index);
+  if (it == found.groups.end()) return {};
+  const auto& known = it->second.group;
+  if (it->second.leaves)
+    return where + " still holds parts of group " + quoted(known.name) + " under number " + std::to_string(known.index) +
+           ", which was deleted; give the other group another number";
+  if (known.name != wanted.name)
+    return where + " belongs to group " + quoted(known.name) + ", not to " + quoted(wanted.name) +
+           "; correct the group's name or choose another directory";
+  if (known.is_volatile != wanted.is_volatile)
+    return where + " was created for a " + (known.is_volatile ? "volatile" : "journaled") + " group " + quoted(wanted.name) +
+           "; set its durability back, or choose another directory";
+  const bool renewed = wanted.is_volatile && wanted.epoch > known.epoch;
+  if (known.epoch != wanted.epoch && !renewed)
+    return where + " holds epoch " + std::to_string(known.epoch) + " of group " + quoted(wanted.name) + ", not epoch " +
+           std::to_string(wanted.epoch) + "; start with that epoch, or choose another directory";
   return {};
 }
 

@@ -46,6 +46,8 @@ std::string read_tenants(store& from, const std::filesystem::path& file, tenants
 
 /// Compares with what the caller wants to run. Empty, or which node, group or epoch the directory belongs to instead.
 std::string admit(const options& wanted, const tenants& found);
+/// The same for one group, by its number alone.
+std::string admit(const std::filesystem::path& directory, const group_options& wanted, const tenants& found);
 
 /// One checkpoint of the file. Incomplete ones have no head.
 struct stored_checkpoint {

@@ -23,6 +23,11 @@ std::string check_options(const options& o) {
   return {};
 }
 
+bool departs(const tenants& all, std::uint32_t group) {
+  const auto known = all.groups.find(group);
+  return known != all.groups.end() && known->second.leaves;
+}
+
 std::unique_ptr<store> open_store(const options& o, const inspection& found) {
   const std::uint64_t wanted = std::max<std::uint64_t>(o.map_bytes, found.file_bytes + (64u << 20));
   return std::make_unique<store>(o.directory / layout::data_file, o.mode, wanted,
@@ -85,13 +90,14 @@ verify_result verify(const std::filesystem::path& directory) {
     std::string damage;
     const auto listed = list_checkpoints(*disk);
     for (const auto& c : listed) {
-      if (!c.complete) continue;
+      if (!c.complete || departs(who, c.group)) continue;
       ++result.checkpoints;
       damage = c.damage;
       for (std::uint32_t n = 1; n <= c.info.chunks && damage.empty(); ++n) read_chunk(*disk, {c.group, c.index, n, 0}, damage);
       if (!damage.empty()) break;
     }
     for (const auto& [group, record] : who.groups) {
+      if (record.leaves) continue;
       if (damage.empty()) damage = check_newest(listed, group, *disk->extent(group));
       std::optional<protocol::hard_state> state;
       scan_counts seen;
@@ -131,15 +137,21 @@ std::string journal_writer::start() {
     store_->abort();
   for (std::uint32_t g = 0; g < layout::groups_max; ++g)
     if (const auto& e = store_->extent(g)) appended_[g] = e->last;
+  for (const auto& [group, record] : tenants_.groups)
+    if (record.leaves) {
+      departures_.push_back({record.group, {}, {}});
+      departing_[group] = marked_[group] = true;
+    }
   const auto listed = list_checkpoints(*store_);
   for (const auto& c : listed) {
+    if (departs(tenants_, c.group)) continue;
     if (!c.complete || !c.damage.empty())
       doomed_.push_back({c.group, c.index});
     else
       for (const auto gone : catalogue_.add(c.group, {c.info, {}})) doomed_.push_back({c.group, gone});
   }
   for (const auto& [group, record] : tenants_.groups)
-    if (auto damage = check_newest(listed, group, *store_->extent(group)); !damage.empty()) damage_[group] = damage;
+    if (auto damage = record.leaves ? std::string() : check_newest(listed, group, *store_->extent(group)); !damage.empty()) damage_[group] = damage;
   if (!damage_.empty()) doomed_.clear();  // nothing is thrown away where something is missing
   counted_.file_bytes = store_->file_pages() * store_->page_bytes();
   counted_.map_bytes = store_->map_bytes();
@@ -169,14 +181,14 @@ void journal_writer::wake() {
 
 group_contents journal_writer::read_group(std::uint32_t group, recovery_reader& into) {
   group_contents result;
+  std::string damage;
   {
     const std::lock_guard lock(mutex_);
     result.founded = tenants_.groups.at(group).founded;
+    if (const auto it = damage_.find(group); it != damage_.end()) damage = it->second;
   }
   if (volatile_[group]) return result;
   try {
-    std::string damage;
-    if (const auto it = damage_.find(group); it != damage_.end()) damage = it->second;
     std::optional<protocol::hard_state> state;
     if (damage.empty()) damage = scan_state(*store_, group, state);
     if (const auto checkpoint = catalogue_.newest(group)) {
@@ -202,11 +214,8 @@ group_contents journal_writer::read_group(std::uint32_t group, recovery_reader& 
 }
 
 bool journal_writer::append(std::uint32_t group, std::span<protocol::persist_op> ops) {
-  COHORT_INVARIANT(group < layout::groups_max && tenants_.groups.contains(group), group, 0);
-  if (volatile_[group]) {
-    append_volatile(group, ops);
-    return true;
-  }
+  COHORT_INVARIANT(group < layout::groups_max, group, 0);
+  if (volatile_[group]) return append_volatile(group, ops);
   if (ops.empty()) return true;
   std::size_t bytes = 0;
   bool pressing = false;
@@ -217,6 +226,7 @@ bool journal_writer::append(std::uint32_t group, std::span<protocol::persist_op>
   bool wake = false, taken = false;
   {
     const std::lock_guard lock(mutex_);
+    if (!takes(group)) return false;
     taken = !refusing_ && waiting_bytes_ + bytes <= options_.queue_bytes_max;
     if (!refusing_ && !taken) refusing_ = overflow_ = true;
     for (auto& op : ops) {
@@ -235,8 +245,9 @@ bool journal_writer::append(std::uint32_t group, std::span<protocol::persist_op>
   return taken;
 }
 
-void journal_writer::append_volatile(std::uint32_t group, std::span<protocol::persist_op> ops) {
+bool journal_writer::append_volatile(std::uint32_t group, std::span<protocol::persist_op> ops) {
   const std::lock_guard lock(mutex_);
+  if (!takes(group)) return false;
   for (auto& op : ops) {
     if (auto* c = std::get_if<protocol::persist_chunk>(&op.what)) {
       auto& a = volatile_arriving_[group];
@@ -250,12 +261,13 @@ void journal_writer::append_volatile(std::uint32_t group, std::span<protocol::pe
       catalogue_.add(group, std::move(complete));
     }
   }
+  return true;
 }
 
 void journal_writer::mark_founded(std::uint32_t group, std::function<void()> done) {
   {
     const std::lock_guard lock(mutex_);
-    COHORT_INVARIANT(tenants_.groups.contains(group), group, 0);
+    if (!takes(group)) return;
     waiting_foundings_.push_back({group, std::move(done)});
   }
   wake();
@@ -265,10 +277,10 @@ std::shared_ptr<checkpoint_writer> journal_writer::store_checkpoint(std::uint32_
   auto queue = std::make_shared<checkpoint_queue>(group, at, [this] { wake(); });
   {
     const std::lock_guard lock(mutex_);
-    COHORT_INVARIANT(tenants_.groups.contains(group), group, 0);
-    if (ended_) {
+    const bool gone = !takes(group);
+    if (ended_ || gone) {
       queue->detach();
-      queue->close(0, "the journal was closed");
+      queue->close(0, gone ? "the group is forgotten" : "the journal was closed");
     } else {
       waiting_checkpoints_.push_back(queue);
     }

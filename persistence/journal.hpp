@@ -24,8 +24,8 @@ enum class durability : std::uint8_t {
               ///< transaction may be missing
 };
 
-/// One group hosted by the node. Index, name, epoch and kind are fixed when the group first enters the directory; only
-/// the epoch of a volatile group may be raised, which forgets the group's founding.
+/// One group hosted by the node. Index, name, epoch and kind are fixed when the group first enters the directory, until it is
+/// forgotten; only the epoch of a volatile group may be raised, which forgets the group's founding.
 struct group_options {
   std::uint32_t index = 0;  ///< below 1024; the group's number in frames and records
   std::string name;         ///< 1 to 255 bytes
@@ -157,9 +157,23 @@ verify_result verify(const std::filesystem::path& directory);
 /// journal thread.
 class journal {
 public:
+  using told = std::function<void(const std::string& error)>;
+
   virtual ~journal() = default;
 
   virtual const persistence::identity& identity() const = 0;
+
+  /// Enters a group that was not among the options, if the directory does not hold it already, as `open` does for those that were.
+  /// `done` runs on the journal thread once it is in the file, with an empty text, or with the reason why it is not: what the
+  /// directory holds under that number is another group, or still being forgotten, or the journal ended. Waits for room on a full
+  /// disk. From then on the group is like any other. Any thread.
+  virtual void add(const group_options& group, told done) = 0;
+
+  /// Drops a group with its records and checkpoints, a thousand rows at a time beside what else is committed. What was appended and
+  /// is not on disk yet is dropped first, what comes later is refused. Frees space on a full disk, too. `done` (may be empty) runs on
+  /// the journal thread when nothing of it is left, at once if there was nothing, or with the reason; a journal that is closed
+  /// before goes on with it when it is opened again, and does not give the group out any more. Any thread.
+  virtual void forget(std::uint32_t group, told done) = 0;
 
   /// Feeds what the directory holds of `group` to `into`. Before the first `append` of the group. Any thread.
   virtual group_contents read_group(std::uint32_t group, recovery_reader& into) = 0;
@@ -167,7 +181,7 @@ public:
   /// Takes over the operations (their payload references are moved), to be committed in this order. Positions of one
   /// group go up by one; the first after opening is larger than `group_contents::last`. Never waits for the disk.
   /// One thread per group. False: the journal has stopped for good, or holds more than `queue_bytes_max`, after which it
-  /// takes nothing more (a fatal `trouble` says so).
+  /// takes nothing more (a fatal `trouble` says so); or the group is forgotten.
   virtual bool append(std::uint32_t group, std::span<protocol::persist_op> ops) = 0;
 
   /// Remembers for ever (for a volatile group: within its epoch) that this directory saw the group founded.

@@ -132,7 +132,7 @@ std::vector<std::byte> encode(const group_record& r) {
   w.put(r.group.index);
   w.put(r.group.epoch);
   w.put(static_cast<std::uint8_t>(r.group.is_volatile));
-  w.put(static_cast<std::uint8_t>(r.founded));
+  w.put(static_cast<std::uint8_t>((r.founded ? 1 : 0) | (r.leaves ? 2 : 0)));
   put_text(w, r.group.name);
   sign(out, seed::group);
   return out;
@@ -144,7 +144,9 @@ bool decode(std::span<const std::byte> bytes, group_record& out) {
   out.group.index = r.get<std::uint32_t>();
   out.group.epoch = r.get<std::uint64_t>();
   out.group.is_volatile = r.get<std::uint8_t>() != 0;
-  out.founded = r.get<std::uint8_t>() != 0;
+  const auto marks = r.get<std::uint8_t>();
+  out.founded = marks & 1;
+  out.leaves = marks & 2;
   out.group.name = get_text(r);
   return !r.failed() && r.rest().empty() && out.group.index < groups_max;
 }

@@ -65,6 +65,7 @@ bool decode(std::span<const std::byte> bytes, owner_record& out);
 struct group_record {
   group_options group;
   bool founded = false;
+  bool leaves = false;  ///< it is being forgotten: what is still there of it is of no use
 };
 std::vector<std::byte> encode(const group_record& r);
 bool decode(std::span<const std::byte> bytes, group_record& out);

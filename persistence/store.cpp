@@ -158,13 +158,22 @@ void store::commit() {
     abort();
     throw;
   }
-  need(mdb_txn_commit(std::exchange(txn_, nullptr)), "commit");
+  const int code = mdb_txn_commit(std::exchange(txn_, nullptr));
+  if (code != MDB_SUCCESS) lose_handles();
+  need(code, "commit");
+  opened_.clear();
   committed_ = pending_;
 }
 
 void store::abort() noexcept {
   if (txn_) mdb_txn_abort(std::exchange(txn_, nullptr));
+  lose_handles();
   pending_ = committed_;
+}
+
+void store::lose_handles() {
+  for (const auto group : opened_) journals_[group] = closed;
+  opened_.clear();
 }
 
 std::span<std::byte> store::reserve(unsigned dbi, std::span<const std::byte> key, std::size_t bytes, unsigned flags) {
@@ -180,6 +189,7 @@ void store::put(unsigned dbi, std::string_view key, std::span<const std::byte> v
 
 void store::open_journal(std::uint32_t group) {
   journals_[group] = database(layout::journal_database(group).c_str(), MDB_INTEGERKEY, true);
+  opened_.push_back(group);
   pending_.extents[group]->journaled = true;
 }
 
@@ -282,6 +292,34 @@ std::size_t store::drop_checkpoint(std::uint32_t group, log_index index, std::si
     c.erase();
   }
   return gone;
+}
+
+void store::remove(unsigned dbi, std::string_view key) {
+  MDB_val k = value_of(key);
+  if (const int code = mdb_del(txn_, dbi, &k, nullptr); code != MDB_NOTFOUND) need(code, "delete a record");
+}
+
+bool store::drop_group(std::uint32_t group, std::size_t rows_max) {
+  auto& e = pending_.extents[group];
+  // A transaction that failed behind `mdb_drop` has closed the handle, and the database is still there.
+  if (e->journaled && journals_[group] == closed) open_journal(group);
+  std::size_t gone = trim(group, layout::position_max + 1, rows_max);
+  {
+    cursor c(txn_, checkpoints_);
+    const auto from = layout::encode(layout::chunk_key{group, 0, 0, 0});
+    for (layout::chunk_key k; gone < rows_max; ++gone) {
+      c.key = value_of(from);
+      if (!c.move(MDB_SET_RANGE) || !layout::decode(bytes_of(c.key), k) || k.group != group) break;
+      c.erase();
+    }
+  }
+  e->has_checkpoint = false;  // the newest one may be in pieces already
+  if (gone >= rows_max) return false;
+  if (e->journaled) need(mdb_drop(txn_, std::exchange(journals_[group], closed), 1), "drop a journal");
+  remove(state_, layout::group_key(group));
+  remove(node_, layout::group_key(group));
+  e.reset();
+  return true;
 }
 
 void store::recycle(std::size_t bytes) {

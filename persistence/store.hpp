@@ -44,6 +44,9 @@ public:
   void abort() noexcept;
   /// Makes the group's journal database when missing.
   void open_journal(std::uint32_t group);
+  /// Takes at most `rows_max` rows and pieces of checkpoints from the group. True: there were no more, and all else that the file
+  /// held of the group is gone, too.
+  bool drop_group(std::uint32_t group, std::size_t rows_max);
   void put_owner(const layout::owner_record& r);
   void put_group(const layout::group_record& r);
   void put_record(std::uint32_t group, const protocol::persist_op& op);
@@ -102,6 +105,8 @@ public:
 
 private:
   unsigned database(const char* name, unsigned flags, bool create);
+  void remove(unsigned dbi, std::string_view key);
+  void lose_handles();
   std::span<std::byte> reserve(unsigned dbi, std::span<const std::byte> key, std::size_t bytes, unsigned flags);
   void put(unsigned dbi, std::string_view key, std::span<const std::byte> value);
 
@@ -113,6 +118,7 @@ private:
   std::uint64_t map_bytes_max_ = 0;
   unsigned main_ = closed, node_ = closed, state_ = closed, checkpoints_ = closed;
   std::array<unsigned, layout::groups_max> journals_{};
+  std::vector<std::uint32_t> opened_;  ///< in the running transaction: their handles end with it unless it commits
   layout::commit_record committed_, pending_;
   std::vector<std::byte> scratch_;
 

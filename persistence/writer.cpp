@@ -46,7 +46,7 @@ void journal_writer::run() {
       end_checkpoints();
       if (condition_ == condition::well && unflushed_) flush_late();
       std::unique_lock lock(mutex_);
-      if (stop_ && (condition_ == condition::stopped || (waiting_.empty() && waiting_foundings_.empty()))) break;
+      if (stop_ && (condition_ == condition::stopped || (waiting_.empty() && waiting_foundings_.empty() && waiting_entries_.empty()))) break;
       work_.wait(lock, [&] { return woken_ || stop_; });
       woken_ = false;
       continue;
@@ -59,6 +59,7 @@ void journal_writer::run() {
     std::ranges::move(waiting_checkpoints_, std::back_inserter(checkpoints_));
     waiting_checkpoints_.clear();
   }
+  refuse_tenancies("the journal was closed");
   fail_checkpoints("the journal was closed");
   for (auto& q : checkpoints_) q->detach();
   end_checkpoints();
@@ -74,6 +75,7 @@ void journal_writer::linger() {
 
 void journal_writer::collect() {
   bool overflow = false;
+  std::vector<tenancy> going;
   {
     const std::lock_guard lock(mutex_);
     if (next_ == batch_.size()) {
@@ -90,9 +92,14 @@ void journal_writer::collect() {
     waiting_foundings_.clear();
     std::ranges::move(waiting_checkpoints_, std::back_inserter(checkpoints_));
     waiting_checkpoints_.clear();
+    std::ranges::move(waiting_entries_, std::back_inserter(entries_));
+    waiting_entries_.clear();
+    going.swap(waiting_departures_);
     overflow = std::exchange(overflow_, false);
     stopping_ = stop_;
   }
+  if (!going.empty()) begin_departures(std::move(going));
+  if (condition_ == condition::stopped) refuse_tenancies("the journal has stopped");
   if (overflow && condition_ != condition::stopped)
     stop_for_good("more than " + std::to_string(options_.queue_bytes_max >> 20) +
                   " MiB wait for the disk: it is full or far too slow; the node takes no further part, make room and "
@@ -101,9 +108,9 @@ void journal_writer::collect() {
 }
 
 bool journal_writer::has_work() const {
-  if (next_ < batch_.size() || !foundings_.empty()) return true;
+  if (next_ < batch_.size() || !foundings_.empty() || !entries_.empty()) return true;
   if (stopping_) return false;  // the rest can wait for the next start
-  if (!doomed_.empty()) return true;
+  if (!doomed_.empty() || !departures_.empty()) return true;
   if (std::ranges::find(trimming_, true) != trimming_.end()) return true;
   return std::ranges::any_of(checkpoints_, [](const auto& q) {
     const auto s = q->look();
@@ -156,6 +163,8 @@ journal_writer::effects journal_writer::execute(std::size_t bytes_max) {
     store_->put_group(record);
   }
   e.wrote = e.operations > 0 || e.foundings > 0;
+  execute_entries(e);
+  execute_departures(e);
   execute_trims(e);
   execute_checkpoints(e);
   return e;
@@ -253,6 +262,7 @@ void journal_writer::make_true(effects& e) {
     waiting_bytes_ -= std::min(waiting_bytes_, bytes);
     for (const auto& f : founded) tenants_.groups.at(f.group).founded = true;
   }
+  make_tenancies_true(e);
   const bool late = options_.mode == durability::one_flush;
   if (late) {
     // This commit's flush carried the meta page of the one before to the disk: that one is safe now, this one is not.
@@ -368,6 +378,7 @@ bool journal_writer::recover_from_full() {
     // empty one.
     effects e;
     store_->begin();
+    execute_departures(e);
     execute_trims(e);
     store_->commit();
     make_true(e);

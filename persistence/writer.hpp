@@ -21,6 +21,8 @@ public:
   std::string start();
 
   const persistence::identity& identity() const override { return tenants_.owner; }
+  void add(const group_options& group, told done) override;
+  void forget(std::uint32_t group, told done) override;
   group_contents read_group(std::uint32_t group, recovery_reader& into) override;
   bool append(std::uint32_t group, std::span<protocol::persist_op> ops) override;
   void mark_founded(std::uint32_t group, std::function<void()> done) override;
@@ -38,6 +40,12 @@ private:
     std::uint32_t group = 0;
     std::function<void()> done;
   };
+  /// A group that comes or goes.
+  struct tenancy {
+    group_options group;
+    told done;
+    std::string refusal;
+  };
   struct doomed {
     std::uint32_t group = 0;
     log_index index = 0;
@@ -52,6 +60,8 @@ private:
   struct effects {
     std::size_t operations = 0;
     std::size_t foundings = 0;
+    std::size_t entered = 0;
+    std::vector<std::uint32_t> marked, left;  ///< groups: the file says that they leave, nothing is left of them
     std::map<std::uint32_t, protocol::journal_position> durable;
     std::vector<std::pair<std::uint32_t, checkpoint_info>> installed;
     std::vector<std::pair<checkpoint_queue*, std::size_t>> taken;
@@ -61,8 +71,9 @@ private:
   };
 
   // ---- any thread
-  void append_volatile(std::uint32_t group, std::span<protocol::persist_op> ops);
+  bool append_volatile(std::uint32_t group, std::span<protocol::persist_op> ops);
   void wake();
+  bool takes(std::uint32_t group) const { return !departing_[group] && tenants_.groups.contains(group); }  ///< under `mutex_`
   std::filesystem::path data_file() const { return options_.directory / layout::data_file; }
 
   // ---- journal thread
@@ -74,6 +85,11 @@ private:
   effects execute(std::size_t bytes_max);
   void execute(queued& q, effects& e);
   void execute_checkpoints(effects& e);
+  void execute_entries(effects& e);
+  void execute_departures(effects& e);
+  void make_tenancies_true(effects& e);
+  void begin_departures(std::vector<tenancy> all);
+  void refuse_tenancies(const std::string& why);
   void execute_trims(effects& e);
   void make_true(effects& e);
   void announce(const std::map<std::uint32_t, protocol::journal_position>& durable);
@@ -90,15 +106,20 @@ private:
   callbacks calls_;
   directory_lock lock_;
   std::unique_ptr<store> store_;
-  tenants tenants_;  ///< `founded` flags: journal thread, and under `mutex_`
-  std::array<bool, layout::groups_max> volatile_{};
+  std::array<bool, layout::groups_max> volatile_{};  ///< of a group that is added: before `told`
+
+  mutable std::mutex mutex_;
+
+  // Changed by the journal thread under `mutex_`, so that it may read without.
+  tenants tenants_;
   std::map<std::uint32_t, std::string> damage_;
 
   // Under `mutex_`.
-  mutable std::mutex mutex_;
   std::condition_variable work_;
   std::vector<queued> waiting_;
   std::vector<founding> waiting_foundings_;
+  std::vector<tenancy> waiting_entries_, waiting_departures_;
+  std::array<bool, layout::groups_max> departing_{};  ///< groups of which nothing is taken any more
   std::vector<std::shared_ptr<checkpoint_queue>> waiting_checkpoints_;
   std::size_t waiting_bytes_ = 0;
   std::array<protocol::journal_position, layout::groups_max> appended_{};  ///< newest position taken
@@ -118,6 +139,8 @@ private:
   std::vector<queued> batch_;
   std::size_t next_ = 0;  ///< first operation of `batch_` not yet committed
   std::vector<founding> foundings_;
+  std::vector<tenancy> entries_, departures_;  ///< groups that come, and those of which the file still holds something ...
+  std::array<bool, layout::groups_max> marked_{};  ///< ... and says that they leave
   std::vector<std::shared_ptr<checkpoint_queue>> checkpoints_;
   std::map<std::uint32_t, arriving> arriving_;
   std::array<protocol::journal_position, layout::groups_max> trim_below_{};
