@@ -259,7 +259,17 @@ struct core::impl {
 
   // ---- peers
   std::vector<peer> peers;
-  mutable std::vector<std::uint32_t> peer_at;  ///< `known_peer`'s memory
+  /// What core_peers.cpp found last, from `peers`, the log and `in_force`; it can be found again at any time.
+  mutable struct {
+    std::vector<std::uint32_t> identities;  ///< by member: how many lines it has in `peers`
+    std::vector<std::uint32_t> places;      ///< by member: where in `peers` it was found
+    std::vector<view_ptr> views;            ///< the roster is of these
+    std::vector<roster_entry> guests;       ///< and of those whom none of them names
+    std::vector<roster_entry> roster;
+    std::vector<member_id> members;
+    view_ptr counted;                       ///< whether `everybody_counts` in it:
+    bool small = false;
+  } roster_memory;
   std::uint64_t heard_counter = 0;
 
   // ---- ack to send
@@ -380,12 +390,6 @@ struct core::impl {
   void send_to(const std::vector<member_id>& to, message what, journal_position needs = 0);
   void notify(event_kind kind, member_id member = no_member, std::uint64_t number = 0, bool flag = false,
               log_index index = 0);
-  peer& peer_of(voter_id id);
-  const peer* known_peer(voter_id id) const;
-  bool superseded(const peer& p) const;
-  std::vector<member_id> roster_members() const;
-  std::vector<view_ptr> governing_views() const;                   ///< E2
-  std::vector<roster_entry> governed_roster() const;               ///< PA10
   /// The largest value that a quorum of `v`'s voters reaches.
   template <class Value>
   std::uint64_t quorum_value(const view& v, Value&& of) const;
@@ -393,6 +397,16 @@ struct core::impl {
   std::uint64_t nth_largest(std::size_t n) const;
   void check_invariants() const;
   core_status status();
+
+  // ---- core_peers.cpp
+  peer& peer_of(voter_id id);
+  const peer* known_peer(voter_id id) const;
+  std::size_t place_of(voter_id id) const;
+  bool superseded(const peer& p) const;
+  std::vector<view_ptr> governing_views() const;                   ///< E2
+  const std::vector<roster_entry>& governed_roster() const;        ///< PA10
+  const std::vector<member_id>& roster_members() const;            ///< of the governed roster, without this one
+  void recall_roster() const;
 
   // ---- core_lanes.cpp
   submit_status submit(std::span<const std::span<const std::byte>> messages, order how, wall_time deadline);

@@ -463,8 +463,12 @@ bool core::impl::takes_safe_orders() const {
 /// index. Stability (D8), which safe orders wait for, is everybody's own reckoning in any group.
 bool core::impl::everybody_counts() const {
   constexpr std::ptrdiff_t small_group = 7;
-  return takes_safe_orders() ||
-         std::ranges::count_if(in_force->roster, [](const roster_entry& r) { return r.active || r.voter; }) <= small_group;
+  if (auto& known = roster_memory; known.counted != in_force) {
+    const auto count = std::ranges::count_if(in_force->roster, [](const roster_entry& r) { return r.active || r.voter; });
+    known.small = takes_safe_orders() || count <= small_group;
+    known.counted = in_force;
+  }
+  return roster_memory.small;
 }
 
 /// L8: that more of a lane is held concerns its owner, and the leader, which closes cuts by it. Others need it for their windows and

@@ -123,7 +123,7 @@ fingerprint inspector::digest(const core& c) {
                role, leader, leader_id,
                leader_contact, election_at, votes, own_vote_position, own_vote_counted, first_own_entry, led_since,
                cut_proposed, stand_not_before, handover, lease_given_up, primary, leader_min_applied, echo_time, wedged,
-               blank_report, change, attempts, links_rest_until, departed, peers, peer_at, heard_counter, ack_due, all_acked_due, all_acked, all_acked_view, told_front, told_match_term,
+               blank_report, change, attempts, links_rest_until, departed, peers, roster_memory, heard_counter, ack_due, all_acked_due, all_acked, all_acked_view, told_front, told_match_term,
                told_match, told_commit, reject_due, reject_prev, reject_hint,
                clock_refused, heartbeat_due, last_vouch, settled_since, resting, unattended, join_sent, unfounded_told, joining_since,
                asked_changes, request_ids, leaving, barred_told,
@@ -132,7 +132,7 @@ fingerprint inspector::digest(const core& c) {
                bytes_since_checkpoint, entries_since_checkpoint, last_checkpoint_bytes, checkpoint_wanted, incoming, out,
                deadline] = *c.impl_;
   COHORT_INVARIANT(out.persists.empty() && out.sends.empty() && out.deliveries.empty(), out.sends.size(), out.persists.size());
-  // Left out: `peer_at`, a memory of places; of `options` what no view changes, it is the same for a whole exploration; `scratch`, empty between
+  // Left out: `roster_memory`, which can be found again; of `options` what no view changes, it is the same for a whole exploration; `scratch`, empty between
   // uses; `unattended`, set by every tick before it is read; `out`, empty between passes.
   d.all(static_cast<const view_options&>(options), options.election_max, options.wedge_wait, options.pull_wait, options.join_hold);
   d.all(start.self, start.seed, start.founders, start.witnesses, start.blank, start.ever_founded, restarted, random.state_,
@@ -145,8 +145,7 @@ fingerprint inspector::digest(const core& c) {
     for (const auto& [index, what] : views) d.all(index, what->number);  // what it says is in the entry, or the base
   }
   {
-    const auto known = lanes.all();
-    const auto& [tables] = lanes;
+    const auto& [tables, known] = lanes;
     for (const auto& [number, of_table] : tables) {
       d.all(number, of_table.size());
       for (const auto& l : of_table) d.add(std::ranges::find(known, l) - known.begin());

@@ -89,11 +89,9 @@ journal_position lane::first_position(journal_position none_above) const {
 }
 
 lane_store::lane_store(const lane_store& other) : tables_(other.tables_) {
-  const auto shared = other.all();
-  std::vector<lane_ptr> own;
-  for (const auto& l : shared) own.push_back(std::make_shared<lane>(*l));
+  for (const auto& l : other.all_) all_.push_back(std::make_shared<lane>(*l));
   for (auto& t : tables_)
-    for (auto& l : t.lanes) l = own[static_cast<std::size_t>(std::ranges::find(shared, l) - shared.begin())];
+    for (auto& l : t.lanes) l = all_[static_cast<std::size_t>(std::ranges::find(other.all_, l) - other.all_.begin())];
 }
 
 void lane_store::learn(const view& v, const frontier& first) {
@@ -113,17 +111,22 @@ void lane_store::learn(const view& v, const frontier& first) {
     }
   }
   tables_.push_back(std::move(t));
+  gather();
 }
 
 void lane_store::forget_from(view_number number) {
   while (!tables_.empty() && tables_.back().number >= number) tables_.pop_back();
+  gather();
 }
 
 void lane_store::forget_below(view_number number) {
-  std::erase_if(tables_, [&](const table& t) { return t.number < number; });
+  if (std::erase_if(tables_, [&](const table& t) { return t.number < number; }) > 0) gather();
 }
 
-void lane_store::clear() { tables_.clear(); }
+void lane_store::clear() {
+  tables_.clear();
+  all_.clear();
+}
 
 const lane_store::table* lane_store::table_of(view_number number) const {
   for (auto t = tables_.rbegin(); t != tables_.rend(); ++t)
@@ -150,20 +153,19 @@ frontier lane_store::held(view_number number) const {
   return f;
 }
 
-std::vector<lane_ptr> lane_store::all() const {
-  std::vector<lane_ptr> result;
+void lane_store::gather() {
+  all_.clear();
   std::vector<lane_ptr> before;  // a lane is in consecutive tables: what was not in the one before is new
   for (const auto& t : tables_) {
-    std::ranges::copy_if(t.lanes, std::back_inserter(result), [&](const lane_ptr& l) { return !std::ranges::binary_search(before, l); });
+    std::ranges::copy_if(t.lanes, std::back_inserter(all_), [&](const lane_ptr& l) { return !std::ranges::binary_search(before, l); });
     before = t.lanes;
     std::ranges::sort(before);
   }
-  return result;
 }
 
 std::size_t lane_store::bytes() const {
   std::size_t sum = 0;
-  for (const auto& l : all()) sum += l->bytes();
+  for (const auto& l : all_) sum += l->bytes();
   return sum;
 }
 

@@ -97,12 +97,15 @@ public:
   /// Highest contiguous batch per slot.
   frontier held(view_number number) const;
   /// Every lane known, once.
-  std::vector<lane_ptr> all() const;
+  const std::vector<lane_ptr>& all() const { return all_; }
   std::size_t bytes() const;
 
 private:
   friend struct inspector;
+  void gather();
+
   std::vector<table> tables_;  ///< ascending by number
+  std::vector<lane_ptr> all_;  ///< of all tables; asked for with every pass, so it is not gathered anew each time
 };
 
 }  // namespace cohort::protocol
