@@ -192,7 +192,7 @@ void core::impl::compute_deadline() {
       if (!queue.empty()) at(queue.front()->oldest + options.batch_delay);
   if (role == core_role::leader && has_state && !total_only() && log.cut_behind(log.last()) != lanes.held(in_force->number))
     at(cut_proposed + options.heartbeat);
-  if (has_state && my_slot != no_slot && own_in_flight() > 0 && !idle_alone) at(now + 4 * options.heartbeat);
+  if (has_state && my_slot != no_slot && resend_due != never && !idle_alone) at(std::max(resend_due, now + options.heartbeat));
   deadline = std::max(d, now + std::chrono::milliseconds(1));
   if (d == never) deadline = never;
 }
@@ -332,7 +332,7 @@ void core::link_up(voter_id id, bool peer_blank) {
   p.blank = peer_blank;
   p.reset_at = never;
   p.reset_elsewhere.clear();
-  p.lane_progress = instant{};  // what was in flight on the old link is lost: resend at once (L7)
+  p.lane_progress = c.resend_due = instant{};  // what was in flight on the old link is lost: resend at once (L7)
   if (c.role == core_role::leader) p.probing = true;
   c.ack_due = c.all_acked_due = true;
 }

@@ -11,6 +11,7 @@ void core::impl::begin_view_delivery() {
   passed.resize(lane_count(*in_force), 0);
   ahead.assign(passed.size(), {});
   closed = {};
+  resend_due = {};
 }
 
 /// V17: without contact to a quorum's leader nothing is delivered live, unless the group says so.

@@ -259,6 +259,7 @@ struct core::impl {
 
   // ---- peers
   std::vector<peer> peers;
+  instant resend_due{};            ///< no earlier has anybody to be sent again what it lacks of our lanes (L7)
   /// What core_peers.cpp found last, from `peers`, the log and `in_force`; it can be found again at any time.
   mutable struct {
     std::vector<std::uint32_t> identities;  ///< by member: how many lines it has in `peers`
@@ -434,7 +435,10 @@ struct core::impl {
   lane* lane_of(const lane_name& name, view_number number, slot hint) const;
   sequence slowest(slot s) const;
   std::size_t own_in_flight() const;
+  bool lacks_ours(const peer& p) const;
+  void begin_waiting();
   void resend_lanes();
+  void resend_to(peer& p);
   void pull_missing(const frontier& want, view_number number, member_id from);
   void pull_extras(const std::vector<extra>& extras, view_number number, member_id from);
   bool holds(const std::vector<extra>& extras, view_number number) const;

@@ -175,6 +175,7 @@ void core::impl::seal_one(std::shared_ptr<open_batch> b) {
   sealed.what.owner = std::move(b);
   own_undelivered[static_cast<std::size_t>(sealed.cls)].emplace_back(sealed.seq, sealed.messages());
   const auto position = persist(persist_batch{sealed});
+  begin_waiting();
   send_to(active_others(), sealed);
   own->store(std::move(sealed), position);
   ack_due = true;
@@ -231,36 +232,49 @@ void core::impl::receive_pull(voter_id from, const pull& p) {
   }
 }
 
+bool core::impl::lacks_ours(const peer& p) const {
+  for (slot s = my_slot; s < own_slots_end(); ++s)
+    if (at(p.have, s) < lanes.find(in_force->number, s)->held()) return true;
+  return false;
+}
+
+/// From now on it lacks a batch: who lacked nothing has owed no ack so far (L7).
+void core::impl::begin_waiting() {
+  for (const auto& r : in_force->roster)
+    if (auto& p = peer_of(r.id); r.active && r.id != start.self && p.view == in_force->number && !lacks_ours(p)) p.lane_progress = now;
+  resend_due = std::min(resend_due, now + 4 * options.heartbeat);
+}
+
 /// L7: what an active member's acks show missing is sent again, after a link came up or when nothing moved for long.
 void core::impl::resend_lanes() {
-  if (my_slot == no_slot) return;
+  if (my_slot == no_slot || now < resend_due) return;
+  resend_due = never;
   for (const auto& r : in_force->roster) {
     if (!r.active || r.id == start.self) continue;
     auto& p = peer_of(r.id);
-    if (p.inc != r.inc || p.view != in_force->number || superseded(p)) continue;
-    bool lacks = false;
-    for (slot s = my_slot; s < own_slots_end(); ++s) lacks |= at(p.have, s) < lanes.find(in_force->number, s)->held();
-    if (!lacks) {
-      p.lane_progress = now;
-      continue;
-    }
-    if (now - p.lane_progress < 4 * options.heartbeat || may_be_slow(p)) continue;
-    bool again = false;
-    std::size_t bytes = 0;
-    for (slot s = my_slot; s < own_slots_end(); ++s) {
-      const sequence has = at(p.have, s);
-      if (wedged.on && has >= at(wedged.front, s)) continue;
-      again = true;
-      const auto& own = *lanes.find(in_force->number, s);
-      for (sequence q = std::max(has, own.trimmed()) + 1; q <= own.held() && bytes < options.pull_bytes_max; ++q) {
-        const auto* b = own.find(q);
-        if (!b) continue;
-        bytes += b->what.bytes();
-        send(r.id.member, *b);
-      }
-    }
-    if (again) p.lane_progress = now;
+    // Who has not said yet that it is in this view is looked at when it does.
+    if (p.inc != r.inc || p.view != in_force->number || superseded(p) || !lacks_ours(p)) continue;
+    if (now - p.lane_progress >= 4 * options.heartbeat && !may_be_slow(p)) resend_to(p);
+    resend_due = std::min(resend_due, p.lane_progress + 4 * options.heartbeat);
   }
+}
+
+void core::impl::resend_to(peer& p) {
+  bool again = false;
+  std::size_t bytes = 0;
+  for (slot s = my_slot; s < own_slots_end(); ++s) {
+    const sequence has = at(p.have, s);
+    if (wedged.on && has >= at(wedged.front, s)) continue;
+    again = true;
+    const auto& own = *lanes.find(in_force->number, s);
+    for (sequence q = std::max(has, own.trimmed()) + 1; q <= own.held() && bytes < options.pull_bytes_max; ++q) {
+      const auto* b = own.find(q);
+      if (!b) continue;
+      bytes += b->what.bytes();
+      send(p.id.member, *b);
+    }
+  }
+  if (again) p.lane_progress = now;
 }
 
 void core::impl::pull_missing(const frontier& want, view_number number, member_id from) {

@@ -361,6 +361,7 @@ void core::impl::receive_ack(voter_id from, const ack& a) {
     p.base = a.base;
     p.applied = std::max(p.applied, a.applied);
     if (a.view > p.view) {
+      resend_due = {};
       p.view = a.view;
       p.have = a.have;
     } else if (a.view == p.view) {

@@ -16,9 +16,7 @@ void core::impl::contact(member_id member, const node_contact& c) {
   p->heard_at = std::max(p->heard_at, c.heard);
   if (role != core_role::leader && c.heard > before.heard) attend(*p, c.heard);
   // Q8: what is owed from this pass on has not been owed while nobody looked.
-  bool owed = my_slot == no_slot;
-  for (slot s = my_slot; !owed && s < own_slots_end(); ++s) owed = at(p->have, s) < lanes.find(in_force->number, s)->held();
-  if (!owed) p->lane_progress = now;
+  if (my_slot != no_slot && !lacks_ours(*p)) p->lane_progress = now;
   if (p->match_term == promises.term && p->match >= commit && !mutated(mutation::quiet_looks_stuck)) p->match_progress = now;
   if (c.kind == vouch_kind::none || (c.term != promises.term && !mutated(mutation::pulse_of_any_term))) return;
   if (role == core_role::leader) {

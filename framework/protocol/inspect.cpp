@@ -51,6 +51,7 @@ void inspector::without_clocks(core& c) {
   i.deadline = never;
   // Every acknowledgement goes to everybody, which is never wrong: whom the last ones went to tells no states apart.
   i.all_acked_due = true;
+  i.resend_due = {};
   i.all_acked = {};
   i.all_acked_view = 0;
   i.told_front.clear();
@@ -123,7 +124,7 @@ fingerprint inspector::digest(const core& c) {
                role, leader, leader_id,
                leader_contact, election_at, votes, own_vote_position, own_vote_counted, first_own_entry, led_since,
                cut_proposed, stand_not_before, handover, lease_given_up, primary, leader_min_applied, echo_time, wedged,
-               blank_report, change, attempts, links_rest_until, departed, peers, roster_memory, heard_counter, ack_due, all_acked_due, all_acked, all_acked_view, told_front, told_match_term,
+               blank_report, change, attempts, links_rest_until, departed, peers, resend_due, roster_memory, heard_counter, ack_due, all_acked_due, all_acked, all_acked_view, told_front, told_match_term,
                told_match, told_commit, reject_due, reject_prev, reject_hint,
                clock_refused, heartbeat_due, last_vouch, settled_since, resting, unattended, join_sent, unfounded_told, joining_since,
                asked_changes, request_ids, leaving, barred_told,
@@ -194,7 +195,7 @@ fingerprint inspector::digest(const core& c) {
     const auto& [beat, last, beat_begun, longest, pauses, next, count, sum, squares, lost, mean, deviation, per_beat] = p.rhythm;
     d.all(beat, last, beat_begun, longest, pauses, next, count, sum, squares, lost, mean, deviation, per_beat);
   }
-  d.all(heard_counter, ack_due, all_acked_due, all_acked, all_acked_view, told_front, told_match_term, told_match, told_commit, reject_due, reject_prev,
+  d.all(resend_due, heard_counter, ack_due, all_acked_due, all_acked, all_acked_view, told_front, told_match_term, told_match, told_commit, reject_due, reject_prev,
         reject_hint, clock_refused, heartbeat_due, last_vouch, settled_since, resting,
         join_sent, unfounded_told, joining_since);
   for (const auto& [what, since, sent] : asked_changes) d.all(what, since, sent);
