@@ -361,9 +361,9 @@ void core::impl::receive_ack(voter_id from, const ack& a) {
     p.base = a.base;
     p.applied = std::max(p.applied, a.applied);
     if (a.view > p.view) {
-      resend_due = {};
       p.view = a.view;
       p.have = a.have;
+      if (my_slot != no_slot && p.view == in_force->number && lacks_ours(p)) resend_due = std::min(resend_due, p.lane_progress + 4 * options.heartbeat);
     } else if (a.view == p.view) {
       for (slot s = my_slot; s < own_slots_end(); ++s)
         if (at(a.have, s) > at(p.have, s)) p.lane_progress = now;
