@@ -16,6 +16,11 @@ namespace {
 
 constexpr auto picture_kept = std::chrono::milliseconds(50);  ///< a look at the groups' cores costs the protocol thread a pass
 
+/// What a linearizable read is said to be.
+read_kind freshest(const group_entry& g) {
+  return g.by_lease.load(std::memory_order_relaxed) ? read_kind::lease : read_kind::linearizable;
+}
+
 }  // namespace
 
 gateway::gateway(const node_config& config, const std::string& listen,
@@ -104,7 +109,7 @@ void gateway::query(group& g, const request& what, pending p) {
     how = what.how == read_kind::local ? reads::local : reads::linearizable;
     message_.assign(what.payload.begin(), what.payload.end());
   }
-  if (how != reads::local) p.how = g.entry->how.reads == reads::lease ? read_kind::lease : read_kind::linearizable;
+  if (how != reads::local) p.how = freshest(*g.entry);
   const bool session = p.session;
   g.waiting.emplace(tag, std::move(p));
   g.port.query(message_, how, tag, session);
@@ -150,7 +155,7 @@ void gateway::finish(group& g, const completion& c) {
       const auto tag = g.next_tag++;
       g.port.query(p.question, reads::linearizable, tag, true);
       p.question.clear();
-      p.how = read_kind::linearizable;
+      p.how = freshest(*g.entry);
       g.waiting.emplace(tag, std::move(p));
       g.asked = true;
       return;

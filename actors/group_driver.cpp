@@ -403,6 +403,7 @@ void group_driver::account(protocol::delivery_op& op, work& w) {
     // A checkpoint hides what was delivered before it: ours may be among that.
     for (std::size_t how = 0; how < order_count; ++how)
       answer_own(static_cast<order>(how), v->lost_messages[how], after_restore_ ? outcome::unknown : outcome::lost);
+    group_->by_lease.store(v->what->options.reads == protocol::read_mode::lease, std::memory_order_relaxed);
     host_.view_installed(group_->index, *v);
   } else if (auto* c = std::get_if<protocol::deliver_component>(&op)) {
     protocol::deliver_view told;

@@ -64,6 +64,7 @@ struct group_entry {
   std::shared_ptr<watch_hub> hub;        ///< null where no gateway serves clients that watch
   std::shared_ptr<call_desk> desk;       ///< where the contract has `calls`
   std::uint32_t index = 0;               ///< in the order of the groups' names, equal at all members
+  std::atomic<bool> by_lease{false};     ///< linearizable reads are confirmed by a lease, by the rules in force
   std::atomic<bool> left{false};         ///< this node left the group: a restarted runtime does not join again
 
   std::shared_ptr<group_link> running() const {

@@ -119,18 +119,21 @@ void node::impl::host(std::string_view group, application what, const contract& 
   auto entry = std::make_shared<detail::group_entry>();
   entry->name = group;
   entry->how = how;
+  entry->by_lease = how.reads == reads::lease;
   entry->watch = watch_;
   if (!detail::is_joining(config)) admit(*entry);
   if (how.sessions && !what.machine)
     throw node_error("group " + std::string(group) + ": sessions = true needs a state machine, and this group has none");
   if (how.calls && what.service)
-    throw node_error("group " + std::string(group) + ": calls = true, and in a primary/backup group only the primary executes; "
-                                                     "submit to it instead");
+    throw node_error("group " + std::string(group) +
+                     ": calls = true, and in a primary/backup group only the primary executes: a call would bring one answer, which "
+                     "submitting (group_port::submit, an actor's request) brings as well and through any member; the backups' state is "
+                     "read by queries. Leave calls out, or use a state machine that every member applies (node::replicate)");
   if (how.calls)
     entry->desk = std::make_shared<detail::call_desk>([nodes = nodes_](member_id m) { return nodes->name_of(m); },
                                                       std::uint64_t{std::random_device{}()} << 32);
   if (how.sessions)
-    entry->make_machine = [inside = std::move(what.machine)] { return with_sessions(inside()); };
+    entry->make_machine = [inside = std::move(what.machine), all = how.calls] { return with_sessions(inside(), all); };
   else
     entry->make_machine = std::move(what.machine);
   entry->make_service = std::move(what.service);

@@ -1,16 +1,19 @@
 // Requests of a session, executed exactly once, beside plain messages of the total order: the same state machine on three nodes in
 // this process, volatile groups, one sender with as much unanswered as a window allows. Then the same requests from a program
-// outside, through a gateway. Prints JSON; `session_bench BYTES SECONDS`.
+// outside, through a gateway. Prints JSON; `session_bench BYTES SECONDS [plain|inside|gateway]`, one of them alone for a profiler.
 #include <cohort/client.hpp>
 #include <cohort/node.hpp>
 #include <cohort/session.hpp>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <iostream>
@@ -23,11 +26,13 @@ using steady = std::chrono::steady_clock;
 
 constexpr std::size_t window_bytes = 4u << 20, window_messages = 32'768, turn = 256;
 
-/// Adds sizes; answers the sum in eight bytes.
+/// Adds the numbers that messages begin with, and answers the sum in eight bytes.
 class adder final : public cohort::state_machine {
 public:
   void apply(const cohort::delivery& d, cohort::reply& answer) override {
-    sum_ += d.payload.size();
+    std::uint64_t number = 0;
+    std::memcpy(&number, d.payload.data(), std::min(sizeof number, d.payload.size()));
+    sum_ += number;
     answer.write(std::as_bytes(std::span(&sum_, 1)));
   }
   void checkpoint(cohort::sink& out) const override { out.write_u64(sum_); }
@@ -40,12 +45,26 @@ private:
 /// Writes message `number` into `out`; all below `answered` have been answered.
 using writer = std::function<void(std::vector<std::byte>& out, std::uint64_t number, std::uint64_t answered)>;
 
+/// Processor time of this process, all nodes, in microseconds: steadier than the rate where the machine does other work, too.
+double cpu_us() {
+  rusage used{};
+  ::getrusage(RUSAGE_SELF, &used);
+  const auto us = [](const timeval& t) { return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_usec); };
+  return us(used.ru_utime) + us(used.ru_stime);
+}
+
+struct figure {
+  double per_second = 0;
+  double cpu_us = 0;  ///< for each
+};
+
 /// Messages a second, from the first submission to the last answer.
-double rate(cohort::group_port& port, const writer& write, std::size_t bytes, double seconds, const cohort::submit_options& how) {
+figure rate(cohort::group_port& port, const writer& write, std::size_t bytes, double seconds, const cohort::submit_options& how) {
   std::vector<std::vector<std::byte>> messages(turn);
   std::vector<std::span<const std::byte>> spans;
   cohort::completion_batch done;
   std::uint64_t sent = 0, answered = 0;
+  const auto used = cpu_us();
   const auto begin = steady::now();
   const auto end = begin + std::chrono::duration_cast<steady::duration>(std::chrono::duration<double>(seconds));
   const auto most = std::min(window_messages, window_bytes / bytes);
@@ -73,9 +92,10 @@ double rate(cohort::group_port& port, const writer& write, std::size_t bytes, do
       }
       answered += done.size();
     }
-    if (!any) std::this_thread::yield();
+    if (!any) std::this_thread::sleep_for(20us);
   }
-  return static_cast<double>(sent) / std::chrono::duration<double>(steady::now() - begin).count();
+  const auto n = static_cast<double>(sent);
+  return {n / std::chrono::duration<double>(steady::now() - begin).count(), (cpu_us() - used) / n};
 }
 
 cohort::session_name open_session(cohort::group_port& port) {
@@ -100,13 +120,14 @@ cohort::session_name open_session(cohort::group_port& port) {
 }
 
 /// Calls a second through a gateway.
-double outside(const std::vector<std::string>& gateways, std::size_t bytes, double seconds) {
+figure outside(const std::vector<std::string>& gateways, std::size_t bytes, double seconds) {
   constexpr std::uint64_t open_most = 4096;
   cohort::client c({.gateways = gateways, .group = "sessions", .open_calls_max = 2 * open_most});
   const std::string text(bytes, 'x');
   if (c.call(text).get().what != cohort::call_outcome::replied) throw std::runtime_error("the gateway does not serve");
   std::atomic<std::uint64_t> answered{0}, wrong{0};
   std::uint64_t sent = 0;
+  const auto used = cpu_us();
   const auto begin = steady::now();
   const auto end = begin + std::chrono::duration_cast<steady::duration>(std::chrono::duration<double>(seconds));
   while (steady::now() < end) {
@@ -122,7 +143,8 @@ double outside(const std::vector<std::string>& gateways, std::size_t bytes, doub
   }
   while (answered < sent) std::this_thread::sleep_for(100us);
   if (wrong > 0) throw std::runtime_error("calls through the gateway failed");
-  return static_cast<double>(sent) / std::chrono::duration<double>(steady::now() - begin).count();
+  const auto n = static_cast<double>(sent);
+  return {n / std::chrono::duration<double>(steady::now() - begin).count(), (cpu_us() - used) / n};
 }
 
 }  // namespace
@@ -130,6 +152,8 @@ double outside(const std::vector<std::string>& gateways, std::size_t bytes, doub
 int main(int argc, char** argv) try {
   const std::size_t bytes = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 256;
   const double seconds = argc > 2 ? std::atof(argv[2]) : 3;
+  const std::string only = argc > 3 ? argv[3] : "";
+  const auto wanted = [&](const char* what) { return only.empty() || only == what; };
   const auto folder = std::filesystem::temp_directory_path() / ("cohort-sessions-" + std::to_string(::getpid()));
   std::vector<std::unique_ptr<cohort::node>> nodes;
   std::vector<std::string> gateways;
@@ -172,15 +196,26 @@ int main(int argc, char** argv) try {
   of_session.session_request = true;
   // In turns, so that whatever else the machine does meets both.
   constexpr int rounds = 4;
-  double plain_rate = 0, session_rate = 0;
-  rate(plain_port, as_is, bytes, seconds / rounds, {});
+  figure plain_rate, session_rate;
+  const auto add = [](figure& all, const figure& one) {
+    all.per_second += one.per_second / rounds;
+    all.cpu_us += one.cpu_us / rounds;
+  };
+  if (wanted("plain")) rate(plain_port, as_is, bytes, seconds / rounds, {});
   for (int i = 0; i < rounds; ++i) {
-    plain_rate += rate(plain_port, as_is, bytes, seconds / rounds, {}) / rounds;
-    session_rate += rate(session_port, as_request, bytes, seconds / rounds, of_session) / rounds;
+    if (wanted("plain")) add(plain_rate, rate(plain_port, as_is, bytes, seconds / rounds, {}));
+    if (wanted("inside")) add(session_rate, rate(session_port, as_request, bytes, seconds / rounds, of_session));
     base = last;
   }
-  const auto gateway_rate = outside(gateways, bytes, seconds);
-  std::printf("{\"plain\": %.1f, \"exactly_once\": %.1f, \"gateway\": %.1f}\n", plain_rate, session_rate, gateway_rate);
+  const auto gateway_rate = wanted("gateway") ? outside(gateways, bytes, seconds) : figure{};
+  const auto print = [](const char* what, const figure& f, const char* end) {
+    std::printf("\"%s\": %.1f, \"%s_cpu_us\": %.3f%s", what, f.per_second, what, f.cpu_us, end);
+  };
+  std::printf("{");
+  print("plain", plain_rate, ", ");
+  print("exactly_once", session_rate, ", ");
+  print("gateway", gateway_rate, "}\n");
+  std::fflush(stdout);
   plain_port = {};
   session_port = {};
   for (auto& n : nodes) n->stop();

@@ -1,3 +1,5 @@
+#include "framework/protocol/bytes.hpp"
+
 #include <cohort/stream.hpp>
 
 #include <array>
@@ -6,10 +8,7 @@ namespace cohort {
 
 void sink::write_u64(std::uint64_t value) {
   std::array<std::byte, 8> bytes;
-  for (auto& b : bytes) {
-    b = static_cast<std::byte>(value & 0xff);
-    value >>= 8;
-  }
+  protocol::store_little(bytes.data(), value);
   write(bytes);
 }
 
@@ -21,9 +20,7 @@ void sink::write_bytes(std::string_view bytes) {
 std::uint64_t source::read_u64() {
   std::array<std::byte, 8> bytes;
   read(bytes);
-  std::uint64_t value = 0;
-  for (std::size_t i = bytes.size(); i-- > 0;) value = value << 8 | std::to_integer<std::uint64_t>(bytes[i]);
-  return value;
+  return protocol::load_little<std::uint64_t>(bytes.data());
 }
 
 std::string source::read_bytes() {

@@ -95,7 +95,8 @@ struct session_reply {
 /// False if `bytes` are no such answer.
 bool read_reply(std::span<const std::byte> bytes, session_reply& out);
 
-/// Gives a state machine sessions. A node does this by itself for groups whose contract has `sessions`.
-std::unique_ptr<state_machine> with_sessions(std::unique_ptr<state_machine> machine);
+/// Gives a state machine sessions. A node does this by itself for groups whose contract has `sessions`. `all_answer`: what is written
+/// to the reply is heard at each member (calls), and not only where the message is `own`.
+std::unique_ptr<state_machine> with_sessions(std::unique_ptr<state_machine> machine, bool all_answer = true);
 
 }  // namespace cohort

@@ -18,6 +18,11 @@ class reply {
 public:
   void write(std::span<const std::byte> bytes) { bytes_.insert(bytes_.end(), bytes.begin(), bytes.end()); }
   void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+  /// Room for so many bytes behind what was written, to be filled at once.
+  std::span<std::byte> extend(std::size_t count) {
+    bytes_.resize(bytes_.size() + count);
+    return std::span(bytes_).last(count);
+  }
   std::span<const std::byte> bytes() const { return bytes_; }
 
   /// The message being applied is not answered now; what was written is dropped. Not for queries; a request of a

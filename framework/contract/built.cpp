@@ -19,7 +19,9 @@ std::vector<missing_feature> not_built(const contract& c) {
   const bool partitionable = c.partitions == partition_policy::partitionable;
   missing(partitionable && c.durability == durability::journaled, "durability", "a partitionable group whose state is on disk");
   missing(partitionable && c.sessions, "sessions", "sessions in a partitionable group");
-  missing(partitionable && c.calls, "calls", "calls in a partitionable group");
+  missing(partitionable && c.calls, "calls",
+          "calls in a partitionable group (who is to answer is a view that the whole group agrees on; submit, and let members multicast "
+          "their answers)");
   missing(c.links != link_security::open, "links", "authentication of links");
   missing(c.rate_bytes_max != 0, "rate_bytes_max", "a limit of the rate in bytes");
   missing(c.rate_messages_max != 0, "rate_messages_max", "a limit of the rate in messages");

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -7,6 +8,27 @@
 #include <type_traits>
 
 namespace cohort::protocol {
+
+/// A little-endian number at `at`, which has room for it. One instruction where the machine counts so, too: these run for every
+/// request of a session.
+template <class T>
+void store_little(std::byte* at, T value) {
+  static_assert(std::is_unsigned_v<T>);
+  if constexpr (std::endian::native == std::endian::little)
+    std::memcpy(at, &value, sizeof value);
+  else
+    for (std::size_t i = 0; i < sizeof(T); ++i) at[i] = static_cast<std::byte>(value >> (8 * i) & 0xff);
+}
+template <class T>
+T load_little(const std::byte* at) {
+  static_assert(std::is_unsigned_v<T>);
+  T value = 0;
+  if constexpr (std::endian::native == std::endian::little)
+    std::memcpy(&value, at, sizeof value);
+  else
+    for (std::size_t i = 0; i < sizeof(T); ++i) value = static_cast<T>(value | std::to_integer<T>(at[i]) << (8 * i));
+  return value;
+}
 
 /// Writes little-endian numbers into room that the caller has measured; never past its end (an overrun is our bug and
 /// is caught by `record_bytes` being compared with what was written).
@@ -16,8 +38,7 @@ public:
 
   template <class T>
   void put(T value) {
-    static_assert(std::is_unsigned_v<T>);
-    for (std::size_t i = 0; i < sizeof(T); ++i) out_[at_ + i] = static_cast<std::byte>(value >> (8 * i) & 0xff);
+    store_little(out_.data() + at_, value);
     at_ += sizeof(T);
   }
   void put_bytes(std::span<const std::byte> bytes) {
@@ -38,13 +59,11 @@ public:
 
   template <class T>
   T get() {
-    static_assert(std::is_unsigned_v<T>);
     if (in_.size() < sizeof(T)) {
       fail();
       return 0;
     }
-    T value = 0;
-    for (std::size_t i = 0; i < sizeof(T); ++i) value = static_cast<T>(value | std::to_integer<T>(in_[i]) << (8 * i));
+    const auto value = load_little<T>(in_.data());
     in_ = in_.subspan(sizeof(T));
     return value;
   }

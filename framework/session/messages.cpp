@@ -1,7 +1,10 @@
 #include "framework/session/messages.hpp"
 
+#include "framework/protocol/bytes.hpp"
+
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <initializer_list>
 
@@ -14,15 +17,69 @@ constexpr std::array<unsigned char, 8> mark_bytes{0xc0, 0x8f, 0x53, 0x45, 0x53, 
 constexpr std::size_t head_bytes = mark_bytes.size() + 1;
 constexpr std::size_t reply_bytes = 2 + 5 * 8;
 
-void put(std::byte* at, std::uint64_t value) {
-  for (int i = 0; i < 8; ++i) at[i] = static_cast<std::byte>(value >> (8 * i));
+// Calls are short in front: where requests are small, what goes with each decides how many there can be in a second. Three bytes
+// that no text begins with; the lower half of the session's id; birth, number and how far below it all is acknowledged, seven bits
+// in a byte.
+constexpr std::array<unsigned char, 3> call_mark{0xc0, 0x8f, 0x01};
+constexpr std::size_t call_head_bytes = call_mark.size() + 8;
+
+using protocol::store_little;
+
+std::uint64_t get(const std::byte* at) { return protocol::load_little<std::uint64_t>(at); }
+
+/// Numbers of eight bytes that a message of this kind begins with.
+constexpr std::size_t field_count(kind what) {
+  switch (what) {
+    case kind::plain: return 0;
+    case kind::open: return 10;
+    case kind::close: return 3;
+    case kind::call: return 5;
+    case kind::cancel: return 4;
+    case kind::question: return 2;
+  }
+  return SIZE_MAX;
+}
+std::size_t short_size(std::uint64_t value) { return (static_cast<std::size_t>(std::bit_width(value | 1)) + 6) / 7; }
+
+std::byte* put_short(std::byte* at, std::uint64_t value) {
+  for (; value > 0x7f; value >>= 7) *at++ = static_cast<std::byte>(value | 0x80);
+  *at++ = static_cast<std::byte>(value);
+  return at;
 }
 
-std::uint64_t get(const std::byte* at) {
-  std::uint64_t value = 0;
-  for (int i = 0; i < 8; ++i) value |= std::uint64_t{static_cast<unsigned char>(at[i])} << (8 * i);
-  return value;
+/// Takes a number from the front of `bytes`; false if there is none.
+bool take_short(std::span<const std::byte>& bytes, std::uint64_t& value) {
+  value = 0;
+  for (std::size_t i = 0; i < bytes.size() && i < 10; ++i) {
+    const auto b = std::to_integer<std::uint64_t>(bytes[i]);
+    if (i == 9 && b > 1) return false;
+    value |= (b & 0x7f) << (7 * i);
+    if (b > 0x7f) continue;
+    bytes = bytes.subspan(i + 1);
+    return true;
+  }
+  return false;
 }
+
+bool begins_with(std::span<const std::byte> message, std::span<const unsigned char> mark) {
+  return message.size() >= mark.size() && std::memcmp(message.data(), mark.data(), mark.size()) == 0;
+}
+
+bool read_call(std::span<const std::byte> message, request& out) {
+  if (message.size() < call_head_bytes) return false;
+  out.what = kind::call;
+  out.low_half = true;
+  out.name.id.low = get(message.data() + call_mark.size());
+  out.payload = message.subspan(call_head_bytes);
+  std::uint64_t back = 0;
+  if (!take_short(out.payload, out.name.birth) || !take_short(out.payload, out.number) || !take_short(out.payload, back) ||
+      back > out.number)
+    return false;
+  out.acknowledged_below = out.number - back;
+  return true;
+}
+
+constexpr bool has_payload(kind what) { return what == kind::plain || what == kind::call || what == kind::question; }
 
 void begin(std::vector<std::byte>& out, kind what, std::initializer_list<std::uint64_t> fields, std::span<const std::byte> payload) {
   out.resize(head_bytes + 8 * fields.size() + payload.size());
@@ -30,7 +87,7 @@ void begin(std::vector<std::byte>& out, kind what, std::initializer_list<std::ui
   out[mark_bytes.size()] = static_cast<std::byte>(what);
   auto* at = out.data() + head_bytes;
   for (const auto f : fields) {
-    put(at, f);
+    store_little(at, f);
     at += 8;
   }
   if (!payload.empty()) std::memcpy(at, payload.data(), payload.size());
@@ -39,60 +96,48 @@ void begin(std::vector<std::byte>& out, kind what, std::initializer_list<std::ui
 }  // namespace
 
 bool read_request(std::span<const std::byte> message, request& out) {
+  if (begins_with(message, call_mark)) return read_call(message, out);
   if (message.size() < head_bytes) return false;
   out.what = static_cast<kind>(message[mark_bytes.size()]);
+  const auto fields = field_count(out.what);
   auto rest = message.subspan(head_bytes);
-  std::array<std::uint64_t, 10> f{};
-  const auto fields = [&](std::size_t count) {
-    if (rest.size() < 8 * count) return false;
-    for (std::size_t i = 0; i < count; ++i) f[i] = get(rest.data() + 8 * i);
-    rest = rest.subspan(8 * count);
-    return true;
-  };
-  bool complete = false;
-  switch (out.what) {
-    case kind::plain: complete = true; break;
-    case kind::open: complete = fields(10) && rest.empty(); break;
-    case kind::close: complete = fields(3) && rest.empty(); break;
-    case kind::call: complete = fields(5); break;
-    case kind::cancel: complete = fields(4) && rest.empty(); break;
-    case kind::question: complete = fields(2); break;
-  }
-  if (!complete) return false;
-  out.payload = rest;
+  if (fields > rest.size() / 8) return false;
+  const auto f = [at = rest.data()](std::size_t i) { return get(at + 8 * i); };
+  out.payload = rest.subspan(8 * fields);
+  if (out.what == kind::plain) return true;
+  if (!has_payload(out.what) && !out.payload.empty()) return false;
   if (out.what == kind::question) {
-    out.seen = f[0];
-    out.not_before = wall_time(static_cast<std::int64_t>(f[1]));
+    out.seen = f(0);
+    out.not_before = wall_time(static_cast<std::int64_t>(f(1)));
     return true;
   }
-  out.name = {{f[0], f[1]}, f[2]};
-  out.number = f[3];
-  out.acknowledged_below = f[4];
+  out.name = {{f(0), f(1)}, f(2)};
+  if (out.what == kind::call || out.what == kind::cancel) out.number = f(3);
+  if (out.what == kind::call) out.acknowledged_below = f(4);
   if (out.what == kind::open) {
-    out.owner = f[3];
+    out.owner = f(3);
     // Kept within what fits a time; the table has tighter bounds.
-    out.limits.lifetime = std::chrono::milliseconds(std::min<std::uint64_t>(f[4], 1u << 30));
-    out.limits.open_requests_max = static_cast<std::uint32_t>(std::min<std::uint64_t>(f[5], 0xffffffff));
-    out.limits.answer_bytes_max = f[6];
-    out.limits.table_bytes_max = f[7];
-    out.limits.sessions_max = static_cast<std::uint32_t>(std::min<std::uint64_t>(f[8], 0xffffffff));
-    out.limits.sessions_per_owner_max = static_cast<std::uint32_t>(std::min<std::uint64_t>(f[9], 0xffffffff));
+    out.limits.lifetime = std::chrono::milliseconds(std::min<std::uint64_t>(f(4), 1u << 30));
+    out.limits.open_requests_max = static_cast<std::uint32_t>(std::min<std::uint64_t>(f(5), 0xffffffff));
+    out.limits.answer_bytes_max = f(6);
+    out.limits.table_bytes_max = f(7);
+    out.limits.sessions_max = static_cast<std::uint32_t>(std::min<std::uint64_t>(f(8), 0xffffffff));
+    out.limits.sessions_per_owner_max = static_cast<std::uint32_t>(std::min<std::uint64_t>(f(9), 0xffffffff));
   }
   return true;
 }
 
 void write_reply(reply& answer, session_outcome what, bool repeated, const stamp& at, std::uint64_t birth,
                  std::span<const std::byte> payload) {
-  std::array<std::byte, reply_bytes> head{};
-  head[0] = static_cast<std::byte>(what);
-  head[1] = static_cast<std::byte>(repeated ? 1 : 0);
-  put(&head[2], at.position);
-  put(&head[10], at.index);
-  put(&head[18], at.view);
-  put(&head[26], static_cast<std::uint64_t>(at.time.count()));
-  put(&head[34], birth);
-  answer.write(head);
-  answer.write(payload);
+  auto* at_byte = answer.extend(reply_bytes + payload.size()).data();
+  at_byte[0] = static_cast<std::byte>(what);
+  at_byte[1] = static_cast<std::byte>(repeated ? 1 : 0);
+  store_little(at_byte + 2, at.position);
+  store_little(at_byte + 10, at.index);
+  store_little(at_byte + 18, at.view);
+  store_little(at_byte + 26, static_cast<std::uint64_t>(at.time.count()));
+  store_little(at_byte + 34, birth);
+  if (!payload.empty()) std::memcpy(at_byte + reply_bytes, payload.data(), payload.size());
 }
 
 }  // namespace session
@@ -127,7 +172,16 @@ void write_close(std::vector<std::byte>& out, const session_name& s) { begin(out
 
 void write_call(std::vector<std::byte>& out, const session_name& s, std::uint64_t number, std::uint64_t acknowledged_below,
                 std::span<const std::byte> payload) {
-  begin(out, kind::call, {s.id.high, s.id.low, s.birth, number, acknowledged_below}, payload);
+  using namespace session;
+  // What says nonsense travels as it is, and is refused as malformed.
+  if (acknowledged_below > number) return begin(out, kind::call, {s.id.high, s.id.low, s.birth, number, acknowledged_below}, payload);
+  const auto back = number - acknowledged_below;
+  out.resize(call_head_bytes + short_size(s.birth) + short_size(number) + short_size(back) + payload.size());
+  auto* at = out.data();
+  std::memcpy(at, call_mark.data(), call_mark.size());
+  store_little(at + call_mark.size(), s.id.low);
+  at = put_short(put_short(put_short(at + call_head_bytes, s.birth), number), back);
+  if (!payload.empty()) std::memcpy(at, payload.data(), payload.size());
 }
 
 void write_cancel(std::vector<std::byte>& out, const session_name& s, std::uint64_t number) {
@@ -141,7 +195,7 @@ void write_question(std::vector<std::byte>& out, log_index seen, wall_time not_b
 }
 
 bool is_session_message(std::span<const std::byte> m) {
-  return m.size() >= session::mark_bytes.size() && std::memcmp(m.data(), session::mark_bytes.data(), session::mark_bytes.size()) == 0;
+  return session::begins_with(m, session::call_mark) || session::begins_with(m, session::mark_bytes);
 }
 
 bool read_reply(std::span<const std::byte> bytes, session_reply& out) {

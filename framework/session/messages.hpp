@@ -10,6 +10,7 @@ enum class kind : std::uint8_t { plain = 1, open, close, call, cancel, question 
 struct request {
   kind what = kind::plain;
   session_name name;
+  bool low_half = false;  ///< of the session's id only that half came; `birth` tells which session is meant
   session_limits limits;
   std::uint64_t owner = 0;
   std::uint64_t number = 0;

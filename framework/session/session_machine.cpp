@@ -14,7 +14,7 @@ constexpr std::uint64_t checkpoint_version = 1;
 /// A state machine with a table of sessions in front of it.
 class session_machine final : public state_machine, public call_handler {
 public:
-  explicit session_machine(std::unique_ptr<state_machine> inner) : inner_(std::move(inner)) {}
+  session_machine(std::unique_ptr<state_machine> inner, bool all_answer) : inner_(std::move(inner)), all_answer_(all_answer) {}
 
   void apply(const delivery& d, reply& answer) override {
     newest_ = {d.position, d.index, d.view, d.time};
@@ -89,7 +89,8 @@ public:
   }
 
 private:
-  void call(const delivery& d, const request& r, reply& answer) {
+  void call(const delivery& d, request& r, reply& answer) {
+    if (r.low_half) table_.complete(r.name);
     const auto v = table_.begin(r.name, r.number, r.acknowledged_below);
     if (!v.execute) return write_reply(answer, v.what, v.what == session_outcome::replied, v.at, r.name.birth, v.answer);
     auto inside = d;
@@ -98,10 +99,12 @@ private:
     inner_->apply(inside, inside_);
     inside_.each_settled([&](std::uint64_t position, std::span<const std::byte> bytes) { answer.settle(position, bytes); });
     table_.executed(inside_.bytes(), newest_);
+    if (!all_answer_ && !d.own) return;  // nobody hears it here
     write_reply(answer, session_outcome::replied, false, newest_, r.name.birth, inside_.bytes());
   }
 
-  std::unique_ptr<state_machine> inner_;
+  const std::unique_ptr<state_machine> inner_;
+  const bool all_answer_;
   session_table table_;
   stamp newest_;
   reply inside_;
@@ -110,8 +113,8 @@ private:
 }  // namespace
 }  // namespace session
 
-std::unique_ptr<state_machine> with_sessions(std::unique_ptr<state_machine> machine) {
-  return std::make_unique<session::session_machine>(std::move(machine));
+std::unique_ptr<state_machine> with_sessions(std::unique_ptr<state_machine> machine, bool all_answer) {
+  return std::make_unique<session::session_machine>(std::move(machine), all_answer);
 }
 
 }  // namespace cohort

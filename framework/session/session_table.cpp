@@ -1,6 +1,10 @@
 #include "framework/session/session_table.hpp"
 
+#include "framework/protocol/bytes.hpp"
+
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <string>
 
 namespace cohort::session {
@@ -15,6 +19,36 @@ session_limits clamped(session_limits l) {
   l.open_requests_max = std::clamp(l.open_requests_max, 1u, window_max);
   return l;
 }
+
+/// Gathers numbers and short answers: a busy group's table has tens of thousands of them at each checkpoint.
+class gathering_sink {
+public:
+  explicit gathering_sink(sink& out) : out_(out) {}
+  ~gathering_sink() { flush(); }
+  gathering_sink(const gathering_sink&) = delete;
+  gathering_sink& operator=(const gathering_sink&) = delete;
+  void put(std::uint64_t value) {
+    if (used_ + sizeof value > bytes_.size()) flush();
+    protocol::store_little(bytes_.data() + used_, value);
+    used_ += sizeof value;
+  }
+  void put(std::span<const std::byte> bytes) {
+    if (used_ + bytes.size() > bytes_.size()) flush();
+    if (bytes.size() > bytes_.size()) return out_.write(bytes);
+    if (!bytes.empty()) std::memcpy(bytes_.data() + used_, bytes.data(), bytes.size());
+    used_ += bytes.size();
+  }
+
+private:
+  void flush() {
+    if (used_ > 0) out_.write(std::span(bytes_).first(used_));
+    used_ = 0;
+  }
+
+  sink& out_;
+  std::array<std::byte, 4096> bytes_;
+  std::size_t used_ = 0;
+};
 
 }  // namespace
 
@@ -47,6 +81,7 @@ session_outcome session_table::open(session_name& name, const session_limits& li
     return session_outcome::sessions_full;
   auto& s = sessions_[name.id];
   s.birth = name.birth = position;
+  births_[position] = name.id;
   s.owner = owner;
   s.limits = clamped(limits);
   s.expires = now_ + s.limits.lifetime;
@@ -92,6 +127,15 @@ session_table::verdict session_table::cancel(const session_name& name, std::uint
   if (where.what == fate::replied) return {session_outcome::replied, false, where.answer, where.at};
   if (where.what == fate::open) keep(*s, where, fate::cancelled, {}, at);
   return {session_outcome::cancelled, false, {}, where.at};
+}
+
+void session_table::complete(session_name& name) const {
+  if (last_ && last_->birth == name.birth && last_id_.low == name.id.low) {
+    name.id.high = last_id_.high;
+    return;
+  }
+  const auto known = births_.find(name.birth);
+  if (known != births_.end() && known->second.low == name.id.low) name.id = known->second;
 }
 
 session_table::one_session* session_table::find(const session_name& name) {
@@ -147,6 +191,7 @@ void session_table::keep(one_session& s, slot& where, fate what, std::span<const
 
 void session_table::end(sessions::iterator which) {
   bytes_ -= which->second.bytes;
+  births_.erase(which->second.birth);
   if (const auto owner = owners_.find(which->second.owner); owner != owners_.end() && --owner->second == 0) owners_.erase(owner);
   sessions_.erase(which);
   last_ = nullptr;
@@ -158,28 +203,29 @@ void session_table::watch(const session_id& id, wall_time when) {
   std::ranges::push_heap(due_, std::greater<>{});
 }
 
-void session_table::checkpoint(sink& out) const {
+void session_table::checkpoint(sink& to) const {
+  gathering_sink out(to);
   std::vector<const sessions::value_type*> sorted;
   for (const auto& s : sessions_) sorted.push_back(&s);
   std::ranges::sort(sorted, {}, [](const auto* s) { return s->first; });
-  out.write_u64(static_cast<std::uint64_t>(now_.count()));
-  out.write_u64(sorted.size());
+  out.put(static_cast<std::uint64_t>(now_.count()));
+  out.put(sorted.size());
   for (const auto* each : sorted) {
     const auto& s = each->second;
     const std::uint64_t fields[] = {each->first.high, each->first.low, s.birth, s.owner, static_cast<std::uint64_t>(s.expires.count()),
       static_cast<std::uint64_t>(s.limits.lifetime.count()), s.limits.open_requests_max, s.limits.answer_bytes_max,
       s.limits.table_bytes_max, s.limits.sessions_max, s.limits.sessions_per_owner_max, s.low};
-    for (const auto f : fields) out.write_u64(f);
+    for (const auto f : fields) out.put(f);
     const auto kept = std::ranges::count_if(s.slots, [](const slot& x) { return x.what != fate::open; });
-    out.write_u64(static_cast<std::uint64_t>(kept));
+    out.put(static_cast<std::uint64_t>(kept));
     for (std::uint64_t n = s.low; n < s.low + s.slots.size(); ++n) {
       const auto& x = s.slots[n & (s.slots.size() - 1)];
       if (x.what == fate::open) continue;
-      out.write_u64(n);
-      out.write_u64(static_cast<std::uint64_t>(x.what));
-      for (const auto f : {x.at.position, x.at.index, x.at.view, static_cast<std::uint64_t>(x.at.time.count())}) out.write_u64(f);
-      out.write_u64(x.answer.size());
-      out.write(x.answer);
+      out.put(n);
+      out.put(static_cast<std::uint64_t>(x.what));
+      for (const auto f : {x.at.position, x.at.index, x.at.view, static_cast<std::uint64_t>(x.at.time.count())}) out.put(f);
+      out.put(x.answer.size());
+      out.put(std::span<const std::byte>(x.answer));
     }
   }
 }
@@ -195,6 +241,7 @@ void session_table::restore(source& in) {
     if (sessions_.contains(id)) refuse();
     auto& s = sessions_[id];
     s.birth = in.read_u64();
+    if (!births_.emplace(s.birth, id).second) refuse();
     s.owner = in.read_u64();
     s.expires = wall_time(static_cast<std::int64_t>(in.read_u64()));
     s.limits.lifetime = std::chrono::milliseconds(in.read_u64());

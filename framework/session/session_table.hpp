@@ -37,6 +37,8 @@ public:
   /// `birth` is completed.
   session_outcome open(session_name& name, const session_limits& limits, std::uint64_t owner, std::uint64_t position);
   session_outcome close(const session_name& name);
+  /// A name whose id has its lower half only, from the session of that birth; left as it is if there is none.
+  void complete(session_name& name) const;
   /// Must be followed by `executed` if it says so.
   verdict begin(const session_name& name, std::uint64_t number, std::uint64_t acknowledged_below);
   void executed(std::span<const std::byte> answer, const stamp& at);
@@ -84,6 +86,7 @@ private:
   void watch(const session_id& id, wall_time when);
 
   sessions sessions_;
+  std::unordered_map<std::uint64_t, session_id> births_;  ///< positions: no two sessions of one group have the same
   std::map<std::uint64_t, std::uint32_t> owners_;  ///< with their sessions; not 0
   std::vector<due> due_;         ///< a heap, one entry for each session, never later than its end: looked at again then
   std::uint64_t bytes_ = 0;

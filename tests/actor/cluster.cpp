@@ -127,11 +127,13 @@ void cluster::start(int i, std::uint64_t epoch, restart_limits limits) {
   nodes_[i] = std::move(made);
 }
 
-std::vector<std::string> cluster::serve_clients() {
+std::vector<std::string> cluster::serve_clients(int only) {
   std::vector<std::string> places;
-  for (const int port : free_ports(size_)) {
-    places.push_back("127.0.0.1:" + std::to_string(port));
-    gateways_.push_back({members_[gateways_.size()].name, places.back()});
+  const auto ports = free_ports(size_);
+  for (int i = 0; i < size_; ++i) {
+    if (only >= 0 && i != only) continue;
+    places.push_back("127.0.0.1:" + std::to_string(ports[i]));
+    gateways_.push_back({members_[i].name, places.back()});
   }
   return places;
 }

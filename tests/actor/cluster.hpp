@@ -98,8 +98,8 @@ public:
   outcome insist(int i, const std::string& text);
   outcome ask(int i, const std::string& question, reads how, std::string& answer);
 
-  /// From the next start on all nodes have gateways for clients; where.
-  std::vector<std::string> serve_clients();
+  /// From the next start on all nodes, or this one only, have gateways for clients; where.
+  std::vector<std::string> serve_clients(int only = -1);
 
   std::vector<std::string> witnesses;  ///< of the nodes' configurations
   int groups = 1;                      ///< hosted: "room", and others whose replicas nobody looks at

@@ -39,14 +39,16 @@ private:
 };
 
 struct bank {
-  contract how = contract::replicated().with(&contract::sessions, true).with(&contract::calls, true);
+  contract how;
   cluster c{3, how, [this](node& n, int i) {
               n.replicate(
                   "room", [i] { return std::make_unique<account>(i); }, how);
             }};
-  std::vector<std::string> gateways = c.serve_clients();
+  std::vector<std::string> gateways;
 
-  bank() {
+  /// `only`: the one member with a gateway; -1: all have one.
+  explicit bank(reads by = reads::linearizable, int only = -1)
+      : how(contract::replicated().with(&contract::sessions, true).with(&contract::calls, true).with(by)), gateways(c.serve_clients(only)) {
     c.start_all();
     REQUIRE(eventually([&] { return c.all_serve() && members() == 3; }));
   }
@@ -166,6 +168,38 @@ TEST_SUITE("gateways") {
     const auto local = c.read("", {.how = freshness::local}).get();
     CHECK(local.what == call_outcome::replied);
     CHECK(local.position <= c.read("").get().position);
+  }
+
+  TEST_CASE("each read says what it is, and is at least what was asked for, through whichever member") {
+    for (int run = 0; run < 4; ++run) {
+      const auto by = run < 3 ? reads::lease : reads::linearizable;
+      const int at = run % 3;
+      CAPTURE(to_string(by));
+      CAPTURE(at);
+      bank b(by, at);  // clients have no other way in; at least one of these members does not lead, and has to ask
+      const auto freshest = by == reads::lease ? freshness::lease : freshness::linearizable;
+      client writer(b.to(b.gateways)), reader(b.to(b.gateways));
+      const auto read = [&](freshness f, std::chrono::milliseconds max_age = 0ms) {
+        const auto r = reader.read("", {.how = f, .max_age = max_age}).get();
+        CHECK(std::string(to_string(r.what)) == "replied");
+        return r;
+      };
+      for (int i = 1; i <= 20; ++i) {
+        const auto wrote = writer.call("1").get();
+        REQUIRE(wrote.what == call_outcome::replied);
+        const auto r = read(i % 2 == 0 ? freshness::linearizable : freshness::lease);
+        CHECK(r.text() == std::to_string(i));
+        CHECK(r.index >= wrote.index);
+        CHECK(r.served == freshest);
+      }
+      CHECK(read(freshness::local).served == freshness::local);
+      const auto seen = read(freshness::session);  // of a client that has seen all of it, so no older state will do
+      CHECK(seen.text() == "20");
+      CHECK((seen.served == freshness::session || seen.served == freshest));
+      CHECK(read(freshness::bounded, 1h).served == freshness::bounded);
+      std::this_thread::sleep_for(50ms);  // nothing was applied meanwhile: no member's state can be known to be so new
+      CHECK(read(freshness::bounded, 1ms).served == freshest);
+    }
   }
 
   TEST_CASE("a call that is given up was executed once, or never is") {

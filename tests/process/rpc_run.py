@@ -191,6 +191,101 @@ def hedged(group):
     assert reader.process.wait(10) == 0
 
 
+def hung(group):
+    """The node whose gateway a client uses is paused, with calls under way: they go on through another one, each executed once, long
+    before their own time is over. No answer of what was asked before is lost, and nothing is executed twice."""
+    log = group.folder / "hung.log"
+    for how in (["--all", "all"], []):
+        caller = Lines([group.cohort, "call", "--gateway", group.gateways["n1"], "--group", "till", "--verbose", "--within", "60", *how], log)
+        total = int(group.call("--read", "", gateway="n2"))
+
+        def pay():
+            before = log.read_text().count("by n") if log.exists() else 0
+            caller.send(1)
+            eventually("who answered", lambda: log.read_text().count("by n") > before, 40)
+            lines = [caller.next()]
+            while how and (more := _soon(caller)):
+                lines.append(more)
+            return lines, "n" + log.read_text().split("by n")[-1][0]
+
+        for paid in range(1, 4):
+            lines, at = pay()
+        paused = group.nodes[at]
+        paused.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        try:
+            lines, other = pay()
+            took = time.monotonic() - began
+            assert other != at, f"answered by the paused {at}"
+            assert took < 20, f"the call waited {took:.1f} s for a member that hangs"
+            amounts = {line.split(": ")[-1] for line in lines} & {str(total + n) for n in range(10)}
+            assert amounts == {str(total + 4)}, (total, lines)
+        finally:
+            paused.send_signal(signal.SIGCONT)
+        caller.process.stdin.close()
+        assert caller.process.wait(10) == 0, log.read_text()[-2000:]
+        assert int(group.call("--read", "", gateway=other)) == total + 4, "a call through two members was executed once"
+        eventually("the paused member is back", lambda: group.call("--all", "all", "0").count(f": {total + 4}") == 3, 30)
+        print(f"a call went on without {at} after {took:.1f} s")
+
+
+def _soon(lines):
+    try:
+        return lines.lines.get(timeout=0.3)
+    except queue.Empty:
+        return None
+
+
+def leases(group):
+    """Reads by lease. The leader is paused until others have elected another one and taken a write; a read that was asked of it
+    after that, and that it finds when it goes on, must not be answered from its lease of before."""
+    done = subprocess.run([group.cohort, "group", "change", "till", "weaker", 'reads = "lease"', "--node", group.folder / "n1"], capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    served = 0
+    for _ in range(3):
+        log = group.folder / f"lease{served}.log"
+        with open(log, "wb"):
+            pass
+        gateways = [word for g in group.gateways.values() for word in ("--gateway", g)]
+        reader = Lines([group.cohort, "call", *gateways, "--group", "till", "--read", "--fresh", "lease", "--verbose", "--within", "60",
+                        "--patience", "60"], log)
+
+        def read(seconds=30):
+            value = int(reader.next(seconds))
+            read.times += 1
+            eventually("how it was served", lambda: log.read_text().count("by n") >= read.times)
+            return value, log.read_text().strip().splitlines()[-1]
+
+        read.times = 0
+
+        def by_lease():
+            reader.send("")
+            return read()[1].startswith("by n") and ", lease," in log.read_text().splitlines()[-1]
+
+        eventually("a read by lease", by_lease, 20)
+        place = log.read_text().splitlines()[-1]
+        leader = place.split()[1].rstrip(",")
+        others = [n for n in NAMES if n != leader]
+        before, _ = (reader.send(""), read())[1]
+        paused = group.nodes[leader]
+        paused.send_signal(signal.SIGSTOP)
+        try:
+            paid = int(group.call("1", "--within", "40", gateway=others[0]))
+            assert paid == before + 1
+            reader.send("")  # it lies in the paused leader's socket
+            time.sleep(0.1)
+        finally:
+            paused.send_signal(signal.SIGCONT)
+        value, place = read(70)
+        assert value >= paid, f"{leader} answered {value} by an old lease although {paid} had been acknowledged before: {place}"
+        served += 1
+        reader.process.stdin.close()
+        reader.process.wait(10)
+        eventually("all are back", lambda: group.call("--all", "all", "0").count(f": {paid}") == 3, 30)
+    print("no lease was served after its time:", served, "leaders paused")
+
+
 def table_of_gateways(server, cohort):
     """A node whose gateway is in its file, [gateways], serves clients; one that is not named there serves none."""
     with Cluster(server) as cluster:
@@ -264,6 +359,8 @@ def main():
         print("paid", exactly_once(group, customer), "times, each counted once")
         group_calls(group)
         hedged(group)
+        hung(group)
+        leases(group)
         hostile(group)
         for node in group.nodes.values():
             node.terminate()

@@ -164,14 +164,17 @@ TEST_SUITE("session: random") {
   TEST_CASE("any bytes are read or refused") {
     std::mt19937_64 random(7);
     sessions_under_test t;
-    std::vector<std::byte> message;
-    write_call(message, {{1, 2}, 3}, 4, 1, bytes_of("x"));
-    for (int i = 0; i < 20'000; ++i) {
-      auto bytes = message;
-      bytes.resize(8 + random() % (bytes.size() + 60));
-      for (std::size_t k = 8; k < bytes.size(); ++k)
+    std::vector<std::byte> call, other;
+    write_call(call, {{1, 2}, 3}, 4, 1, bytes_of("x"));
+    write_open(other, {{1, 2}, 3}, {});
+    for (int i = 0; i < 40'000; ++i) {
+      const bool is_call = i % 2 == 0;
+      auto bytes = is_call ? call : other;
+      const std::size_t mark = is_call ? 3 : 8;
+      bytes.resize(mark + random() % (bytes.size() + 60));
+      for (std::size_t k = mark; k < bytes.size(); ++k)
         if (random() % 4 == 0) bytes[k] = static_cast<std::byte>(random());
-      if (bytes.size() > 8) bytes[8] = static_cast<std::byte>(random() % 8);
+      if (!is_call && bytes.size() > 8) bytes[8] = static_cast<std::byte>(random() % 8);
       t.apply(bytes);
     }
     CHECK(text_of(t.apply(bytes_of("lives")).payload) == "lives#1");

@@ -67,6 +67,94 @@ TEST_SUITE("session: table") {
     CHECK(t.apply(inner).what == session_outcome::malformed);
   }
 
+  TEST_CASE("a call carries half of its session's id, and only that session takes it") {
+    sessions_under_test t;
+    // Ids of one lower half: what tells them apart is where they were opened.
+    const auto open = [&](std::uint64_t high) {
+      session_name name{{high, 77}, 0};
+      std::vector<std::byte> message;
+      write_open(message, name, {});
+      name.birth = t.apply(message).birth;
+      return name;
+    };
+    const auto first = open(1), second = open(2);
+    const auto other = t.open(9);
+    for (int restarts = 0; restarts < 2; ++restarts) {
+      const std::uint64_t number = 1 + static_cast<std::uint64_t>(restarts);
+      CHECK(text_of(t.call(first, number, "a" + std::to_string(restarts)).payload) == "a" + std::to_string(restarts) + "#1");
+      CHECK_FALSE(t.call(second, number, "b").repeated);
+      CHECK(t.call(first, number, "never").repeated);
+      CHECK(t.call({{1, 78}, first.birth}, 5, "guessed").what == session_outcome::no_session);
+      CHECK(t.call({first.id, other.birth}, 5, "guessed").what == session_outcome::no_session);
+      CHECK(t.call({first.id, 0}, 5, "guessed").what == session_outcome::no_session);
+      t.restart_from(t.checkpoint());
+    }
+    CHECK(t.close(first) == session_outcome::replied);
+    CHECK(t.call(first, 9, "late").what == session_outcome::no_session);
+    CHECK(t.call(second, 9, "b").what == session_outcome::replied);
+    for (const auto* text : {"guessed", "late", "never"}) CHECK(t.times(text) == 0);
+  }
+
+  TEST_CASE("numbers of every size travel, and what is cut or says nonsense is malformed") {
+    sessions_under_test t;
+    const auto s = t.open(1);
+    std::vector<std::byte> message;
+    for (unsigned bits = 0; bits < 64; ++bits) {
+      const auto number = (std::uint64_t{1} << bits) - (bits % 2);
+      if (number == 0) continue;
+      CAPTURE(number);
+      for (const auto back : {std::uint64_t{0}, std::min<std::uint64_t>(number - 1, 1000)}) {
+        write_call(message, s, number, number - back, bytes_of("x"));
+        CHECK(t.apply(message).what != session_outcome::malformed);
+      }
+    }
+    write_call(message, s, ~std::uint64_t{0}, ~std::uint64_t{0}, bytes_of("y"));
+    CHECK(t.apply(message).what == session_outcome::replied);
+    write_call(message, s, 5, 6, bytes_of("x"));
+    CHECK(t.apply(message).what == session_outcome::malformed);
+    write_call(message, s, 0, 0, bytes_of("x"));
+    CHECK(t.apply(message).what == session_outcome::malformed);
+    write_call(message, s, ~std::uint64_t{0}, 1, {});
+    for (std::size_t size = 3; size < message.size(); ++size) {
+      CAPTURE(size);
+      CHECK(t.apply(std::span(message).first(size)).what == session_outcome::malformed);
+    }
+    auto longer = message;
+    longer[11] = std::byte{0xff};  // a number whose end does not come
+    std::fill(longer.begin() + 11, longer.end(), std::byte{0xff});
+    CHECK(t.apply(longer).what == session_outcome::malformed);
+  }
+
+  TEST_CASE("where only the caller's member answers, the others execute and keep the answer all the same") {
+    auto inside = std::make_unique<tally>();
+    auto& app = *inside;
+    const auto machine = with_sessions(std::move(inside), false);
+    delivery d;
+    std::vector<std::byte> message;
+    const auto answer = [&](bool own) {
+      reply r;
+      d.payload = message;
+      d.own = own;
+      ++d.position;
+      machine->apply(d, r);
+      return text_of(r.bytes());
+    };
+    session_name name{{1, 2}, 0};
+    write_open(message, name, {});
+    session_reply r;
+    const auto opened = answer(true);
+    REQUIRE(read_reply(bytes_of(opened), r));
+    name.birth = r.birth;
+    write_call(message, name, 1, 1, bytes_of("x"));
+    CHECK(answer(false).empty());
+    CHECK(app.times["x"] == 1);
+    const auto again = answer(true);
+    REQUIRE(read_reply(bytes_of(again), r));
+    CHECK(r.repeated);
+    CHECK(text_of(r.payload) == "x#1");
+    CHECK(app.times["x"] == 1);
+  }
+
   TEST_CASE("what is full refuses and executes nothing; acknowledging makes room") {
     sessions_under_test t;
     const auto s = t.open(1, {.open_requests_max = 4, .answer_bytes_max = 200});

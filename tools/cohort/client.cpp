@@ -21,6 +21,7 @@ struct wanted {
   std::string fresh = "linearizable";
   std::string all;
   double max_age = 0;
+  double patience = 0;
   bool verbose = false;
 };
 
@@ -34,23 +35,24 @@ void add_places(CLI::App& command, const std::shared_ptr<wanted>& w) {
 freshness fresh_of(const std::string& word) {
   if (word == "session") return freshness::session;
   if (word == "bounded") return freshness::bounded;
+  if (word == "lease") return freshness::lease;
   return word == "local" ? freshness::local : freshness::linearizable;
 }
 
-bool show_place(const call_result& r, bool verbose) {
+bool show_place(const call_result& r, bool verbose, bool read = false) {
   if (verbose)
-    std::cerr << "by " << r.node << ", position " << r.position << ", log entry " << r.index << ", view " << r.view << ", "
+    std::cerr << "by " << r.node << (read ? std::string(", ") + to_string(r.served) : "") << ", position " << r.position << ", log entry " << r.index << ", view " << r.view << ", "
               << r.attempts << (r.attempts == 1 ? " copy" : " copies") << (r.repeated ? ", executed before" : "") << std::endl;
   return true;
 }
 
 /// The answer to stdout, everything else to stderr. False unless it was replied.
-bool show(const call_result& r, bool verbose) {
+bool show(const call_result& r, bool verbose, bool read = false) {
   if (r.what == call_outcome::replied)
     std::cout << r.text() << std::endl;
   else
     std::cerr << to_string(r.what) << ": " << r.why << std::endl;
-  show_place(r, verbose);
+  show_place(r, verbose, read);
   return r.what == call_outcome::replied;
 }
 
@@ -76,8 +78,17 @@ std::optional<collation> collation_of(const wanted& w) {
   return c;
 }
 
+client_options options_of(const wanted& w) {
+  auto how = w.how;
+  if (w.patience > 0) {
+    how.silence_max = how.attempt_timeout = ms(w.patience);
+    how.hedge_after = {};
+  }
+  return how;
+}
+
 int call_all(const wanted& w) {
-  client c(w.how);
+  client c(options_of(w));
   bool good = true;
   const auto one = [&](const std::string& text) {
     read_options how{.how = fresh_of(w.fresh), .max_age = ms(w.max_age)};
@@ -86,7 +97,7 @@ int call_all(const wanted& w) {
       good &= show_members(c.call_all(text, *all).get(), w.verbose);
       return;
     }
-    good &= show((w.read ? c.read(text, how) : c.call(text, {.within = ms(w.within)})).get(), w.verbose);
+    good &= show((w.read ? c.read(text, how) : c.call(text, {.within = ms(w.within)})).get(), w.verbose, w.read);
   };
   for (const auto& text : w.texts) one(text);
   if (w.texts.empty())
@@ -133,10 +144,12 @@ void add_call(CLI::App& program, int& code) {
   command.add_option("text", w->texts, "the requests, one after the other; none: lines of standard input");
   command.add_option("--within", w->within, "seconds until a request expires; 0: tries until it is answered");
   command.add_flag("--read", w->read, "asks instead of changing: the texts are questions");
-  command.add_option("--fresh", w->fresh, "how fresh a read is")->check(CLI::IsMember({"linearizable", "session", "bounded", "local"}));
+  command.add_option("--fresh", w->fresh, "how fresh a read is")->check(CLI::IsMember({"linearizable", "lease", "session", "bounded", "local"}));
   command.add_option("--max-age", w->max_age, "seconds, of bounded reads");
   command.add_option("--all", w->all, "every member answers, and so many are waited for: none, first, majority, all or a number")
     ->check(CLI::IsMember({"none", "first", "majority", "all"}) | CLI::Range(1u, 64u));
+  command.add_option("--patience", w->patience, "seconds that one member is waited for before another one is asked")
+    ->check(CLI::Range(0.001, 3600.0));
   command.add_flag("--verbose", w->verbose, "says who answered, and where in the total order");
   command.callback([w, &code] { code = call_all(*w); });
 }

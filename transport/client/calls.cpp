@@ -12,6 +12,7 @@ namespace {
 constexpr auto tick = 5 * kj::MILLISECONDS;
 constexpr std::size_t batch_max = 256;
 constexpr std::size_t batch_bytes_max = 1u << 20;
+constexpr unsigned batches_max = 4;  ///< under way: one would leave the group idle while its answers travel
 constexpr std::size_t resolved_max = 1000;
 /// Past its deadline a call waits so long for the answer that it was not executed, before it ends as unknown.
 constexpr auto settle_grace = 500 * kj::MILLISECONDS;
@@ -21,6 +22,7 @@ constexpr auto settle_grace = 500 * kj::MILLISECONDS;
 engine::engine(const client_options& how, kj::AsyncIoContext& io)
     : how_(how), timer_(io.provider->getTimer()), random_(std::random_device{}()), places_(how_, io, random_), tasks_(*this) {
   session_ = {how.session_high, how.session_low, how.session_birth, std::max<std::uint64_t>(how.next_number, 1)};
+  low_ = session_.next_number;
   keep_session();
 }
 
@@ -51,7 +53,13 @@ void engine::send_now() {
   auto to = places_.choose();
   if (!to) return;
   send_group_calls(to);
-  if (!calling_) calling_ = send_some(to);
+  while (to->open && (calling_ == 0 || (calling_ < batches_max && enough_for_a_batch())) && send_some(to)) ++calling_;
+}
+
+/// While a batch is under way, calls gather for the next: many small ones would cost more.
+bool engine::enough_for_a_batch() const {
+  if (waiting_.size() < batch_max || operations_.size() + batch_max > how_.open_calls_max) return false;
+  return true;
 }
 
 /// Nothing runs while nothing is open; else what is due is looked for again and again.
@@ -83,7 +91,9 @@ void engine::open_session() {
   request.getSession().setIdHigh(session_.high);
   request.getSession().setIdLow(session_.low);
   request.setLifetimeMs(static_cast<std::uint64_t>(how_.session_lifetime.count()));
-  tasks_.add(timer_.timeoutAfter(duration_of(how_.attempt_timeout), request.send()).then(
+  const auto* through = to->open.get();
+  auto answered = request.send().attach(places_.await(*to));
+  tasks_.add(timer_.timeoutAfter(duration_of(how_.attempt_timeout), kj::mv(answered)).then(
     [this, to](::capnp::Response<wire::Gateway::OpenResults>&& r) {
       opening_ = false;
       auto a = r.getAnswer();
@@ -97,9 +107,9 @@ void engine::open_session() {
       // No session will be had: nobody waits for nothing. Without one no call has a number, so none can have been executed.
       for (auto& o : std::exchange(waiting_, {})) finish(o, call_outcome::refused, nullptr, a.getWhy().cStr(), to->node);
     },
-    [this, to](kj::Exception&&) {
+    [this, to, through](kj::Exception&&) {
       opening_ = false;
-      places_.failed(to, true);
+      if (to->open.get() == through) places_.failed(to, true);
     }));
 }
 
@@ -121,12 +131,20 @@ void engine::keep_session() {
   }));
 }
 
-/// All that are below have been answered, or are settled.
-std::uint64_t engine::acknowledged_below() const {
-  auto low = session_.next_number;
-  for (auto& [id, o] : operations_) low = std::min(low, o.number);
-  return low;
+void engine::give_number(operation& o) {
+  o.number = session_.next_number++;
+  done_.push_back(false);
 }
+
+/// Answered, or settled. `low_` is what the next copies acknowledge.
+void engine::done_with(std::uint64_t number) {
+  if (number < low_ || number - low_ >= done_.size()) return;  // of a session before
+  done_[number - low_] = true;
+  for (; !done_.empty() && done_.front(); ++low_) done_.pop_front();
+}
+
+/// No copy of it is open: it is looked at again.
+void engine::rest(operation& o) { resting_.insert(o.id); }
 
 bool engine::send_some(const place_ptr& to) {
   const auto now = timer_.now();
@@ -141,10 +159,18 @@ bool engine::send_some(const place_ptr& to) {
     batch.push_back(&o);
     bytes += o.payload.size();
   };
-  for (auto& [id, o] : operations_)
-    if (!o.open_copy && (!o.all || o.settle) && o.retry_at <= now && fits(o)) add(o);
+  for (auto at = resting_.begin(); at != resting_.end();) {
+    const auto known = operations_.find(*at);
+    if (known == operations_.end() || known->second.open_copy) {
+      at = resting_.erase(at);
+      continue;
+    }
+    auto& o = known->second;
+    ++at;
+    if ((!o.all || o.settle) && o.retry_at <= now && fits(o)) add(o);
+  }
   while (!waiting_.empty() && !waiting_.front().all && operations_.size() < how_.open_calls_max && fits(waiting_.front())) {
-    waiting_.front().number = session_.next_number++;
+    give_number(waiting_.front());
     const auto id = waiting_.front().id;
     add(operations_.emplace(id, std::move(waiting_.front())).first->second);
     waiting_.pop_front();
@@ -158,14 +184,13 @@ bool engine::send_some(const place_ptr& to) {
   auto list = request.initRequests(static_cast<unsigned>(batch.size()));
   std::vector<std::uint64_t> ids;
   std::int64_t within = 0;
-  const auto below = acknowledged_below();
   for (unsigned i = 0; i < batch.size(); ++i) {
     auto& o = *batch[i];
     ids.push_back(o.id);
     o.open_copy = true;
     ++o.attempts;
     list[i].setNumber(o.number);
-    list[i].setAcknowledgedBelow(std::min(below, o.number));
+    list[i].setAcknowledgedBelow(std::min(low_, o.number));
     list[i].setCancel(o.settle);
     if (o.settle) continue;
     list[i].setPayload({reinterpret_cast<const kj::byte*>(o.payload.data()), o.payload.size()});
@@ -173,9 +198,11 @@ bool engine::send_some(const place_ptr& to) {
     if (o.deadline) within = std::max<std::int64_t>(within, std::max<std::int64_t>(1, (*o.deadline - now) / kj::MILLISECONDS));
   }
   request.setWithinMs(static_cast<std::uint64_t>(within));
-  tasks_.add(timer_.timeoutAfter(duration_of(how_.attempt_timeout), request.send()).then(
+  const auto* through = to->open.get();
+  auto answered = request.send().attach(places_.await(*to));
+  tasks_.add(timer_.timeoutAfter(duration_of(how_.attempt_timeout), kj::mv(answered)).then(
     [this, to, ids](::capnp::Response<wire::Gateway::CallResults>&& r) {
-      calling_ = false;
+      --calling_;
       auto answers = r.getAnswers();
       if (answers.size() == ids.size()) places_.worked(*to);
       for (unsigned i = 0; i < ids.size(); ++i) {
@@ -184,15 +211,17 @@ bool engine::send_some(const place_ptr& to) {
       }
       send_now();
     },
-    [this, to, ids](kj::Exception&&) {
-      calling_ = false;
-      places_.failed(to, true);
+    [this, to, ids, through](kj::Exception&&) {
+      --calling_;
+      if (to->open.get() == through) places_.failed(to, true);  // once for all that were under way
       for (auto id : ids) no_answer(id);
+      send_soon();
     }));
   return true;
 }
 
 void engine::later(operation& o) {
+  rest(o);
   const auto least = std::max<std::int64_t>(1, how_.back_off_min.count());
   const auto pause = std::min(std::max(least, how_.back_off_max.count()), least << std::min(o.attempts, 16u));
   o.retry_at = timer_.now() + (pause / 2 + static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(pause / 2 + 1))) * kj::MILLISECONDS;
@@ -223,7 +252,7 @@ void engine::take(place& from, std::uint64_t id, gateway_answer a) {
     case wire::Verdict::EXPIRED:
       if (!o.maybe) return over(call_outcome::expired, "its deadline was over before it was ordered");
       o.settle = o.late = true;  // this copy was not executed; an earlier one may have been
-      return;
+      return rest(o);
     case wire::Verdict::REFUSED: break;
   }
   const auto because = a.reader.getReason();
@@ -238,12 +267,16 @@ void engine::take(place& from, std::uint64_t id, gateway_answer a) {
   }
   if (!o.maybe) return over(call_outcome::refused, a.reader.getWhy().cStr());
   o.settle = true;
+  rest(o);
 }
 
 /// Expired, although it was renewed: the group was away for longer than its lifetime. What may have been executed in it can only be
 /// told by the service; what surely was not goes on in another session.
 void engine::session_ended() {
   session_ = {};
+  low_ = 1;
+  done_.clear();
+  resting_.clear();
   for (auto& [id, o] : std::exchange(operations_, {})) {
     if (o.maybe || o.open_copy || o.settle) {
       finish(o, call_outcome::unknown, nullptr, "the session expired before it was answered: the group was away for longer", "");
@@ -298,6 +331,7 @@ void engine::cancel(std::uint64_t id) {
 
 /// The end of a call that is in no container any more.
 void engine::finish(operation& o, call_outcome what, gateway_answer* a, const std::string& why, const std::string& node) {
+  if (o.number != 0) done_with(o.number);
   call_result r;
   r.what = what;
   r.why = why;

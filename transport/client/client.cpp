@@ -21,6 +21,17 @@ const char* to_string(call_outcome o) {
   return "?";
 }
 
+const char* to_string(freshness f) {
+  switch (f) {
+    case freshness::linearizable: return "linearizable";
+    case freshness::session: return "session";
+    case freshness::bounded: return "bounded";
+    case freshness::local: return "local";
+    case freshness::lease: return "lease";
+  }
+  return "?";
+}
+
 /// The client's thread, and what others want of it.
 struct client::impl {
   using task = std::function<void(client_detail::engine&)>;

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <random>
+#include <set>
 
 namespace cohort::client_detail {
 
@@ -58,6 +59,7 @@ private:
   void open_session();
   void keep_session();
   bool send_some(const place_ptr& to);
+  bool enough_for_a_batch() const;
   void send_group_calls(const place_ptr& to);
   void send_group_call(operation& o, const place_ptr& to);
   void take(place& from, std::uint64_t id, gateway_answer a);
@@ -67,7 +69,9 @@ private:
   void finish(operation& o, call_outcome what, gateway_answer* a, const std::string& why, const std::string& node);
   void settled(std::uint64_t id, call_result&& r);
   void session_ended();
-  std::uint64_t acknowledged_below() const;
+  void give_number(operation& o);
+  void done_with(std::uint64_t number);
+  void rest(operation& o);
 
   // reads.cpp
   void ask_member(const std::shared_ptr<reading>& r);
@@ -88,9 +92,12 @@ private:
   std::deque<std::pair<std::uint64_t, call_result>> resolved_;  ///< that ended as unknown, and were settled
   std::map<std::uint64_t, std::vector<client::done>> asking_;
   session_state session_;
+  std::uint64_t low_ = 1;                           ///< all numbers below are answered, or settled
+  std::deque<bool> done_;                           ///< of `low_` and those above
+  std::set<std::uint64_t> resting_;                 ///< ids of those in `operations_` without an open copy; others may be left in it
   bool opening_ = false;
   bool pumping_ = false;
-  bool calling_ = false;
+  unsigned calling_ = 0;                            ///< messages with calls that are not answered yet
   bool sending_soon_ = false;
   std::uint64_t seen_ = 0;                          ///< newest log entry that an answer was of
   std::function<void(const watch_event&)> on_event_;

@@ -57,11 +57,14 @@ private:
 
 void engine::send_group_calls(const place_ptr& to) {
   const auto now = timer_.now();
-  for (auto& [id, o] : operations_)
-    if (o.all && !o.settle && !o.open_copy && o.retry_at <= now && (!o.deadline || *o.deadline > now))
-      send_group_call(o, to);
+  for (const auto id : resting_) {
+    const auto known = operations_.find(id);
+    if (known == operations_.end()) continue;
+    auto& o = known->second;
+    if (o.all && !o.settle && !o.open_copy && o.retry_at <= now && (!o.deadline || *o.deadline > now)) send_group_call(o, to);
+  }
   while (!waiting_.empty() && waiting_.front().all && operations_.size() < how_.open_calls_max) {
-    waiting_.front().number = session_.next_number++;
+    give_number(waiting_.front());
     const auto id = waiting_.front().id;
     auto& o = operations_.emplace(id, std::move(waiting_.front())).first->second;
     waiting_.pop_front();
@@ -81,14 +84,16 @@ void engine::send_group_call(operation& o, const place_ptr& to) {
   request.getSession().setBirth(session_.birth);
   auto asked = request.getRequest();
   asked.setNumber(o.number);
-  asked.setAcknowledgedBelow(std::min(acknowledged_below(), o.number));
+  asked.setAcknowledgedBelow(std::min(low_, o.number));
   asked.setPayload({reinterpret_cast<const kj::byte*>(o.payload.data()), o.payload.size()});
   request.setWithinMs(static_cast<std::uint64_t>(left / kj::MILLISECONDS));
   request.setCollate(static_cast<wire::Collate>(o.all->how));
   request.setCount(o.all->count);
   if (o.all->how == collate::custom) request.setProgress(kj::heap<progress_server>(*o.all));
   const auto id = o.id;
-  tasks_.add(timer_.timeoutAfter(left + answer_grace, request.send())
+  const auto* through = to->open.get();
+  auto answered = request.send().attach(places_.await(*to));
+  tasks_.add(timer_.timeoutAfter(left + answer_grace, kj::mv(answered))
                  .then(
                      [this, to, id](::capnp::Response<wire::Gateway::CollectResults>&& r) {
                        places_.worked(*to);
@@ -103,8 +108,8 @@ void engine::send_group_call(operation& o, const place_ptr& to) {
                        }
                        take(*to, id, {c.getAnswer()});
                      },
-                     [this, to, id](kj::Exception&&) {
-                       places_.failed(to, true);
+                     [this, to, id, through](kj::Exception&&) {
+                       if (to->open.get() == through) places_.failed(to, true);
                        no_answer(id);
                      }));
 }

@@ -3,6 +3,7 @@
 #include "transport/client/wires.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace cohort::client_detail {
 
@@ -103,13 +104,57 @@ kj::Promise<void> places::greet(place_ptr p) {
       stream->setsockopt(6 /* IPPROTO_TCP */, 1 /* TCP_NODELAY */, &on, sizeof on);
       ::capnp::ReaderOptions options;
       options.traversalLimitInWords = message_bytes_max / sizeof(::capnp::word);
-      p->open = std::make_shared<wires>(kj::mv(stream), options);
+      p->open = std::make_shared<wires>(kj::mv(stream), std::make_shared<line_use>(timer_), options);
       std::weak_ptr<wires> mine = p->open;
       tasks_.add(p->open->network.onDisconnect().then([this, p, mine] {
         if (auto still = mine.lock(); still && p->open == still) failed(p, true);
       }));
       return look(p);
     });
+}
+
+awaiting places::await(place& p) {
+  keep_listening();
+  return awaiting(p.open->use);
+}
+
+/// Nothing runs while nothing is awaited.
+void places::keep_listening() {
+  if (std::exchange(listening_, true)) return;
+  listened_ = timer_.now();
+  listen();
+}
+
+void places::listen() {
+  const auto bound = duration_of(how_.silence_max), turn = std::max(bound / 4, 1 * kj::MILLISECONDS);
+  tasks_.add(timer_.afterDelay(turn).then([this, bound, turn] {
+    const auto now = timer_.now();
+    const bool slept = now - listened_ > 2 * turn + 50 * kj::MILLISECONDS;  // this process: what came meanwhile is read next
+    listened_ = now;
+    bool any = false;
+    for (const auto& p : std::vector<place_ptr>(all_)) {
+      if (!p->open || p->open->use->awaited == 0) continue;
+      any = true;
+      auto& use = *p->open->use;
+      if (slept) use.heard = now;
+      // Behind what it has not taken yet no question can come to it: then it has the time of an attempt.
+      const auto most = use.writes > 0 ? std::max(bound, duration_of(how_.attempt_timeout)) : bound;
+      if (now - use.heard >= most)
+        failed(p, true);
+      else if (now - use.heard >= bound / 4 && !use.pinging)
+        ping(p);
+    }
+    listening_ = any;
+    if (any) listen();
+  }));
+}
+
+/// Any answer will do, also that it knows no such question.
+void places::ping(const place_ptr& p) {
+  auto use = p->open->use;
+  use->pinging = true;
+  tasks_.add(p->open->gateway.pingRequest().send().then([use](::capnp::Response<wire::Gateway::PingResults>&&) { use->pinging = false; },
+                                                        [use](kj::Exception&&) { use->pinging = false; }));
 }
 
 kj::Promise<void> places::look(place_ptr p) {

@@ -16,6 +16,32 @@ struct wires;            ///< an open connection, in wires.hpp
 struct gateway_answer;
 struct gateway_stream;
 
+/// What is known of one connection: whether anything is awaited over it, and when something came.
+struct line_use {
+  explicit line_use(kj::Timer& t) : clock(t), heard(t.now()) {}
+  kj::Timer& clock;
+  kj::TimePoint heard;
+  unsigned awaited = 0;  ///< answers
+  unsigned writes = 0;   ///< that the connection has not taken yet
+  bool pinging = false;
+};
+
+/// An answer is awaited as long as this is there.
+class awaiting {
+public:
+  explicit awaiting(std::shared_ptr<line_use> use) : use_(std::move(use)) {
+    if (use_->awaited++ == 0) use_->heard = use_->clock.now();
+  }
+  awaiting(awaiting&&) = default;
+  awaiting& operator=(awaiting&&) = delete;
+  ~awaiting() {
+    if (use_) --use_->awaited;
+  }
+
+private:
+  std::shared_ptr<line_use> use_;
+};
+
 /// One member's gateway.
 struct place {
   std::string address;
@@ -38,6 +64,8 @@ public:
   /// Resolved soon after a connection was made, or could not be.
   kj::Promise<void> changed();
   void failed(const place_ptr& p, bool disconnect);
+  /// To be kept with whatever waits for an answer of `p`, which is connected: if it falls silent, the connection breaks.
+  awaiting await(place& p);
   void worked(place& p) { p.failures = 0; }
   /// It is not the one to ask now (no quorum's leader, ...): look anew who leads.
   void doubt() { doubtful_ = true; }
@@ -48,6 +76,9 @@ private:
   kj::Promise<void> look(place_ptr p);
   void add(const std::string& address);
   void tell();
+  void keep_listening();
+  void listen();
+  void ping(const place_ptr& p);
 
   const client_options how_;
   kj::Network& network_;
@@ -57,6 +88,8 @@ private:
   std::string leader_;           ///< its node
   std::size_t turn_ = 0;
   bool doubtful_ = false;
+  bool listening_ = false;
+  kj::TimePoint listened_ = kj::origin<kj::TimePoint>();
   kj::TimePoint looked_ = kj::origin<kj::TimePoint>();
   std::vector<kj::Own<kj::PromiseFulfiller<void>>> waiting_;
   struct quiet : kj::TaskSet::ErrorHandler {

@@ -8,6 +8,24 @@ namespace cohort::client_detail {
 
 namespace {
 constexpr std::uint64_t events_bytes = 256u << 10;
+
+wire::Read wire_of(freshness f) {
+  switch (f) {
+    case freshness::session: return wire::Read::SESSION;
+    case freshness::bounded: return wire::Read::BOUNDED;
+    case freshness::local: return wire::Read::LOCAL;
+    case freshness::lease: return wire::Read::LEASE;
+    case freshness::linearizable: break;
+  }
+  return wire::Read::LINEARIZABLE;
+}
+
+freshness fresh_of(wire::Read r) {
+  for (const auto f : {freshness::session, freshness::bounded, freshness::local, freshness::lease})
+    if (r == wire_of(f)) return f;
+  return freshness::linearizable;
+}
+
 }
 
 /// A read and its copies: the first good answer ends it.
@@ -57,17 +75,18 @@ void engine::ask_again(const std::shared_ptr<reading>& r, kj::Duration pause) {
 }
 
 void engine::send_copy(const std::shared_ptr<reading>& r, const place_ptr& to) {
-  static constexpr wire::Read kinds[] = {wire::Read::LINEARIZABLE, wire::Read::SESSION, wire::Read::BOUNDED, wire::Read::LOCAL};
   ++r->attempts;
   ++r->open;
   auto request = to->open->gateway.queryRequest();
   request.setGroup(how_.group.c_str());
   request.setQuestion({reinterpret_cast<const kj::byte*>(r->question.data()), r->question.size()});
-  request.setHow(kinds[static_cast<std::size_t>(r->how.how)]);
+  request.setHow(wire_of(r->how.how));
   request.setSeen(seen_);
   request.setMaxAgeMs(static_cast<std::uint64_t>(r->how.max_age.count()));
   const auto patience = std::min(duration_of(how_.attempt_timeout), std::max(r->end - timer_.now(), 1 * kj::MILLISECONDS));
-  tasks_.add(timer_.timeoutAfter(patience, request.send()).then(
+  const auto* through = to->open.get();
+  auto answered = request.send().attach(places_.await(*to));
+  tasks_.add(timer_.timeoutAfter(patience, kj::mv(answered)).then(
     [this, r, to](::capnp::Response<wire::Gateway::QueryResults>&& response) {
       --r->open;
       auto a = response.getAnswer();
@@ -78,6 +97,7 @@ void engine::send_copy(const std::shared_ptr<reading>& r, const place_ptr& to) {
         const auto bytes = bytes_of(a.getPayload());
         result.reply.assign(bytes.begin(), bytes.end());
         result.node = to->node;
+        result.served = fresh_of(a.getRead());
         result.position = a.getPosition();
         result.index = a.getIndex();
         result.view = a.getView();
@@ -91,10 +111,10 @@ void engine::send_copy(const std::shared_ptr<reading>& r, const place_ptr& to) {
       places_.failed(to, false);
       ask_again(r, 20 * kj::MILLISECONDS);
     },
-    [this, r, to](kj::Exception&& e) {
+    [this, r, to, through](kj::Exception&& e) {
       --r->open;
       r->why = e.getDescription().cStr();
-      places_.failed(to, true);
+      if (to->open.get() == through) places_.failed(to, true);
       ask_again(r, 1 * kj::MILLISECONDS);
     }));
 }
@@ -132,7 +152,9 @@ kj::Promise<void> engine::watch_once(std::uint64_t generation) {
 kj::Promise<void> engine::next_events(place_ptr at, gateway_stream stream, std::uint64_t generation) {
   auto request = stream.client.nextRequest();
   request.setBytesMax(events_bytes);
-  return request.send().then([this, at, stream, generation](::capnp::Response<wire::Stream::NextResults>&& r) mutable -> kj::Promise<void> {
+  if (!at->open) return KJ_EXCEPTION(DISCONNECTED, "the connection of the watch broke");
+  auto events = request.send().attach(places_.await(*at));
+  return events.then([this, at, stream, generation](::capnp::Response<wire::Stream::NextResults>&& r) mutable -> kj::Promise<void> {
     for (auto each : r.getEvents()) {
       if (generation != watch_generation_ || !on_event_) return kj::READY_NOW;
       watch_event e;

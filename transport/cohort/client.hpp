@@ -25,6 +25,16 @@ enum class call_outcome : std::uint8_t {
 };
 const char* to_string(call_outcome o);
 
+/// How fresh a read is to be.
+enum class freshness : std::uint8_t {
+  linearizable,  ///< sees every write completed before it was asked, by anybody
+  session,       ///< sees what this client's calls did, and what its reads saw; by any member
+  bounded,       ///< not older than `max_age`, by the members' clocks
+  local,         ///< as some member is
+  lease,         ///< linearizable; of an answer: confirmed by the leader's lease, in groups that read so
+};
+const char* to_string(freshness f);
+
 struct call_result {
   call_outcome what = call_outcome::unknown;
   std::vector<std::byte> reply;
@@ -37,20 +47,13 @@ struct call_result {
   std::uint64_t index = 0;             ///< the log entry of that
   std::uint64_t view = 0;
   std::chrono::microseconds time{0};   ///< agreed time of that, since 1970
+  freshness served{};                  ///< of a read: how fresh the answer is at least; fresher than asked where the member was behind
   call_report report;                  ///< of `call_all`: which members answered what, in which view, and who failed
   std::string_view text() const { return {reinterpret_cast<const char*>(reply.data()), reply.size()}; }
 };
 
 struct call_options {
   std::chrono::milliseconds within{0};  ///< from now; 0: until it is answered, however long that takes
-};
-
-/// How fresh a read is to be.
-enum class freshness : std::uint8_t {
-  linearizable,  ///< sees every write completed before it was asked, by anybody
-  session,       ///< sees what this client's calls did, and what its reads saw; by any member
-  bounded,       ///< not older than `max_age`, by the members' clocks
-  local,         ///< as some member is
 };
 
 struct read_options {
@@ -79,6 +82,9 @@ struct client_options {
   std::uint64_t session_high = 0, session_low = 0, session_birth = 0, next_number = 1;
   std::chrono::milliseconds session_lifetime{60'000};   ///< renewed while the client lives
   std::chrono::milliseconds attempt_timeout{3'000};     ///< then another copy goes through another member
+  /// A member that is silent for so long while an answer of it is awaited (it hangs, or its host is cut off) is left, and another
+  /// copy goes through another one; it is asked whether it is there meanwhile. At most `attempt_timeout`.
+  std::chrono::milliseconds silence_max{500};
   std::chrono::milliseconds connect_timeout{1'000};
   std::chrono::milliseconds back_off_min{10};           ///< between copies; doubles, with jitter
   std::chrono::milliseconds back_off_max{1'000};

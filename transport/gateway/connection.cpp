@@ -426,6 +426,11 @@ public:
     });
   }
 
+  kj::Promise<void> ping(PingContext) override {
+    if (!shared_->take_tokens(use_->address, 1)) KJ_FAIL_REQUIRE("more than one client may ask for; wait");
+    return kj::READY_NOW;
+  }
+
   kj::Promise<void> watch(WatchContext context) override {
     KJ_REQUIRE(use_->subscriptions < shared_->bounds.subscriptions_per_connection_max, "too many streams on this connection; drop one");
     auto from = shared_->behind.watch(context.getParams().getGroup().cStr());

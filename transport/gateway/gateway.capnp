@@ -187,6 +187,9 @@ interface Gateway {
                progress :Progress) -> (collected :Collected);
   # A call of all members, in groups that take calls; `withinMs`, 1 ms to 1 h, is for the order and the answers. Given up when the
   # caller drops it: members need not answer any more, but may have executed it.
+  ping     @7 () -> ();
+  # Answered at once: a client that hears nothing for a while although it waits for an answer goes to another member. It counts as a
+  # request of the client's rate.
 }
 
 interface Stream {
