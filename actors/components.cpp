@@ -1,6 +1,7 @@
 #include "actors/components.hpp"
 
 #include "framework/protocol/partition/messages.hpp"
+#include "framework/protocol/partition/policy.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -55,12 +56,13 @@ std::vector<component_member> components::members(const std::vector<pp::process>
 std::vector<component_side> components::sides(const pp::component_view& v) const {
   std::vector<component_side> out;
   pp::component_id newest;
-  for (const auto& s : v.sides) newest = std::max(newest, s.last_primary);
+  for (const auto& s : v.sides) newest = std::max(newest, s.descends_from);
   for (const auto& s : v.sides) {
     component_side one;
     one.members = members(s.members);
     one.own = std::ranges::find(s.members, self_, &pp::process::member) != s.members.end();
-    one.last_primary = newest.counter != 0 && s.last_primary == newest;
+    one.blank = s.blank;
+    one.last_primary = newest.counter != 0 && s.descends_from == newest;
     if (&s == &v.sides.front())
       one.common_view = s.history.empty() ? 0 : s.history.back().view.counter;
     else
@@ -102,7 +104,7 @@ std::vector<std::byte> components::offer() const {
 void components::merge(const protocol::deliver_merge& m) {
   if (!state_) return;
   if (how_ != merge_policy::application) {
-    bytes_source from(*m.states[winner(*m.what, how_)]);
+    bytes_source from(*m.states[pp::winner(*m.what, how_)]);
     return state_->restore(from);
   }
   std::vector<bytes_source> sources;
@@ -114,22 +116,6 @@ void components::merge(const protocol::deliver_merge& m) {
     all.back().who.own = false;  // the result must not depend on where it is made
   }
   state_->reconcile(all);
-}
-
-std::size_t winner(const pp::component_view& v, merge_policy how) {
-  std::size_t best = 0;
-  for (std::size_t i = 1; i < v.sides.size(); ++i) {
-    const auto& a = v.sides[i];
-    const auto& b = v.sides[best];
-    if (how == merge_policy::primary_descended && a.last_primary != b.last_primary) {
-      if (a.last_primary > b.last_primary) best = i;
-    } else if (a.members.size() != b.members.size()) {
-      if (a.members.size() > b.members.size()) best = i;
-    } else if (a.state.at > b.state.at) {
-      best = i;  // one that has lived in later views rather than one that has just begun
-    }
-  }
-  return best;
 }
 
 }  // namespace cohort::detail

@@ -37,7 +37,4 @@ private:
   std::vector<component_member> before_;
 };
 
-/// Which side's state all take, by a policy that is not the application's. Sides are not empty.
-std::size_t winner(const protocol::partition::component_view& v, merge_policy how);
-
 }  // namespace cohort::detail

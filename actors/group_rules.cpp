@@ -83,7 +83,7 @@ protocol::core_options core_options_of(const contract& how, std::size_t groups) 
 protocol::partition::core_options component_options_of(const contract& how) {
   protocol::partition::core_options o;
   o.orders = how.orders;
-  o.merges = how.merge != merge_policy::none;
+  o.merge = how.merge;
   o.heartbeat = how.heartbeat;
   o.fail_after = how.fail_after;
   o.steady_for = 3 * o.heartbeat;

@@ -21,6 +21,7 @@ struct component_member {
 struct component_side {
   std::vector<component_member> members;  ///< ascending by the members' order
   bool own = false;                       ///< this node is one of them
+  bool blank = false;                     ///< its members have just begun: nothing was ever delivered to them
   bool last_primary = false;              ///< it descends from the newest primary view that any side knows
   view_number common_view = 0;            ///< newest view which this side has in common with the first one; 0: none
   bool diverged = false;  ///< total order went on differently behind it, here and on the first side (P8)

@@ -1,78 +1,13 @@
 // Each checker of partitionable groups sees legal histories and such as break its property.
 #include "framework/protocol/partition/messages.hpp"
-#include "framework/simulation/partition/history.hpp"
+#include "tests/sim/partition_scribe.hpp"
 
 #include <doctest/doctest.h>
 
 namespace {
 
 using namespace cohort;
-using namespace cohort::sim::partition;
-namespace pp = cohort::protocol::partition;
-
-constexpr process A{member_id{0}, 1}, B{member_id{1}, 1}, C{member_id{2}, 1};
-
-component_id id(view_number n, process coordinator = A) { return {n, coordinator.member, coordinator.inc}; }
-
-/// Writes histories of up to three processes.
-struct scribe {
-  history h;
-  std::uint64_t at = 0;
-  scribe() {
-    h.founders = {A.member, B.member, C.member};
-    for (const auto p : {A, B, C}) h.lives.push_back({p, false, {}});
-    h.healed = true;
-  }
-  life& of(process p) { return h.lives[to_index(p.member)]; }
-  step& add(process p, step_kind k) {
-    of(p).steps.push_back({});
-    of(p).steps.back().kind = k;
-    of(p).steps.back().at = ++at;
-    return of(p).steps.back();
-  }
-  scribe& submit(process p, std::uint64_t m, order how) {
-    h.messages[m] = {p, how};
-    add(p, step_kind::submits).message = m;
-    return *this;
-  }
-  scribe& get(process p, std::uint64_t m, std::uint64_t position = 0) {
-    auto& s = add(p, step_kind::delivers);
-    s.message = m;
-    s.position = position;
-    return *this;
-  }
-  scribe& enter(std::vector<process> all, component_id view, std::size_t sides = 1, bool primary = false) {
-    auto v = std::make_shared<pp::component_view>();
-    v->id = view;
-    v->members = all;
-    v->primary = primary;
-    for (std::size_t i = 0; i < sides; ++i)
-      v->sides.push_back({{view, static_cast<std::uint16_t>(i)}, {all[i]}, {}, {}});
-    if (sides == 1) v->sides[0].members = all;
-    for (const auto p : all) add(p, step_kind::enters).view = v;
-    return *this;
-  }
-  scribe& leave(process p, component_id view, std::vector<process> together) {
-    auto& s = add(p, step_kind::transition);
-    s.id = view;
-    s.together = std::move(together);
-    return *this;
-  }
-  scribe& merge(process p, component_id view, std::uint64_t state) {
-    auto& s = add(p, step_kind::merges);
-    s.id = view;
-    s.state = state;
-    return *this;
-  }
-  scribe& crash(process p) {
-    of(p).ended = true;
-    return *this;
-  }
-  scribe& unhealed() {
-    h.healed = false;
-    return *this;
-  }
-};
+using namespace cohort::test::partition;
 
 /// Both have delivered message 1 of A in view 2 and go on to view 3.
 scribe together_to_three(order how) {
@@ -222,7 +157,7 @@ TEST_SUITE("partition checkers") {
     scribe early;
     early.enter({A, B}, id(2), 2).merge(A, id(2), 5).submit(A, 1, order::fifo).get(A, 1).merge(B, id(2), 5);
     CHECK(merge_barrier(early.h) != "");
-    early.h.merges = false;
+    early.h.merge = merge_policy::none;
     CHECK(merge_barrier(early.h) == "");
     scribe apart;
     apart.enter({A, B}, id(2), 2).merge(A, id(2), 5).merge(B, id(2), 6);
@@ -266,7 +201,7 @@ TEST_SUITE("partition codec") {
     v.id = id(4);
     v.members = {A, B};
     v.flushes.push_back({id(3), {A, B}, {1, 2, 3, 4}, {0, 1, 2, 3}, {0, 1, 0, 1}});
-    v.sides.push_back({{id(3), 1}, {A, B}, {{id(2), 7, 9}}, id(1)});
+    v.sides.push_back({{id(3), 1}, {A, B}, {{id(2), 7, 9}}, id(1), true});
     const std::vector<pp::control_body> bodies{
         pp::progress{id(3), 77, true, {1, 2}},
         pp::standing{9, A.member, {A, C}, {id(3), 77, false, {1}}},
@@ -276,6 +211,8 @@ TEST_SUITE("partition codec") {
                     {1, 2},
                     {0, 1},
                     {id(3), pp::merged_side},
+                    id(2),
+                    true,
                     {{id(2), 1, 2}},
                     {id(2), {A}},
                     {{id(4), {A, B}}},

@@ -30,13 +30,14 @@ public:
   void add(const past_view& x) { all(x.view, x.digest, x.messages); }
   void add(const primary_mark& x) { all(x.view, x.members); }
   void add(const flush& x) { all(x.view, x.together, x.want, x.stable, x.holders); }
-  void add(const side& x) { all(x.state, x.members, x.history, x.last_primary); }
+  void add(const side& x) { all(x.state, x.members, x.history, x.descends_from, x.blank); }
   void add(const component_view& x) { all(x.id, x.members, x.flushes, x.sides, x.primary); }
   void add(const progress& x) { all(x.view, x.clock, x.merged, x.have); }
   void add(const standing& x) { all(x.promised, x.leader, x.hears, x.now); }
   void add(const gather& x) { add(x.attempt); }
   void add(const account& x) {
-    all(x.attempt, x.view, x.front, x.stable, x.state, x.history, x.last_primary, x.attempted, x.founder);
+    all(x.attempt, x.view, x.front, x.stable, x.state, x.descends_from, x.blank, x.history, x.last_primary, x.attempted,
+        x.founder);
   }
   void add(const proposal& x) { add(*x.what); }
   void add(const prepared& x) { add(x.attempt); }
@@ -91,13 +92,13 @@ public:
     get(x.state);
     processes(x.members);
     list(x.history, 34, history_max);
-    get(x.last_primary);
+    all(x.descends_from, x.blank);
   }
   void get(component_view& x) {
     get(x.id);
     processes(x.members);
     list(x.flushes, 30, members_max);
-    list(x.sides, 46, members_max);
+    list(x.sides, 47, members_max);
     get(x.primary);
   }
   void get(progress& x) { all(x.view, x.clock, x.merged, x.have); }
@@ -108,7 +109,7 @@ public:
   }
   void get(gather& x) { get(x.attempt); }
   void get(account& x) {
-    all(x.attempt, x.view, x.front, x.stable, x.state);
+    all(x.attempt, x.view, x.front, x.stable, x.state, x.descends_from, x.blank);
     list(x.history, 34, history_max);
     get(x.last_primary);
     list(x.attempted, 22, attempts_max);

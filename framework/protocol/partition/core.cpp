@@ -8,7 +8,7 @@ core::impl::impl(const core_options& o, const core_start& s) : options(o), start
   auto alone = std::make_shared<component_view>();
   alone->id = {1, self.member, self.inc};
   alone->members = {self};
-  alone->sides.push_back({{alone->id, 0}, {self}, {}, {}});
+  alone->sides.push_back({{alone->id, 0}, {self}, {}, {}, true});
   alone->primary = start.founder && start.founders == std::vector<member_id>{self.member};
   promised = alone->id.counter;
   happened(event_kind::founded);

@@ -3,12 +3,14 @@
 #include "framework/protocol/core.hpp"
 #include "framework/protocol/partition/messages.hpp"
 
+#include <cohort/contract.hpp>
+
 namespace cohort::protocol::partition {
 
 /// Timers and limits of a partitionable group. The same at all members.
 struct core_options {
   order_set orders{order::total};
-  bool merges = false;  ///< there is a state to be merged (P7)
+  merge_policy merge = merge_policy::none;  ///< whose state all take (P7); `none`: there is no state
   duration heartbeat = std::chrono::milliseconds(50);
   duration fail_after = std::chrono::seconds(2);  ///< silence after which a process counts as gone
   duration steady_for =

@@ -188,6 +188,8 @@ struct core::impl {
 
   // State and history.
   state_key state;
+  component_id descends_from;  ///< newest primary view whose state went into this one
+  bool blank = true;           ///< nothing was delivered into it when the view was installed
   bool merged = true;
   std::vector<past_view> history;
   primary_mark last_primary;

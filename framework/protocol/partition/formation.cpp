@@ -46,6 +46,8 @@ account core::impl::own_account(component_id attempt) const {
   a.view = view->id;
   a.front = own_progress().have;
   a.stable = stable;
+  a.descends_from = descends_from;
+  a.blank = blank;
   a.state = mistaken(mistake::unmerged_told_apart_by_view) ? state_key{view->id, merged_side} : state;
   a.history = history;
   a.last_primary = last_primary;
@@ -144,8 +146,12 @@ void core::impl::propose() {
     if (one.members.empty()) one.history = a.history;
     one.state = a.state;
     one.members.push_back(who);
-    one.last_primary = std::max(one.last_primary, a.last_primary.view);
+    one.descends_from = std::max(one.descends_from, a.descends_from);
+    one.blank = a.blank;
   }
+  // What was held in the old view will have been delivered: then the state is not blank any more.
+  for (const auto& [who, a] : leading->accounts)
+    if (std::ranges::any_of(flushes[a.view].want, [](sequence s) { return s > 0; })) sides[a.state].blank = false;
   for (auto& [id, f] : flushes) v->flushes.push_back(std::move(f));
   for (auto& [key, s] : sides) v->sides.push_back(std::move(s));
   v->primary = is_primary();
@@ -268,10 +274,13 @@ void core::impl::enter(component_ptr next) {
   std::uint16_t side_here = 0;
   while (std::ranges::find(view->sides[side_here].members, self) == view->sides[side_here].members.end()) ++side_here;
   if (view->sides.size() > 1) digest = view->id.counter;
-  if (view->sides.size() == 1 || !options.merges) {
+  blank = view->sides[side_here].blank;
+  if (view->primary && mistaken(mistake::descent_before_merge)) descends_from = view->id;
+  if (view->sides.size() == 1 || options.merge == merge_policy::none) {
     for (auto& m : members) m.merged = true;
     merged = open_for_messages = true;
     state = {view->id, merged_side};
+    if (view->primary) descends_from = view->id;
   } else {
     merged = open_for_messages = false;
     state = {view->id, side_here};

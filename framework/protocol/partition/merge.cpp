@@ -1,5 +1,6 @@
 // One state out of those of all sides, and the barrier behind it (rule P7).
 #include "framework/protocol/partition/core_impl.hpp"
+#include "framework/protocol/partition/policy.hpp"
 
 namespace cohort::protocol::partition {
 namespace {
@@ -75,6 +76,8 @@ void core::impl::complete_merge() {
   results.deliveries.push_back(std::move(m));
   merged = true;
   state = {view->id, merged_side};
+  blank = std::ranges::all_of(view->sides, &side::blank);
+  if (!mistaken(mistake::descent_not_inherited)) descends_from = descent_of_merged(*view, options.merge);
   members[rank].merged = true;
   progress_due = true;
   see_barrier();

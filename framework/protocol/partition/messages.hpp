@@ -36,6 +36,8 @@ struct account {
   frontier front;     ///< held, in the slots of that view
   frontier stable;    ///< known to be held by all of it
   state_key state;
+  component_id descends_from;  ///< as in `side`
+  bool blank = false;          ///< as in `side`, when the view was installed
   std::vector<past_view> history;
   primary_mark last_primary;            ///< newest primary view it was in
   std::vector<primary_mark> attempted;  ///< views it prepared as primary and never saw installed

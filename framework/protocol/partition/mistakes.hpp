@@ -20,6 +20,12 @@ namespace cohort::protocol::partition {
   X(no_barrier, "P7")                  \
   X(unmerged_told_apart_by_view, "P7") \
   X(own_side_first, "P7")              \
+  X(smallest_wins, "P7")              \
+  X(tie_by_order, "P7")               \
+  X(blank_side_wins, "P7")            \
+  X(descent_ignored, "P7")            \
+  X(descent_before_merge, "P7")       \
+  X(descent_not_inherited, "P7")      \
   X(primary_forgets_attempts, "P9")    \
   X(sham_slower_heartbeat, "none")
 

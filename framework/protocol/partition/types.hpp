@@ -71,7 +71,8 @@ struct side {
   state_key state;
   std::vector<process> members;    ///< ascending; the first one sends the state
   std::vector<past_view> history;  ///< oldest first, at most `history_max`
-  component_id last_primary;       ///< newest primary view known to its members
+  component_id descends_from;      ///< newest primary view whose state went into this one; counter 0: none
+  bool blank = false;              ///< nothing was ever delivered into it: its processes have just begun
   bool operator==(const side&) const = default;
 };
 

@@ -20,6 +20,7 @@ const std::vector<property>& properties() {
       {"total order", total_order},
       {"merge barrier", merge_barrier},
       {"merged states", merged_states},
+      {"winning side", winning_side},
       {"primary chain", primary_chain},
       {"liveness", liveness},
   };

@@ -2,6 +2,8 @@
 
 #include "framework/protocol/partition/types.hpp"
 
+#include <cohort/contract.hpp>
+
 #include <map>
 #include <string>
 #include <vector>
@@ -48,7 +50,7 @@ struct life {
 /// A whole run, as the checkers see it.
 struct history {
   std::vector<member_id> founders;
-  bool merges = true;        ///< the group has a state
+  merge_policy merge = merge_policy::application;  ///< whose state all take; `none`: the group has no state
   bool dependencies = true;  ///< batches name what they depend on
   bool healed = false;       ///< faults ended early enough for all to be one again
   std::map<std::uint64_t, sent> messages;
@@ -76,6 +78,7 @@ std::string causal_order(const history& h);
 std::string total_order(const history& h);
 std::string merge_barrier(const history& h);
 std::string merged_states(const history& h);
+std::string winning_side(const history& h);
 std::string primary_chain(const history& h);
 std::string liveness(const history& h);
 

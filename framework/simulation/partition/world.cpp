@@ -1,5 +1,7 @@
 #include "framework/simulation/partition/world.hpp"
 
+#include "framework/protocol/partition/policy.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <set>
@@ -29,10 +31,20 @@ struct world::node {
   std::vector<link_end> links;
   instant pass_at = never;
   std::vector<std::uint64_t> state;  ///< of the application: T messages in their order
+  std::uint64_t digest = 0;          ///< of `state`
+
+  void grow(std::uint64_t number) {
+    state.push_back(number);
+    digest = mix(digest, number);
+  }
+  void begin_anew() {
+    state.clear();
+    digest = 0;
+  }
 };
 
 world::world(const scenario& s, std::uint64_t seed) : scenario_(s), chance_(seed * 2 + 1) {
-  seen_.merges = s.options.merges;
+  seen_.merge = s.options.merge;
   seen_.dependencies = needs_dependencies(s.options.orders);
   for (unsigned i = 0; i < s.members; ++i) {
     seen_.founders.push_back(static_cast<member_id>(i));
@@ -70,13 +82,9 @@ step& world::add(unsigned n, step_kind kind) {
   auto& s = l.steps.back();
   s.kind = kind;
   s.at = ++steps_;
-  s.state = state_of(*nodes_[n]);
+  s.state = nodes_[n]->digest;
   hash_ = mix(mix(hash_, static_cast<std::uint64_t>(kind)), s.state);
   return s;
-}
-
-std::uint64_t world::state_of(const node& n) const {
-  return n.state.empty() ? 0 : n.state.size() * 1'000'003 + n.state.back();
 }
 
 void world::start(unsigned n) {
@@ -85,7 +93,7 @@ void world::start(unsigned n) {
   ++here.lives;
   here.id = {static_cast<member_id>(n), chance_.next()};
   here.inc = static_cast<incarnation>(now_.count() / 1000 + 1'000'000 + static_cast<std::int64_t>(here.lives));
-  here.state.clear();
+  here.begin_anew();
   here.life = seen_.lives.size();
   seen_.lives.push_back({{here.id.member, here.inc}, false, {}});
   protocol::partition::core_start s{here.id, here.inc, seen_.founders, here.lives == 1};
@@ -93,7 +101,10 @@ void world::start(unsigned n) {
   for (unsigned other = 0; other < scenario_.members; ++other)
     if (other != n) at(now_ + microseconds(chance_.between(200, 50'000)), [this, n, other] { connect(n, other); });
   plan_pass(n, now_);
-  submit_some(n);
+  // Some applications look around for a while before they say something: their state stays blank.
+  at(now_ + milliseconds(chance_.chance(400) ? chance_.between(0, 3000) : 0), [this, n, life = here.life] {
+    if (nodes_[n]->life == life) submit_some(n);
+  });
 }
 
 void world::crash(unsigned n) {
@@ -218,7 +229,7 @@ void world::deliver(unsigned n, const delivery_op& what) {
       std::uint64_t number = 0;
       std::memcpy(&number, bytes, sizeof number);
       bytes += size;
-      if (b->cls == order::total) here.state.push_back(number);
+      if (b->cls == order::total) here.grow(number);
       auto& s = add(n, step_kind::delivers);
       s.message = number;
       s.position = b->cls == order::total ? position++ : 0;
@@ -241,14 +252,16 @@ void world::deliver(unsigned n, const delivery_op& what) {
          plan_pass(n, now_);
        });
   } else if (const auto* m = std::get_if<deliver_merge>(&what)) {
-    // What one side has and an earlier one has not, in the sides' order.
-    here.state.clear();
+    // The application's own way: what one side has and an earlier one has not, in the sides' order.
+    const bool all = scenario_.options.merge == merge_policy::application;
+    const auto only = all ? 0 : protocol::partition::winner(*m->what, scenario_.options.merge);
+    here.begin_anew();
     std::set<std::uint64_t> known;
-    for (const auto& side : m->states)
-      for (std::size_t i = 0; i + sizeof(std::uint64_t) <= side->size(); i += sizeof(std::uint64_t)) {
+    for (std::size_t side = all ? 0 : only; side < (all ? m->states.size() : only + 1); ++side)
+      for (std::size_t i = 0; i + sizeof(std::uint64_t) <= m->states[side]->size(); i += sizeof(std::uint64_t)) {
         std::uint64_t number = 0;
-        std::memcpy(&number, side->data() + i, sizeof number);
-        if (known.insert(number).second) here.state.push_back(number);
+        std::memcpy(&number, m->states[side]->data() + i, sizeof number);
+        if (known.insert(number).second) here.grow(number);
       }
     add(n, step_kind::merges).id = m->what->id;
   }
@@ -278,12 +291,24 @@ void world::submit_some(unsigned n) {
   });
 }
 
+/// A side loses power: its processes end together and begin together, often out of reach of the others.
+void world::restart_many() {
+  if (chance_.chance(700)) cut_at_random();
+  const auto spared = static_cast<unsigned>(chance_.below(scenario_.members));
+  for (unsigned n = 0; n < scenario_.members; ++n) {
+    if (cut_[spared][n] || (n != spared && chance_.chance(600))) {
+      crash(n);
+      at(now_ + milliseconds(chance_.between(100, 400)), [this, n] { start(n); });
+    }
+  }
+}
+
 void world::next_fault() {
   at(now_ + milliseconds(chance_.between(50, 1500)), [this] {
     if (now_ >= scenario_.faults_until) return;
     const auto n = static_cast<unsigned>(chance_.below(scenario_.members));
     const auto other = static_cast<unsigned>(chance_.below(scenario_.members));
-    switch (chance_.below(8)) {
+    switch (chance_.below(9)) {
       case 0:
       case 1:
       case 2:
@@ -297,6 +322,9 @@ void world::next_fault() {
         break;
       case 5:
         crash(n);
+        break;
+      case 6:
+        restart_many();
         break;
       default:
         start(n);
@@ -325,7 +353,9 @@ scenario draw(std::uint64_t seed) {
   if (kind == 0) s.options.orders = order_set{order::total};
   if (kind == 1) s.options.orders = order_set{order::causal, order::safe_causal};
   if (kind >= 2) s.options.orders = order_set::all();
-  s.options.merges = !chance.chance(200);
+  const merge_policy policies[] = {merge_policy::none, merge_policy::application, merge_policy::application,
+                                   merge_policy::largest_component, merge_policy::primary_descended};
+  s.options.merge = policies[chance.below(5)];
   s.options.fail_after = milliseconds(chance.between(250, 900));
   s.options.heartbeat = milliseconds(50);
   s.options.batches_in_flight = 1 + chance.below(3);

@@ -55,8 +55,8 @@ private:
   void transmit(unsigned from, unsigned to, const protocol::message& what);
   void deliver(unsigned n, const protocol::delivery_op& what);
   void submit_some(unsigned n);
+  void restart_many();
   void next_fault();
-  std::uint64_t state_of(const node& n) const;
   step& add(unsigned n, step_kind kind);
 
   const scenario scenario_;

@@ -23,7 +23,7 @@ std::string liveness(const history& h) {
     if (s.view->id != first->view->id)
       return name_of(first->of->who) + " ends in " + name_of(first->view->id) + ", " + name_of(s.of->who) + " in " +
              name_of(s.view->id);
-    if (h.merges && now != state)
+    if (h.merge != merge_policy::none && now != state)
       return name_of(first->of->who) + " and " + name_of(s.of->who) + " end with different states";
   }
   return {};

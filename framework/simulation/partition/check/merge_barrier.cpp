@@ -6,7 +6,7 @@
 namespace cohort::sim::partition {
 
 std::string merge_barrier(const history& h) {
-  if (!h.merges) return {};
+  if (h.merge == merge_policy::none) return {};
   std::map<std::pair<component_id, process>, std::uint64_t> merged_at;
   for (const auto& l : h.lives)
     for (const auto& s : l.steps)

@@ -4,7 +4,7 @@
 namespace cohort::sim::partition {
 
 std::string merged_states(const history& h) {
-  if (!h.merges) return {};
+  if (h.merge == merge_policy::none) return {};
   std::map<std::pair<component_id, std::size_t>, std::pair<process, std::uint64_t>> of_side;
   std::map<component_id, std::pair<process, std::uint64_t>> of_view;
   for (const auto& l : h.lives)
