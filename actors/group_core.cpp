@@ -57,10 +57,10 @@ public:
   submit_status submit(std::span<const std::span<const std::byte>> messages, order how, wall_time deadline) override {
     return core_.submit(messages, how, deadline);
   }
-  submit_status submit_part(std::span<const std::byte>, bool, order, wall_time) override {
-    return submit_status::too_large;
+  submit_status submit_part(std::span<const std::byte> part, bool more, order how, wall_time deadline) override {
+    return core_.submit_part(part, more, how, deadline);
   }
-  void give_up_parts(order) override {}
+  void give_up_parts(order how) override { core_.give_up_parts(how); }
   void receive(protocol::voter_id from, protocol::message&& what) override { core_.receive(from, std::move(what)); }
   void persisted(protocol::journal_position) override {}
   void link_up(protocol::voter_id peer, bool blank) override { core_.link_up(peer, blank); }
@@ -89,7 +89,7 @@ public:
     const auto here = core_.status();
     if (here.in_force != described_) {
       described_ = here.in_force;
-      view_ = as_view(*described_);
+      view_ = protocol::partition::as_view(*described_);
     }
     protocol::core_status s;
     s.self = here.self.member;
@@ -123,13 +123,6 @@ std::unique_ptr<group_core> make_core(const protocol::partition::core_options& o
                                       const protocol::partition::core_start& start,
                                       const protocol::view_options& rules) {
   return std::make_unique<component>(options, start, rules);
-}
-
-protocol::view_ptr as_view(const protocol::partition::component_view& v) {
-  auto view = std::make_shared<protocol::view>();
-  view->number = v.id.counter;
-  for (const auto& m : v.members) view->roster.push_back({{m.member, 0}, m.inc, true, true, false});
-  return view;
 }
 
 }  // namespace cohort::detail

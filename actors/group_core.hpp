@@ -48,7 +48,4 @@ std::unique_ptr<group_core> make_core(const protocol::partition::core_options& o
                                       const protocol::partition::core_start& start,
                                       const protocol::view_options& rules);
 
-/// A component's view in the words of views with one history: all members are active voters.
-protocol::view_ptr as_view(const protocol::partition::component_view& v);
-
 }  // namespace cohort::detail

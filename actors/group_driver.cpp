@@ -407,7 +407,7 @@ void group_driver::account(protocol::delivery_op& op, work& w) {
     host_.view_installed(group_->index, *v);
   } else if (auto* c = std::get_if<protocol::deliver_component>(&op)) {
     protocol::deliver_view told;
-    told.what = as_view(*c->what);
+    told.what = protocol::partition::as_view(*c->what);
     told.member = true;
     host_.view_installed(group_->index, told);
   } else if (auto* r = std::get_if<protocol::deliver_read>(&op)) {

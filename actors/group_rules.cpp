@@ -69,8 +69,7 @@ protocol::core_options core_options_of(const contract& how, std::size_t groups) 
   o.wedge_wait = how.election_min;
   o.pull_wait = 2 * how.election_min;
   o.message_bytes_max = how.message_bytes_max;
-  // Several parts fit the share of the window that large messages may take.
-  o.part_bytes = std::clamp<std::size_t>(how.lane_window / 32, 16u << 10, 256u << 10);
+  o.part_bytes = part_bytes_of(how);
   o.clock_rate_error = how.clock_rate_ppm * 1e-6;
   o.clock_margin = how.clock_margin;
   // A shorter lease is the longest one with more margin (R2).
@@ -91,13 +90,14 @@ protocol::partition::core_options component_options_of(const contract& how) {
   o.prepare_wait = 4 * how.election_min;
   o.pull_wait = 2 * o.heartbeat;
   o.message_bytes_max = how.message_bytes_max;
+  o.part_bytes = part_bytes_of(how);
   o.lane_window = how.lane_window;
   return o;
 }
 
 std::size_t part_bytes_of(const contract& how) {
-  const bool whole = how.partitions == partition_policy::partitionable;
-  return whole ? how.message_bytes_max : core_options_of(how, 1).part_bytes;
+  // Several parts fit the share of the window that large messages may take.
+  return std::clamp<std::size_t>(how.lane_window / 32, 16u << 10, 256u << 10);
 }
 
 contract under_rules(contract how, const protocol::view_options& rules) {

@@ -309,8 +309,9 @@ void replica::deliver(protocol::deliver_view& v, work&) {
 
 void replica::deliver(protocol::deliver_component& c, work&) {
   protocol::deliver_view v;
-  v.what = as_view(*c.what);
+  v.what = protocol::partition::as_view(*c.what);
   v.member = true;
+  assembler_.view_installed(*v.what);
   const auto told = describe(v, *services_.nodes);
   if (group_->watch) group_->watch->view(group_->name, told, true);
   if (listener_) listener_->view_changed(told);

@@ -31,7 +31,7 @@ struct scribe {
     return of(p).steps.back();
   }
   scribe& submit(process p, std::uint64_t m, order how) {
-    h.messages[m] = {p, how};
+    h.messages[m] = {p, how, 0, {}};
     add(p, step_kind::submits).message = m;
     return *this;
   }

@@ -181,6 +181,13 @@ bool decode(std::span<const std::byte> bytes, control& out) {
   return decode_body(std::to_integer<std::size_t>(bytes[0]), in, out.body) && in.ended_well();
 }
 
+view_ptr as_view(const component_view& v) {
+  auto same = std::make_shared<protocol::view>();
+  same->number = same->admitted = v.id.counter;
+  for (const auto& m : v.members) same->roster.push_back({{m.member, 0}, m.inc, true, true, false});
+  return same;
+}
+
 std::uint16_t rank_of(const component_view& v, process who) {
   const auto at = std::ranges::lower_bound(v.members, who);
   return at != v.members.end() && *at == who ? static_cast<std::uint16_t>(at - v.members.begin()) : no_slot;

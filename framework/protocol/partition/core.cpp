@@ -125,10 +125,7 @@ void core::impl::drain() {
   }
   answer_reads();
   trim();
-  if (told_busy && !window_full(1)) {
-    told_busy = false;
-    happened(event_kind::window_open);
-  }
+  tell_open_window();
   if (now >= next_beat) beat();
   if (std::exchange(progress_due, false) && !wedged()) send(own_progress(), others());
 }
@@ -148,6 +145,10 @@ void core::tick(instant mono, wall_time wall) { impl_->tick(mono, wall); }
 submit_status core::submit(std::span<const std::span<const std::byte>> messages, order how, wall_time deadline) {
   return impl_->submit(messages, how, deadline);
 }
+submit_status core::submit_part(std::span<const std::byte> part, bool more, order how, wall_time deadline) {
+  return impl_->submit_part(part, more, how, deadline);
+}
+void core::give_up_parts(order how) { impl_->large[static_cast<std::size_t>(how)] = {}; }
 void core::receive(voter_id from, message&& what) { impl_->receive(from, std::move(what)); }
 void core::link_up(voter_id peer, bool) { impl_->link_up(peer); }
 void core::link_down(member_id peer, bool reset) { impl_->link_down(peer, reset); }
@@ -176,6 +177,7 @@ core_status core::status() const {
   s.merging = !impl_->open_for_messages;
   s.delivered = impl_->delivered;
   for (const auto& l : impl_->lanes) s.payload_bytes += l->bytes();
+  s.part_bytes = impl_->part_bytes_under_way();
   return s;
 }
 

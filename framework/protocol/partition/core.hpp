@@ -21,6 +21,7 @@ struct core_options {
   std::size_t batch_bytes = 64 * 1024;
   std::size_t batches_in_flight = 1;
   std::size_t message_bytes_max = 16u << 20;
+  std::size_t part_bytes = 256 * 1024;      ///< larger messages travel in parts of this size (L10)
   std::size_t lane_window = 8u << 20;  ///< bytes sealed and not yet held by all (FC1)
   std::size_t pull_bytes_max = 4u << 20;
 };
@@ -41,6 +42,7 @@ struct core_status {
   bool merging = false;          ///< the sides' states are being exchanged
   std::uint64_t delivered = 0;   ///< messages in the total order of this side
   std::size_t payload_bytes = 0;
+  std::size_t part_bytes = 0;  ///< own parts of large messages that some member has not acknowledged
 };
 
 /// The protocol of one member in a partitionable group (section 15 of docs/protocol.md): a sibling of `protocol::core`
@@ -61,6 +63,12 @@ public:
   /// As `protocol::core::submit`. What is taken is delivered here for certain, unless this process ends.
   submit_status submit(std::span<const std::span<const std::byte>> messages, order how = order::total,
                        wall_time deadline = {});
+  /// As `protocol::core::submit_part`. All parts of a message are sealed in one view: `interrupted` if another one has
+  /// begun, and the message is to be given again from its first part on.
+  submit_status submit_part(std::span<const std::byte> part, bool more, order how = order::total,
+                            wall_time deadline = {});
+  /// The rest of the large message of that order will not come.
+  void give_up_parts(order how);
   void receive(voter_id from, message&& what);
   void link_up(voter_id peer, bool peer_blank);
   void link_down(member_id peer, bool reset);

@@ -36,8 +36,15 @@ struct member_state {
 struct open_batch {
   order cls = order::total;
   wall_time deadline{};
+  message_part part;
   std::vector<std::uint32_t> sizes;
   std::vector<std::byte> blob;
+};
+
+/// An own large message of which some parts are sealed.
+struct open_message {
+  std::uint32_t parts = 0;
+  view_number begun = 0;  ///< the view they were sealed in
 };
 
 /// The attempt which this member coordinates.
@@ -87,9 +94,12 @@ struct core::impl {
 
   // ---- lanes.cpp: submission, receipt, repair
   submit_status submit(std::span<const std::span<const std::byte>> messages, order how, wall_time deadline);
+  submit_status takes(order how, wall_time deadline) const;
   bool window_full(std::size_t bytes) const;
   void seal();
   void seal_one(std::unique_ptr<open_batch> b);
+  void seal_all(lane_kind k);
+  void tell_open_window();
   void receive_batch(voter_id from, batch&& b);
   void store(batch&& b);
   void receive_pull(member_id from, const pull& what);
@@ -101,12 +111,18 @@ struct core::impl {
   void find_stable();
   void trim();
 
+  // ---- parts.cpp: large messages
+  submit_status submit_part(std::span<const std::byte> bytes, bool more, order how, wall_time deadline);
+  std::size_t part_window() const { return std::max<std::size_t>(options.lane_window / 8, 2 * options.part_bytes); }
+  std::size_t part_bytes_under_way();
+
   // ---- delivery.cpp
   bool may_deliver() const { return (!wedged() || mistaken(mistake::delivers_while_wedged)) && open_for_messages; }
   void deliver(const limits& l);
   bool pass_some(const limits& l);
   bool deliver_total(const limits& l);
   bool total_may_come(std::uint64_t stamp) const;
+  bool is_expired(const batch& b) const;
   void hand_up(const batch& b, std::uint64_t position);
   void answer_reads();
 
@@ -166,11 +182,13 @@ struct core::impl {
   std::uint64_t delivered = 0;               ///< messages of total order in this view
   std::uint64_t digest = 0;                  ///< of the total order since the last merge
   bool open_for_messages = true;             ///< every member holds the merged state
-  bool progress_due = false, told_busy = false;
+  bool progress_due = false, told_busy = false, told_part_waits = false;
   std::vector<instant> pulled;  ///< by slot: since when something is missing there, or was asked for
 
   std::deque<std::unique_ptr<open_batch>> open[2];
   std::size_t open_bytes = 0;
+  open_message large[order_count];  ///< by order
+  std::deque<std::pair<sequence, std::size_t>> parts_under_way[2];  ///< by kind: number and bytes, ascending
   std::deque<std::pair<std::uint64_t, std::uint64_t>> reads;  ///< tag, stamp up to which all T must be delivered
 
   // Membership.
@@ -198,6 +216,9 @@ struct core::impl {
 };
 
 inline slot slot_of(std::size_t rank, lane_kind k) { return static_cast<slot>(2 * rank + static_cast<std::size_t>(k)); }
+/// Of a stamp: microseconds in the upper bits, as everywhere (CK8).
+inline constexpr unsigned stamp_shift = 12;
+inline wall_time time_of(std::uint64_t stamp) { return wall_time(static_cast<std::int64_t>(stamp >> stamp_shift)); }
 inline lane_kind kind_at(std::size_t s) { return static_cast<lane_kind>(s % 2); }
 
 }  // namespace cohort::protocol::partition

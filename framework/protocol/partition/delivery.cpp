@@ -17,15 +17,22 @@ bool safe_at(const limits& l, const batch& b) {
 
 }  // namespace
 
+/// DL1. What orders messages here is the time at which they were sealed, so that decides, alike at all members of all
+/// components. Nothing later could: another component may have delivered it in time.
+bool core::impl::is_expired(const batch& b) const {
+  if (b.cls != order::total || b.deadline == wall_time{} || mistaken(mistake::expired_delivered)) return false;
+  return (mistaken(mistake::expiry_by_own_clock) ? wall : time_of(b.stamp)) > b.deadline;
+}
+
 void core::impl::hand_up(const batch& b, std::uint64_t position) {
   const bool own = b.owner == self.member && b.inc == self.inc;
   const bool late = b.deadline != wall_time{} && wall > b.deadline;
-  if (late && b.cls == order::unordered) {  // DL2
-    results.deliveries.push_back(deliver_void{void_cause::expired, b.owner, b.inc, b.seq, own, b.what, b.cls, {}});
+  if (is_expired(b) || (late && b.cls == order::unordered)) {  // DL1, DL2
+    results.deliveries.push_back(deliver_void{void_cause::expired, b.owner, b.inc, b.seq, own, b.what, b.cls, b.part});
     return;
   }
   deliver_batch d;
-  d.time = wall_time(static_cast<std::int64_t>(b.stamp >> 12));
+  d.time = time_of(b.stamp);
   d.view = b.view;
   d.sender = b.owner;
   d.inc = b.inc;
@@ -35,6 +42,7 @@ void core::impl::hand_up(const batch& b, std::uint64_t position) {
   d.what = b.what;
   d.cls = b.cls;
   d.deadline = b.deadline;
+  d.part = b.part;
   d.late = late;
   d.stable = is_safe(b.cls) || b.seq <= at(stable, b.slot);
   results.deliveries.push_back(std::move(d));
@@ -86,7 +94,7 @@ bool core::impl::deliver_total(const limits& l) {
   ++totals_delivered;
   for (const auto x : {next->view, std::uint64_t{next->slot}, next->seq}) digest = mixed(digest, x);
   hand_up(*next, delivered + 1);
-  delivered += next->what.sizes.size();
+  if (!is_expired(*next)) delivered += next->messages();
   return true;
 }
 

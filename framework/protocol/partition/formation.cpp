@@ -256,6 +256,7 @@ void core::impl::enter(component_ptr next) {
   totals.assign(2 * n, {});
   totals_delivered = 0;
   delivered = 0;
+  for (auto& parts : parts_under_way) parts.clear();
   members.assign(n, {});
   next_view.reset();
   is_prepared = false;

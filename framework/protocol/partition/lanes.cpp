@@ -4,10 +4,16 @@
 namespace cohort::protocol::partition {
 namespace {
 
-constexpr unsigned stamp_shift = 12;  // as everywhere: microseconds in the upper bits (CK8)
 constexpr std::size_t promises_max = 64;
 
 }  // namespace
+
+submit_status core::impl::takes(order how, wall_time deadline) const {
+  if (!options.orders.has(how)) return submit_status::not_enabled;
+  // Its stamp would be larger than all that are known: the group's time counts, not this clock alone (DL1).
+  if (deadline != wall_time{} && deadline <= std::max(wall, time_of(clock))) return submit_status::too_late;
+  return submit_status::taken;
+}
 
 bool core::impl::window_full(std::size_t bytes) const {
   std::size_t under_way = open_bytes;
@@ -19,11 +25,10 @@ bool core::impl::window_full(std::size_t bytes) const {
 }
 
 submit_status core::impl::submit(std::span<const std::span<const std::byte>> messages, order how, wall_time deadline) {
-  if (!options.orders.has(how)) return submit_status::not_enabled;
-  if (deadline != wall_time{} && deadline <= wall) return submit_status::too_late;
+  if (const auto refusal = takes(how, deadline); refusal != submit_status::taken) return refusal;
   std::size_t bytes = 0;
   for (const auto& m : messages) {
-    if (m.size() > options.message_bytes_max) return submit_status::too_large;
+    if (m.size() > std::min(options.message_bytes_max, options.part_bytes)) return submit_status::too_large;
     bytes += m.size() + sizeof(std::uint32_t);
   }
   if (window_full(bytes)) {
@@ -62,15 +67,29 @@ void core::impl::seal() {
   }
 }
 
+/// In the kind's lane what comes next follows all that was submitted before it.
+void core::impl::seal_all(lane_kind k) {
+  for (auto& queue = open[static_cast<std::size_t>(k)]; !queue.empty();) {
+    auto b = std::move(queue.front());
+    queue.pop_front();
+    seal_one(std::move(b));
+  }
+}
+
+/// Told once for a `busy` and once for a `part_waits`.
+void core::impl::tell_open_window() {
+  const bool parts = told_part_waits && may_deliver() && part_bytes_under_way() <= part_window() / 2;
+  const bool all = told_busy && !window_full(1);
+  if (parts) told_part_waits = false;
+  if (all) told_busy = false;
+  if (parts || all) happened(event_kind::window_open);
+}
+
 void core::impl::seal_one(std::unique_ptr<open_batch> b) {
   const auto kind = kind_of(b->cls);
   const bool depends = kind == lane_kind::causal && needs_dependencies(options.orders);
   // L5, O6: it waits for what was sent before it in the other lane, so none of that stays open to gather more.
-  for (auto& plain = open[static_cast<std::size_t>(lane_kind::plain)]; depends && !plain.empty();) {
-    auto before = std::move(plain.front());
-    plain.pop_front();
-    seal_one(std::move(before));
-  }
+  if (depends) seal_all(lane_kind::plain);
   const auto s = slot_of(rank, kind);
   batch sealed;
   sealed.view = view->id.counter;
@@ -79,6 +98,7 @@ void core::impl::seal_one(std::unique_ptr<open_batch> b) {
   sealed.inc = self.inc;
   sealed.cls = b->cls;
   sealed.deadline = b->deadline;
+  sealed.part = b->part;
   sealed.seq = lanes[s]->held() + 1;
   clock = std::max(static_cast<std::uint64_t>(wall.count()) << stamp_shift, clock + 1);  // L4
   sealed.stamp = clock;
@@ -110,7 +130,8 @@ void core::impl::store(batch&& b) {
 void core::impl::receive_batch(voter_id from, batch&& b) {
   // Crash failures do not make up batches; what does not fit a view would still corrupt it, so it is not taken.
   const auto& sender = peers.at(from.member);
-  if (b.what.sizes.empty() || !b.part.whole() || b.seq == 0 || b.stamp > ~std::uint64_t{0} / 2) return;
+  if (!b.part.whole() && (b.what.sizes.size() != 1 || b.part.begun != b.view)) return;
+  if (b.what.sizes.empty() || b.seq == 0 || b.stamp > ~std::uint64_t{0} / 2) return;
   const bool of_next = is_prepared && wedged() && b.view == taking_part.counter;
   const auto& v = of_next ? *next_view : *view;
   const auto r = rank_of(v, {b.owner, b.inc});
@@ -131,7 +152,7 @@ void core::impl::receive_batch(voter_id from, batch&& b) {
   if (wedged()) {  // V4: what is held stays as it was accounted for, but for what the flush asks for (P4)
     const auto* f = next_view ? own_flush(*next_view) : nullptr;
     if (!f || b.seq > at(f->want, b.slot)) return;
-  } else if (l.bytes_above(at(stable, b.slot)) > 2 * options.lane_window + options.message_bytes_max) {
+  } else if (l.bytes_above(at(stable, b.slot)) > 2 * options.lane_window + options.part_bytes) {
     return;  // FC2: it is asked for again
   }
   store(std::move(b));

@@ -20,6 +20,10 @@ namespace cohort::protocol::partition {
   X(no_barrier, "P7")                  \
   X(unmerged_told_apart_by_view, "P7") \
   X(own_side_first, "P7")              \
+  X(parts_go_on, "L11")               \
+  X(parts_without_window, "L10")      \
+  X(expiry_by_own_clock, "DL1")       \
+  X(expired_delivered, "DL1")         \
   X(smallest_wins, "P7")              \
   X(tie_by_order, "P7")               \
   X(blank_side_wins, "P7")            \

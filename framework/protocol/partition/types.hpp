@@ -1,6 +1,6 @@
 #pragma once
 
-#include "framework/protocol/types.hpp"
+#include "framework/protocol/view.hpp"
 
 #include <cohort/order.hpp>
 
@@ -86,6 +86,9 @@ struct component_view {
   bool operator==(const component_view&) const = default;
 };
 using component_ptr = std::shared_ptr<const component_view>;
+
+/// The view in the words of views with one history: all members are active voters, and who is in it was admitted by it.
+view_ptr as_view(const component_view& v);
 
 /// Rank of `who` in the view; `no_slot`: not a member.
 std::uint16_t rank_of(const component_view& v, process who);

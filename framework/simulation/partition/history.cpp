@@ -22,6 +22,9 @@ const std::vector<property>& properties() {
       {"merged states", merged_states},
       {"winning side", winning_side},
       {"primary chain", primary_chain},
+      {"whole messages", whole_messages},
+      {"bounded memory", bounded_memory},
+      {"termination", termination},
       {"liveness", liveness},
   };
   return all;

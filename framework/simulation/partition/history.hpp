@@ -18,12 +18,15 @@ using protocol::partition::process;
 struct sent {
   process sender;
   order how = order::total;
+  std::size_t size = 0;
+  wall_time deadline{};  ///< 0 = none
 };
 
 enum class step_kind : std::uint8_t {
   submits,     ///< `message` was taken
   delivers,    ///< `message`, at `position`
   enters,      ///< the view `view`
+  expires,     ///< `message` is delivered nowhere: its deadline was over when it was sealed
   transition,  ///< what follows is of the transitional view: `together` of the view `id`
   merges,      ///< the state that all sides gave
 };
@@ -38,6 +41,10 @@ struct step {
   component_ptr view;
   std::vector<process> together;
   std::uint64_t state = 0;
+  bool intact = true;  ///< delivered as it was submitted
+  bool late = false;
+  wall_time time{};  ///< delivered: when it was sealed
+  wall_time wall{};  ///< delivered: this process's clock; expired: the fastest one
 };
 
 /// What one life of one member saw.
@@ -53,6 +60,9 @@ struct history {
   merge_policy merge = merge_policy::application;  ///< whose state all take; `none`: the group has no state
   bool dependencies = true;  ///< batches name what they depend on
   bool healed = false;       ///< faults ended early enough for all to be one again
+  std::size_t payload_most = 0, payload_bound = 0;  ///< bytes that any member held of its view's lanes
+  std::size_t parts_most = 0, parts_bound = 0;      ///< bytes that any had under way of large messages
+  std::uint64_t interrupted = 0;                    ///< large messages that began again in another view
   std::map<std::uint64_t, sent> messages;
   std::vector<life> lives;
 };
@@ -80,6 +90,9 @@ std::string merge_barrier(const history& h);
 std::string merged_states(const history& h);
 std::string winning_side(const history& h);
 std::string primary_chain(const history& h);
+std::string whole_messages(const history& h);
+std::string bounded_memory(const history& h);
+std::string termination(const history& h);
 std::string liveness(const history& h);
 
 const std::vector<property>& properties();

@@ -1,60 +1,31 @@
-#include "framework/simulation/partition/world.hpp"
-
-#include "framework/protocol/partition/policy.hpp"
+// Time, links, crashes and what goes wrong in the simulated network of a partitionable group.
+#include "framework/simulation/partition/node.hpp"
 
 #include <algorithm>
-#include <cstring>
-#include <set>
 
 namespace cohort::sim::partition {
 
-using namespace protocol;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
-
-namespace {
-
-struct link_end {
-  bool up = false;
-  std::uint64_t session = 0;
-  instant last_arrival{};
-};
-
-}  // namespace
-
-struct world::node {
-  std::unique_ptr<protocol::partition::core> core;  ///< null: down
-  voter_id id;
-  incarnation inc = 0;
-  std::uint64_t lives = 0;
-  std::size_t life = 0;  ///< in `history::lives`
-  std::vector<link_end> links;
-  instant pass_at = never;
-  std::vector<std::uint64_t> state;  ///< of the application: T messages in their order
-  std::uint64_t digest = 0;          ///< of `state`
-
-  void grow(std::uint64_t number) {
-    state.push_back(number);
-    digest = mix(digest, number);
-  }
-  void begin_anew() {
-    state.clear();
-    digest = 0;
-  }
-};
 
 world::world(const scenario& s, std::uint64_t seed) : scenario_(s), chance_(seed * 2 + 1) {
   seen_.merge = s.options.merge;
   seen_.dependencies = needs_dependencies(s.options.orders);
+  const auto lane = 2 * s.options.lane_window + s.options.batch_bytes + 2 * s.options.part_bytes;
+  seen_.payload_bound = 2 * s.members * lane;
+  seen_.parts_bound = std::max<std::size_t>(s.options.lane_window / 8, 2 * s.options.part_bytes);
   for (unsigned i = 0; i < s.members; ++i) {
     seen_.founders.push_back(static_cast<member_id>(i));
     nodes_.push_back(std::make_unique<node>());
     nodes_.back()->links.resize(s.members);
+    nodes_.back()->skew = chance_.between(0, s.skew_most);
   }
   cut_.assign(s.members, std::vector<bool>(s.members, false));
 }
 
 world::~world() = default;
+
+wall_time world::wall(unsigned n) const { return wall_time(now_.count() / 1000 + nodes_[n]->skew); }
 
 void world::at(instant when, std::function<void()> what) {
   queue_.push_back({when, ++sequence_, std::move(what)});
@@ -94,6 +65,8 @@ void world::start(unsigned n) {
   here.id = {static_cast<member_id>(n), chance_.next()};
   here.inc = static_cast<incarnation>(now_.count() / 1000 + 1'000'000 + static_cast<std::int64_t>(here.lives));
   here.begin_anew();
+  here.parts = assembler(std::size_t{1} << 20);
+  here.large.reset();
   here.life = seen_.lives.size();
   seen_.lives.push_back({{here.id.member, here.inc}, false, {}});
   protocol::partition::core_start s{here.id, here.inc, seen_.founders, here.lives == 1};
@@ -138,9 +111,9 @@ void world::connect(unsigned a, unsigned b) {
   const auto session = ++sessions_;
   left.links[b] = {true, session, now_};
   right.links[a] = {true, session, now_};
-  left.core->tick(now_, wall_time(now_.count() / 1000));
+  left.core->tick(now_, wall(a));
   left.core->link_up(right.id, false);
-  right.core->tick(now_, wall_time(now_.count() / 1000));
+  right.core->tick(now_, wall(b));
   right.core->link_up(left.id, false);
   plan_pass(a, now_);
   plan_pass(b, now_);
@@ -189,7 +162,7 @@ void world::transmit(unsigned from, unsigned to, const message& what) {
     at(arrival, [this, from, to, session = end.session, sender = nodes_[from]->id, copy = message(what)]() mutable {
       auto& there = *nodes_[to];
       if (!there.core || !there.links[from].up || there.links[from].session != session || cut_[from][to]) return;
-      there.core->tick(now_, wall_time(now_.count() / 1000));
+      there.core->tick(now_, wall(to));
       there.core->receive(sender, std::move(copy));
       plan_pass(to, now_);
     });
@@ -209,86 +182,20 @@ void world::pass(unsigned n) {
   auto& here = *nodes_[n];
   here.pass_at = never;
   if (!here.core) return;
-  here.core->tick(now_, wall_time(now_.count() / 1000));
+  here.core->tick(now_, wall(n));
   here.core->drain();
   auto& out = here.core->out();
   for (const auto& op : out.sends)
     for (std::uint32_t i = 0; i < op.target_count; ++i)
       transmit(n, static_cast<unsigned>(to_index(out.targets[op.first_target + i])), op.what);
   for (const auto& d : out.deliveries) deliver(n, d);
+  const bool opened = std::ranges::any_of(out.events, [](const auto& e) { return e.kind == event_kind::window_open; });
   here.core->drained();
+  const auto status = here.core->status();
+  seen_.payload_most = std::max(seen_.payload_most, status.payload_bytes);
+  seen_.parts_most = std::max(seen_.parts_most, status.part_bytes);
+  if (opened) give_parts(n);
   plan_pass(n, here.core->next_deadline());
-}
-
-void world::deliver(unsigned n, const delivery_op& what) {
-  auto& here = *nodes_[n];
-  if (const auto* b = std::get_if<deliver_batch>(&what)) {
-    const auto* bytes = b->what.blob.data();
-    auto position = b->position;
-    for (const auto size : b->what.sizes) {
-      std::uint64_t number = 0;
-      std::memcpy(&number, bytes, sizeof number);
-      bytes += size;
-      if (b->cls == order::total) here.grow(number);
-      auto& s = add(n, step_kind::delivers);
-      s.message = number;
-      s.position = b->cls == order::total ? position++ : 0;
-    }
-  } else if (const auto* v = std::get_if<deliver_component>(&what)) {
-    add(n, step_kind::enters).view = v->what;
-    if (now_ < scenario_.faults_until && chance_.chance(80)) cut_at_random();  // while others do not know yet
-  } else if (const auto* t = std::get_if<deliver_transition>(&what)) {
-    auto& s = add(n, step_kind::transition);
-    s.id = t->view;
-    s.together = t->together;
-  } else if (const auto* o = std::get_if<deliver_offer>(&what)) {
-    std::vector<std::byte> bytes(here.state.size() * sizeof(std::uint64_t));
-    if (!bytes.empty()) std::memcpy(bytes.data(), here.state.data(), bytes.size());
-    at(now_ + microseconds(chance_.between(10, scenario_.offer_delay)),
-       [this, n, life = here.life, view = o->view, bytes] {
-         if (!nodes_[n]->core || nodes_[n]->life != life) return;
-         nodes_[n]->core->tick(now_, wall_time(now_.count() / 1000));
-         nodes_[n]->core->offer_ready(view, bytes);
-         plan_pass(n, now_);
-       });
-  } else if (const auto* m = std::get_if<deliver_merge>(&what)) {
-    // The application's own way: what one side has and an earlier one has not, in the sides' order.
-    const bool all = scenario_.options.merge == merge_policy::application;
-    const auto only = all ? 0 : protocol::partition::winner(*m->what, scenario_.options.merge);
-    here.begin_anew();
-    std::set<std::uint64_t> known;
-    for (std::size_t side = all ? 0 : only; side < (all ? m->states.size() : only + 1); ++side)
-      for (std::size_t i = 0; i + sizeof(std::uint64_t) <= m->states[side]->size(); i += sizeof(std::uint64_t)) {
-        std::uint64_t number = 0;
-        std::memcpy(&number, m->states[side]->data() + i, sizeof number);
-        if (known.insert(number).second) here.grow(number);
-      }
-    add(n, step_kind::merges).id = m->what->id;
-  }
-}
-
-/// The application of a member goes on sending until faults end.
-void world::submit_some(unsigned n) {
-  auto& here = *nodes_[n];
-  at(now_ + microseconds(chance_.between(1, 2 * scenario_.pause_between)), [this, n, life = here.life] {
-    auto& sender = *nodes_[n];
-    if (!sender.core || sender.life != life || now_ > scenario_.faults_until + milliseconds(500)) return;
-    std::vector<order> orders;
-    for (std::size_t o = 0; o < order_count; ++o)
-      if (scenario_.options.orders.has(static_cast<order>(o))) orders.push_back(static_cast<order>(o));
-    const auto how = orders[chance_.below(orders.size())];
-    const auto number = ++messages_;
-    std::vector<std::byte> bytes(sizeof number + chance_.below(60));
-    std::memcpy(bytes.data(), &number, sizeof number);
-    const std::span<const std::byte> one(bytes);
-    sender.core->tick(now_, wall_time(now_.count() / 1000));
-    if (sender.core->submit({&one, 1}, how) == submit_status::taken) {
-      seen_.messages[number] = {{sender.id.member, sender.inc}, how};
-      add(n, step_kind::submits).message = number;
-      plan_pass(n, now_);
-    }
-    submit_some(n);
-  });
 }
 
 /// A side loses power: its processes end together and begin together, often out of reach of the others.
@@ -343,32 +250,6 @@ const history& world::run() {
   run_until(scenario_.faults_until + scenario_.quiet_after);
   seen_.healed = true;
   return seen_;
-}
-
-scenario draw(std::uint64_t seed) {
-  random chance(seed);
-  scenario s;
-  s.members = static_cast<unsigned>(chance.between(2, 6));
-  const auto kind = chance.below(4);
-  if (kind == 0) s.options.orders = order_set{order::total};
-  if (kind == 1) s.options.orders = order_set{order::causal, order::safe_causal};
-  if (kind >= 2) s.options.orders = order_set::all();
-  const merge_policy policies[] = {merge_policy::none, merge_policy::application, merge_policy::application,
-                                   merge_policy::largest_component, merge_policy::primary_descended};
-  s.options.merge = policies[chance.below(5)];
-  s.options.fail_after = milliseconds(chance.between(250, 900));
-  s.options.heartbeat = milliseconds(50);
-  s.options.batches_in_flight = 1 + chance.below(3);
-  s.options.batch_bytes = chance.chance(300) ? 100 : 64 * 1024;
-  if (chance.chance(500)) s.loss = static_cast<unsigned>(chance.below(60));
-  if (chance.chance(300)) s.duplication = 50;
-  s.reorders = chance.chance(200);
-  s.delay_most = chance.chance(500) ? 800 : 12'000;
-  s.pause_between = chance.between(5'000, 60'000);
-  s.offer_delay = chance.chance(300) ? 400'000 : 5'000;
-  s.faults_until = milliseconds(chance.between(5000, 12000));
-  s.quiet_after = std::chrono::seconds(12);
-  return s;
 }
 
 }  // namespace cohort::sim::partition

@@ -15,6 +15,8 @@ struct scenario {
   unsigned members = 3;
   protocol::partition::core_options options;
   unsigned loss = 0, duplication = 0;               ///< per mille
+  unsigned large = 0, deadlines = 0;                ///< per mille of the messages: in parts; with a deadline
+  std::int64_t skew_most = 0;                       ///< microseconds by which wall clocks differ
   std::int64_t delay_least = 50, delay_most = 500;  ///< microseconds
   bool reorders = false;                            ///< else links keep the order, as production's do
   std::int64_t pause_between = 20'000;              ///< microseconds between two messages of a member, on average
@@ -53,8 +55,11 @@ private:
   void plan_pass(unsigned n, protocol::instant when);
   void pass(unsigned n);
   void transmit(unsigned from, unsigned to, const protocol::message& what);
+  wall_time wall(unsigned n) const;
   void deliver(unsigned n, const protocol::delivery_op& what);
   void submit_some(unsigned n);
+  void taken(unsigned n, std::uint64_t number, order how, wall_time deadline, std::size_t size);
+  void give_parts(unsigned n);
   void restart_many();
   void next_fault();
   step& add(unsigned n, step_kind kind);
