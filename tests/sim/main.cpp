@@ -1,6 +1,7 @@
 // cohort-sim: runs seeds of the simulated world and says which properties held.
 #include "tests/sim/crowd.hpp"
 #include "tests/sim/detection_figures.hpp"
+#include "tests/sim/fleet.hpp"
 #include "tests/sim/growth_figures.hpp"
 #include "tests/sim/mutation_table.hpp"
 #include "tests/sim/runner.hpp"
@@ -52,12 +53,13 @@ int main(int argc, char** argv) {
   app.add_option("--trials", trials, "with --detection: deaths per row; 0: not measured");
   bool growth = false;
   std::string svg_file;
-  unsigned crowd = 0, churning = 64, minutes = 10;
+  unsigned crowd = 0, churning = 64, fleet = 0, minutes = 10;
   app.add_flag("--growth", growth, "measure how costs grow with the size of a group, as a table");
   app.add_option("--svg", svg_file, "with --growth: where a plot of it goes");
   app.add_option("--crowd", crowd, "run one group of so many members under churn, with all checkers")->check(CLI::Range(3, 1000));
   app.add_option("--churning", churning, "with --crowd: how many of them come and go, at most a third");
-  app.add_option("--minutes", minutes, "with --crowd: of virtual time");
+  app.add_option("--fleet", fleet, "run so many nodes with as many groups of three on them, with all checkers")->check(CLI::Range(6, 10000));
+  app.add_option("--minutes", minutes, "with --crowd and --fleet: of virtual time");
   CLI11_PARSE(app, argc, argv);
 
   if (list) {
@@ -67,6 +69,7 @@ int main(int argc, char** argv) {
   }
   if (growth) return print_growth_figures(svg_file);
   if (crowd > 0) return run_crowd(crowd, churning, minutes);
+  if (fleet > 0) return run_fleet(fleet, minutes);
   if (detection) return print_detection_figures(measured_hours, trials);
   run_options options;
   if (!parse_seeds(seeds, options.first, options.last)) {
