@@ -166,17 +166,18 @@ void monitors::view(const std::string& group, const group_view& now, bool partit
       const auto reason = cause ? reason_of(*cause) : partitionable ? down_reason::partitioned : down_reason::failed;
       return standing{false, reason, cause ? *cause : "it is not in the view", now.number, 0};
     };
-    for (auto& [k, s] : standings_) {
-      const auto& [what, of, name] = k;
-      if (what != down_kind::member || of != group || !s.up) continue;
-      const auto still = active.find(name);
-      if (still == active.end() || still->second != s.inc) set_down(k, down_in(name), out);
+    const auto of_group = [&](const key& k) { return std::get<0>(k) == down_kind::member && std::get<1>(k) == group; };
+    const key least{down_kind::member, group, {}};
+    for (auto at = standings_.lower_bound(least); at != standings_.end() && of_group(at->first); ++at) {
+      const auto& [k, s] = *at;
+      if (!s.up) continue;
+      const auto still = active.find(std::get<2>(k));
+      if (still == active.end() || still->second != s.inc) set_down(k, down_in(std::get<2>(k)), out);
     }
     if (first)  // whoever was waited for and is not there
-      for (auto at = by_key_.begin(); at != by_key_.end();) {
+      for (auto at = by_key_.lower_bound(least); at != by_key_.end() && of_group(at->first);) {
         const auto k = (at++)->first;
-        const auto& [what, of, name] = k;
-        if (what == down_kind::member && of == group && !active.contains(name)) set_down(k, down_in(name), out);
+        if (!active.contains(std::get<2>(k))) set_down(k, down_in(std::get<2>(k)), out);
       }
     for (const auto& [name, inc] : active) set_up({down_kind::member, group, name}, inc);
     g.inside = now.active_here;

@@ -246,12 +246,13 @@ void core::impl::check_invariants() const {
   // I6: cuts are monotone along the log; I7: the payload of every entry above the applied one is held.
   frontier cut = log.cut_behind(applied);
   view_number number = in_force->number;
+  auto held = lanes.held(number);
   for (log_index i = applied + 1; i <= log.last(); ++i) {
     const entry& e = log.at(i);
     COHORT_INVARIANT(covers(e.cut, cut), i, log.last());
-    if (!mutated(mutation::append_without_payload) && !is_witness()) COHORT_INVARIANT(covers(lanes.held(number), e.cut), i, number);
+    if (!mutated(mutation::append_without_payload) && !is_witness()) COHORT_INVARIANT(covers(held, e.cut), i, number);
     cut = log.cut_behind(i);
-    if (e.kind == entry_kind::view) number = e.next->number;
+    if (e.kind == entry_kind::view) held = lanes.held(number = e.next->number);
   }
 }
 

@@ -98,13 +98,22 @@ std::size_t stability_threshold(const view& v) {
 }
 
 frontier carry_over(const view& from, const frontier& cut, const view& to) {
+  std::vector<const roster_entry*> before;  // in the order of its slots
+  for (const auto& r : from.roster)
+    if (r.active) before.push_back(&r);
+  const auto per_member = lanes_per_member(from);
   frontier result;
+  auto next = before.begin();  // rosters keep their order: who stays is mostly behind who was before him
   for (const auto& r : to.roster) {
     if (!r.active) continue;
+    const auto same = [&](const roster_entry* b) { return b->id == r.id && b->inc == r.inc; };
+    const auto found = next != before.end() && same(*next) ? next : std::ranges::find_if(before, same);
+    if (found != before.end()) next = found + 1;
+    const auto first = static_cast<std::size_t>(found - before.begin()) * per_member;
     for (const auto k : {lane_kind::plain, lane_kind::causal}) {
       if (!has_lanes(to, k)) continue;
-      const slot old = slot_of(from, r.id, r.inc, k);
-      result.push_back(old == no_slot || old >= cut.size() ? 0 : cut[old]);
+      const auto old = first + (per_member == 2 && k == lane_kind::causal ? 1 : 0);
+      result.push_back(found == before.end() || !has_lanes(from, k) || old >= cut.size() ? 0 : cut[old]);
     }
   }
   return result;
