@@ -24,6 +24,7 @@ enum class frame_type : std::uint8_t {
   pulse = 5,  ///< a node's heartbeat for all its groups (docs/protocol.md, Q1)
   ask_nodes = 6,  ///< a process that is no member yet asks for the cluster's nodes
   nodes = 7,      ///< the answer
+  hosted = 8,     ///< groups which a linked node hosts from now on, or does not any more
   batch = 16,
   append = 17,
   ack_set = 18,

@@ -156,6 +156,7 @@ void endpoint::impl::on_connected(link& l) {
   auto* p = find(l.member);
   l.deadline = loop_.now() + config_.hello_timeout;
   l.push(encode_hello(make_hello(p->member, l.attempt, true)));
+  l.groups_told = groups_state_;
   (void)l.flush();  // a fresh socket takes it; if it broke, the next pass reports that
   plan_care();
 }

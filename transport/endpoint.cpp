@@ -38,6 +38,10 @@ void endpoint::forget(member_id peer) {
   if (auto* p = impl_->find(peer)) impl_->forget(*p);
 }
 
+void endpoint::host(group_config what) { impl_->host(std::move(what)); }
+
+void endpoint::drop(std::uint32_t group) { impl_->drop(group); }
+
 void endpoint::tell_nodes(catalogue::node_table nodes) { impl_->nodes_ = std::move(nodes); }
 
 bool endpoint::send(member_id target, const protocol::pulse& what) {
@@ -64,6 +68,7 @@ std::vector<link_status> endpoint::links() const {
     s.trouble = s.up ? std::string() : p->trouble;
     if (s.up) {
       s.identity = p->current->peer.directory_id;
+      s.boot_id = p->current->peer.boot_id;
       s.control_queued = p->current->queue().control_bytes();
       s.payload_queued = p->current->queue().payload_bytes();
     }

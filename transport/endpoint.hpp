@@ -92,6 +92,8 @@ public:
   virtual void on_message(std::uint32_t group, protocol::voter_id from, protocol::message&& what) = 0;
   /// A link is up; called for each group which both nodes host.
   virtual void on_link_up(std::uint32_t group, protocol::voter_id peer, bool blank) = 0;
+  /// The peer does not host the group any more, or this node does not; the link stays.
+  virtual void on_group_down(std::uint32_t, member_id) {}
   /// A link went down. `reset`: the other side closed or reset it, or came back as a new process. Called once per link,
   /// before an `on_link_up` for its successor.
   virtual void on_link_down(member_id peer, bool reset) = 0;
@@ -120,7 +122,8 @@ struct endpoint_stats {
 struct link_status {
   member_id member = no_member;
   bool up = false;
-  std::uint64_t identity = 0;       ///< directory id the peer said
+  std::uint64_t identity = 0;       ///< directory id the peer said ...
+  std::uint64_t boot_id = 0;        ///< ... and its process
   std::size_t control_queued = 0;   ///< bytes
   std::size_t payload_queued = 0;
   std::string trouble;              ///< why it is not up; empty if up or not tried yet
@@ -167,6 +170,12 @@ public:
   void forget(member_id peer);
   /// What processes are told that ask for the cluster's nodes; nobody is before.
   void tell_nodes(catalogue::node_table nodes);
+
+  /// From now on this node hosts the group, too; peers that are linked learn of it, and `on_link_up` is called for those that host it
+  /// likewise. Its number is none of those before.
+  void host(group_config what);
+  /// From now on it does not: frames of the group are unknown ones. The number is not used again.
+  void drop(std::uint32_t group);
 
   /// From now on HELLO says so. Existing links are not told.
   void set_blank(std::uint32_t group, bool blank);

@@ -1,7 +1,8 @@
 #pragma once
 
 // Inside transport/ only: what an endpoint consists of. Split over endpoint.cpp (sending, care), dialling.cpp
-// (connections come and go) and greeting.cpp (HELLO).
+// (connections come and go) and greeting.cpp (HELLO),
+// and hosting.cpp (which groups both ends of a link host).
 
 #include "transport/compression.hpp"
 #include "transport/endpoint.hpp"
@@ -98,12 +99,21 @@ struct endpoint::impl final : link_owner, fd_handler {
   void on_refusal(link& l, refusal&& r);
   void refuse(link& l, const refusal& for_them, const refusal& for_us, member_id member);
   bool wins(peer_slot& p, const hello& theirs, refusal& why_not) const;
-  std::vector<std::pair<std::uint32_t, bool>> match_groups(link& l) const;
   void adopt(peer_slot& p, link& l, hello&& theirs);
   void violated(link& l, const std::string& what);
   void tell_refused(peer_slot* p, member_id member, const std::string& text);
   hello make_hello(member_id target, std::uint64_t attempt, bool dialled) const;
   std::string label(const link& l) const;
+
+  // hosting.cpp
+  void host(group_config what);
+  void drop(std::uint32_t group);
+  std::vector<std::pair<std::uint32_t, bool>> match_groups(link& l) const;
+  void tell_groups(peer_slot& p, const hosted& what);
+  void catch_up_groups(peer_slot& p);
+  void on_hosted(link& l, std::span<const std::byte> bytes);
+  bool match(peer_slot& p, const group_config& here, const group_config& there);
+  void part(link& l, std::uint32_t group);
 
   loop& loop_;
   endpoint_config config_;
@@ -116,6 +126,8 @@ struct endpoint::impl final : link_owner, fd_handler {
   std::unique_ptr<resolver> resolver_;
   std::minstd_rand random_;
   std::uint64_t cluster_ = 0;
+  std::uint64_t groups_state_ = 0;       ///< grows with each change of the groups
+  std::vector<std::uint32_t> dropped_;   ///< of the groups once hosted; as many at most as there are numbers
 
   std::optional<catalogue::node_table> nodes_;  ///< for strangers who ask
 

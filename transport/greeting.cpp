@@ -2,7 +2,6 @@
 #include "transport/nodes.hpp"
 
 #include <algorithm>
-#include <unordered_map>
 #include <utility>
 
 namespace cohort::transport {
@@ -65,6 +64,7 @@ void endpoint::impl::on_message_frame(link& l, std::span<const std::byte> bytes,
       handler_.on_pulse(l.member, pulse_);
       return;
     }
+    case frame_type::hosted: return on_hosted(l, bytes);
     case frame_type::hello: violated(l, "a second HELLO"); return;
     case frame_type::refuse: {
       refusal r;
@@ -225,6 +225,7 @@ void endpoint::impl::on_stranger_hello(link& l, hello&& theirs) {
   p->attempt = std::max(p->attempt, theirs.attempt);
   l.attempt = theirs.attempt;
   l.push(encode_hello(here));
+  l.groups_told = groups_state_;
   adopt(*p, l, std::move(theirs));
 }
 
@@ -270,22 +271,6 @@ void endpoint::impl::on_refusal(link& l, refusal&& r) {
   tell_refused(&p, p.member, r.text);
 }
 
-/// Fills the link's table of the groups which both nodes host (N5), and tells of which of them the peer is blank.
-std::vector<std::pair<std::uint32_t, bool>> endpoint::impl::match_groups(link& l) const {
-  std::unordered_map<std::uint32_t, const group_config*> theirs;
-  for (const auto& g : l.peer.groups) theirs.try_emplace(g.index, &g);
-  std::vector<std::pair<std::uint32_t, bool>> common;
-  l.identities.clear();
-  for (const auto& g : config_.groups) {
-    const auto there = theirs.find(g.index);
-    if (there == theirs.end()) continue;
-    if (g.index >= l.identities.size()) l.identities.resize(g.index + 1);
-    l.identities[g.index] = there->second->identity;
-    common.emplace_back(g.index, there->second->blank);
-  }
-  return common;
-}
-
 void endpoint::impl::adopt(peer_slot& p, link& l, hello&& theirs) {
   auto fresh = take(l);
   l.peer = std::move(theirs);
@@ -304,6 +289,7 @@ void endpoint::impl::adopt(peer_slot& p, link& l, hello&& theirs) {
   p.unreachable_told = false;
   p.failing_since = no_deadline;
   l.established(config_.limits.frame_bytes_max);
+  catch_up_groups(p);
   ++stats_.links_up;
   plan_care();
 

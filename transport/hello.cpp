@@ -25,6 +25,27 @@ bool is_name(std::string_view text, std::size_t bytes_max) {
 
 std::string_view view_of(capnp::Text::Reader text) { return {text.cStr(), text.size()}; }
 
+const char* read(capnp::List<wire::Hello::Group>::Reader groups, std::vector<group_config>& out) {
+  if (groups.size() > groups_max) return "it hosts too many groups";
+  for (const auto g : groups) {
+    const auto group_name = view_of(g.getName());
+    if (!is_name(group_name, name_bytes_max)) return "a group's name is none";
+    out.push_back({g.getIndex(), std::string(group_name), g.getHash(), g.getIdentity(), g.getBlank(), g.getFounding()});
+  }
+  return nullptr;
+}
+
+void write(const std::vector<group_config>& groups, capnp::List<wire::Hello::Group>::Builder out) {
+  for (unsigned i = 0; i < groups.size(); ++i) {
+    out[i].setIndex(groups[i].index);
+    out[i].setName(groups[i].name.c_str());
+    out[i].setHash(groups[i].hash);
+    out[i].setFounding(groups[i].founding_hash);
+    out[i].setIdentity(groups[i].identity);
+    out[i].setBlank(groups[i].blank);
+  }
+}
+
 const char* read(wire::Hello::Reader in, hello& out) {
   if (in.getMagic() != hello_magic) return "it is no node of this kind (wrong magic number)";
   out.version = in.getVersion();
@@ -49,14 +70,14 @@ const char* read(wire::Hello::Reader in, hello& out) {
     if (!is_name(who, name_bytes_max) || !is_name(where, where_bytes_max)) return "its founders' table is damaged";
     out.founders.push_back({member_id{f.getMember()}, std::string(who), std::string(where)});
   }
-  const auto groups = in.getGroups();
-  if (groups.size() > groups_max) return "it hosts too many groups";
-  for (const auto g : groups) {
-    const auto group_name = view_of(g.getName());
-    if (!is_name(group_name, name_bytes_max)) return "a group's name is none";
-    out.groups.push_back({g.getIndex(), std::string(group_name), g.getHash(), g.getIdentity(), g.getBlank(), g.getFounding()});
-  }
-  return nullptr;
+  return read(in.getGroups(), out.groups);
+}
+
+const char* read(wire::Hosted::Reader in, hosted& out) {
+  const auto dropped = in.getDropped();
+  if (dropped.size() > groups_max) return "it drops too many groups";
+  for (const auto index : dropped) out.dropped.push_back(index);
+  return read(in.getAdded(), out.added);
 }
 
 std::string number(std::uint64_t n) { return std::to_string(n); }
@@ -94,26 +115,10 @@ std::optional<refusal> compare_groups(const hello& mine, const hello& theirs) {
     by_index.try_emplace(there.index, &there);
   }
   for (const auto& here : mine.groups) {
-    if (const auto same = by_name.find(here.name); same != by_name.end()) {
-      const auto& there = *same->second;
-      if (here.index != there.index)
-        return refusal{refuse_code::group, "group " + here.name + " has number " + number(there.index) + " on node " +
-                                               theirs.name + ", " + number(here.index) +
-                                               " on this node. All nodes must list their groups alike"};
-      if (here.hash != there.hash)
-        return refusal{refuse_code::group, "group " + here.name + " is set up differently on node " + theirs.name +
-                                               " and on this node. Durability, kind and sizes of a group must be "
-                                               "the same on all nodes"};
-      // Once there is a group its log says by which rules it runs; before, its founders' configurations do.
-      if (here.blank && there.blank && here.founding_hash != there.founding_hash && here.founding_hash != 0 && there.founding_hash != 0)
-        return refusal{refuse_code::group, "group " + here.name + " is set up differently on node " + theirs.name +
-                                               " and on this node. Orders, reads, timers and limits must be the same "
-                                               "on all nodes that found it"};
-    }
-    if (const auto same = by_index.find(here.index); same != by_index.end() && same->second->name != here.name)
-      return refusal{refuse_code::group, "number " + number(here.index) + " is group " + same->second->name + " on node " +
-                                             theirs.name + ", group " + here.name +
-                                             " on this node. All nodes must list their groups alike"};
+    if (const auto same = by_name.find(here.name); same != by_name.end())
+      if (auto difference = compare(here, *same->second, theirs.name)) return difference;
+    if (const auto same = by_index.find(here.index); same != by_index.end())
+      if (auto difference = compare(here, *same->second, theirs.name)) return difference;
   }
   return std::nullopt;
 }
@@ -162,15 +167,20 @@ frame encode_hello(const hello& h) {
       founders[i].setName(h.founders[i].name.c_str());
       founders[i].setWhere(h.founders[i].where.c_str());
     }
-    auto groups = out.initGroups(static_cast<unsigned>(h.groups.size()));
-    for (unsigned i = 0; i < h.groups.size(); ++i) {
-      groups[i].setIndex(h.groups[i].index);
-      groups[i].setName(h.groups[i].name.c_str());
-      groups[i].setHash(h.groups[i].hash);
-      groups[i].setFounding(h.groups[i].founding_hash);
-      groups[i].setIdentity(h.groups[i].identity);
-      groups[i].setBlank(h.groups[i].blank);
-    }
+    write(h.groups, out.initGroups(static_cast<unsigned>(h.groups.size())));
+  });
+}
+
+frame encode_hosted(member_id self, const hosted& what) {
+  frame_header head;
+  head.type = frame_type::hosted;
+  head.sender = static_cast<std::uint16_t>(self);
+  frame_writer writer;
+  return writer.write(head, hello_bytes_max, [&](capnp::MallocMessageBuilder& m) {
+    auto out = m.initRoot<wire::Hosted>();
+    write(what.added, out.initAdded(static_cast<unsigned>(what.added.size())));
+    auto dropped = out.initDropped(static_cast<unsigned>(what.dropped.size()));
+    for (unsigned i = 0; i < what.dropped.size(); ++i) dropped.set(i, what.dropped[i]);
   });
 }
 
@@ -192,6 +202,11 @@ bool decode_hello(std::span<const std::byte> bytes, hello& out, std::string& why
                                   [&](wire::Hello::Reader in) { return read(in, out); });
 }
 
+bool decode_hosted(std::span<const std::byte> bytes, hosted& out, std::string& why) {
+  return read_struct<wire::Hosted>(bytes.subspan(frame_header_bytes), &why,
+                                   [&](wire::Hosted::Reader in) { return read(in, out); });
+}
+
 bool decode_refusal(std::span<const std::byte> bytes, refusal& out, std::string& why) {
   return read_struct<wire::Refuse>(bytes.subspan(frame_header_bytes), &why, [&](wire::Refuse::Reader in) {
     out.code = static_cast<refuse_code>(in.getCode());
@@ -199,6 +214,24 @@ bool decode_refusal(std::span<const std::byte> bytes, refusal& out, std::string&
     out.text = printable(view_of(in.getText()), text_bytes_max);
     return static_cast<const char*>(nullptr);
   });
+}
+
+std::optional<refusal> compare(const group_config& here, const group_config& there, const std::string& name) {
+  const auto differs = [](std::string text) { return refusal{refuse_code::group, std::move(text)}; };
+  if (here.name != there.name)
+    return differs("number " + number(here.index) + " is group " + there.name + " on node " + name + ", group " + here.name +
+                   " on this node. All nodes must list their groups alike");
+  if (here.index != there.index)
+    return differs("group " + here.name + " has number " + number(there.index) + " on node " + name + ", " + number(here.index) +
+                   " on this node. All nodes must list their groups alike");
+  if (here.hash != there.hash)
+    return differs("group " + here.name + " is set up differently on node " + name +
+                   " and on this node. Durability, kind and sizes of a group must be the same on all nodes");
+  // Once there is a group its log says by which rules it runs; before, its founders' configurations do.
+  if (here.blank && there.blank && here.founding_hash != there.founding_hash && here.founding_hash != 0 && there.founding_hash != 0)
+    return differs("group " + here.name + " is set up differently on node " + name +
+                   " and on this node. Orders, reads, timers and limits must be the same on all nodes that found it");
+  return std::nullopt;
 }
 
 std::optional<refusal> compare(const hello& mine, const hello& theirs) {

@@ -29,6 +29,12 @@ struct hello {
   std::uint32_t unpacks = unpacks_zstd;  ///< bits: compressed frames it takes
 };
 
+/// What changed in a node's groups while it is linked.
+struct hosted {
+  std::vector<group_config> added;
+  std::vector<std::uint32_t> dropped;
+};
+
 /// Why a connection ends. Numbers are part of the wire format.
 enum class refuse_code : std::uint16_t {
   version = 1,     ///< no common version of the wire format
@@ -59,15 +65,19 @@ inline constexpr std::size_t groups_max = 1024;
 std::uint64_t cluster_digest(const std::vector<founder>& founders, std::string_view cluster = {});
 
 frame encode_hello(const hello& h);
+frame encode_hosted(member_id self, const hosted& what);
 frame encode_refusal(member_id self, const refusal& r);
 
 /// False with the reason if it is none: not decodable, wrong magic, too many lines, names that are no names.
 /// `bytes` is a whole frame of type `hello`, checksum verified.
 bool decode_hello(std::span<const std::byte> bytes, hello& out, std::string& why);
+bool decode_hosted(std::span<const std::byte> bytes, hosted& out, std::string& why);
 bool decode_refusal(std::span<const std::byte> bytes, refusal& out, std::string& why);
 
 /// What keeps the two nodes apart, told from the point of view of `mine`; nothing if they fit.
 std::optional<refusal> compare(const hello& mine, const hello& theirs);
+/// Likewise for one group that both host, of node `name`.
+std::optional<refusal> compare(const group_config& here, const group_config& there, const std::string& name);
 
 /// Cut to `bytes_max`; control characters become '?'. For text that came from a peer.
 std::string printable(std::string_view text, std::size_t bytes_max);

@@ -67,6 +67,7 @@ public:
 
   // The endpoint's notes.
   hello peer;                    ///< once its HELLO came
+  std::uint64_t groups_told = 0; ///< which state of this node's groups its HELLO told, or a frame behind it
   std::vector<std::uint64_t> identities;  ///< the peer's, by group, for those which both nodes host; 0 = not hosted
   member_id member = no_member;  ///< whom this connection is for, or belongs to
   std::string where;             ///< the other end's address

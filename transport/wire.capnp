@@ -70,6 +70,12 @@ struct Refuse {
   attempt @2 :UInt64;            # largest number of a connection seen between the two
 }
 
+# What changed in the groups which the sender hosts since its HELLO, or since the frame like this before; the header's group index is 0.
+struct Hosted {
+  added   @0 :List(Hello.Group); # new ones, and those that are set up differently from now on
+  dropped @1 :List(UInt32);      # numbers; those the receiver never heard of count for nothing
+}
+
 # Heartbeat of a node, for all its groups; the header's group index is 0.
 struct Pulse {
   number      @0 :UInt64;

@@ -144,6 +144,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         require(!f || (decode_nodes(f.bytes, same, why) && same.nodes == c.nodes && same.founders == c.founders));
       }
     }
+    if (head.type == frame_type::hosted) {
+      hosted news, same;
+      if (decode_hosted(bytes, news, why)) {
+        const auto f = encode_hosted(member_id{0}, news);
+        require(!f || (decode_hosted(f.bytes, same, why) && same.dropped == news.dropped && same.added.size() == news.added.size()));
+      }
+    }
     if (head.type == frame_type::refuse) {
       refusal r;
       (void)decode_refusal(bytes, r, why);

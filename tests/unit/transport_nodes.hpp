@@ -53,6 +53,7 @@ public:
 
   void on_message(std::uint32_t group, protocol::voter_id from, protocol::message&& what) override;
   void on_link_up(std::uint32_t group, protocol::voter_id peer, bool blank) override;
+  void on_group_down(std::uint32_t group, member_id peer) override { parted.push_back({group, peer}); }
   void on_link_down(member_id peer, bool reset) override;
   void on_event(const link_event& what) override { events.push_back(what); }
 
@@ -66,6 +67,7 @@ public:
   std::deque<got> messages;
   std::vector<up> ups;
   std::vector<down> downs;
+  std::vector<std::pair<std::uint32_t, member_id>> parted;
   std::vector<link_event> events;
   std::function<void(const got&)> on_got;
   bool keep = true;  ///< messages
