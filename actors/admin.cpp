@@ -142,9 +142,20 @@ admin::answer admin::settled(std::future<change_result> asked, const std::string
   return {r.done ? 0 : 1, (r.done && r.why.empty() ? done : r.why) + '\n'};
 }
 
-/// `group rules NAME`, `group change NAME [weaker] SETTING...`, `group exclude|restore NAME MEMBER`, `group handover NAME`.
+admin::answer admin::groups() {
+  std::string text;
+  for (const auto& g : calls_.groups())
+    text += g.name + "  number " + std::to_string(g.number) + "  " + g.type + (g.why_not.empty() ? "" : "  does not run here: " + one_line(g.why_not)) + '\n';
+  return {0, text.empty() ? "no group was created while the cluster ran\n" : text};
+}
+
+/// `group list`, `group create NAME TYPE SETTING...`, `group delete NAME`, `group rules NAME`, `group change NAME [weaker] SETTING...`, `group exclude|restore NAME MEMBER`, `group handover NAME`.
 admin::answer admin::group(const words& w) {
+  if (w.size() == 2 && w[1] == "list") return groups();
   const auto what = w.size() > 2 ? w[1] : std::string();
+  if (what == "create" && w.size() > 3)
+    return settled(calls_.create_group(w[2], w[3], with_settings(contract{}, words(w.begin() + 4, w.end()))));
+  if (what == "delete" && w.size() == 3) return settled(calls_.delete_group(w[2]));
   if (what == "rules" && w.size() == 3) {
     const auto other = difference(contract{}, calls_.rules(w[2]));
     return {0, other.empty() ? "the defaults\n" : other + '\n'};
@@ -163,7 +174,7 @@ admin::answer admin::group(const words& w) {
     const words settings(w.begin() + (weaker ? 4 : 3), w.end());
     return settled(calls_.change_rules(w[2], with_settings(calls_.rules(w[2]), settings), weaker), "group " + w[2] + " runs under them");
   }
-  return refused("group rules NAME, change NAME SETTING..., exclude or restore NAME MEMBER, handover NAME");
+  return refused("group list, create NAME TYPE SETTING..., delete NAME, rules NAME, change NAME SETTING..., exclude or restore NAME MEMBER, handover NAME");
 }
 
 admin::answer admin::processes() {

@@ -33,6 +33,9 @@ struct admin_calls {
   std::function<std::future<change_result>(const std::string& group, const contract& to, bool weaker)> change_rules;
   std::function<std::future<change_result>(const std::string& group, protocol::change_kind, const std::string& member)> change_member;
   std::function<void(const std::string& group)> hand_over;
+  std::function<std::vector<group_info>()> groups;
+  std::function<std::future<change_result>(const std::string& group, const std::string& type, const contract& how)> create_group;
+  std::function<std::future<change_result>(const std::string& group)> delete_group;
 };
 
 /// A node's operator: carries out what comes over the socket in the data directory, one command after the other, and writes the
@@ -58,6 +61,7 @@ private:
   answer status();
   answer nodes();
   answer group(const words& w);
+  answer groups();
   answer settled(std::future<change_result> asked, const std::string& done = {});
   std::string metrics_now();
 

@@ -9,6 +9,7 @@
 #include <cohort/supervisor.hpp>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace cohort::detail {
@@ -23,6 +24,7 @@ struct node_figures {
   std::vector<group_status> groups;
   std::vector<link> links;
   transport::endpoint_stats transport;
+  std::vector<std::pair<std::string, std::string>> not_hosted;  ///< groups that were created and do not run here, and why
   const transport::gateway::counters* gateway = nullptr;  ///< null: this node serves no clients
 };
 

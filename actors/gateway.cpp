@@ -26,15 +26,9 @@ read_kind freshest(const group_entry& g) {
 gateway::gateway(const node_config& config, const std::string& listen,
                  const std::map<std::string, std::shared_ptr<group_entry>, std::less<>>& groups, open_port open,
                  server_trouble trouble)
-    : config_(config) {
-  const auto wake = [this] { wakes_.tell(); };
-  so_far_->wake = wake;
-  for (const auto& [name, entry] : groups) {
-    auto& g = groups_[name];
-    g.entry = entry;
-    g.port = open(name, wake);
-    if (entry->hub) entry->hub->on_news(wake);
-  }
+    : config_(config), open_(std::move(open)) {
+  so_far_->wake = [this] { wakes_.tell(); };
+  for (const auto& [name, entry] : groups) enter(entry);
   try {
     server_ = std::make_unique<server>(listen, limits{}, *this, wakes_, std::move(trouble));
   } catch (const std::runtime_error& e) {
@@ -52,11 +46,65 @@ gateway::~gateway() {
     if (g.entry->hub) g.entry->hub->on_news({});
 }
 
+void gateway::enter(const std::shared_ptr<group_entry>& entry) {
+  const auto wake = [this] { wakes_.tell(); };
+  auto& g = groups_[entry->name];
+  g.entry = entry;
+  g.port = open_(entry->name, wake);
+  if (entry->hub) entry->hub->on_news(wake);
+}
+
+void gateway::host(std::shared_ptr<group_entry> entry) {
+  {
+    std::lock_guard guard(news_mutex_);
+    news_.push_back({std::move(entry), false});
+  }
+  wakes_.tell();
+}
+
+void gateway::drop(std::shared_ptr<group_entry> entry) {
+  {
+    std::lock_guard guard(news_mutex_);
+    news_.push_back({std::move(entry), true});
+  }
+  wakes_.tell();
+}
+
+/// In the order in which it happened. A name that comes back waits until the former group has answered all.
+void gateway::settle_groups() {
+  std::erase_if(groups_, [](auto& each) {
+    auto& g = each.second;
+    if (!g.gone || !g.waiting.empty() || !g.calls.empty()) return false;
+    if (g.entry->hub) g.entry->hub->on_news({});
+    return true;
+  });
+  std::lock_guard guard(news_mutex_);
+  std::size_t done = 0;
+  for (; done < news_.size(); ++done) {
+    const auto& n = news_[done];
+    const auto known = groups_.find(n.entry->name);
+    if (!n.gone && known != groups_.end()) break;
+    if (n.gone && known != groups_.end() && known->second.entry == n.entry) known->second.gone = true;
+    if (n.gone) continue;
+    try {
+      enter(n.entry);
+    } catch (const node_error&) {
+      groups_.erase(n.entry->name);  // it is deleted by now
+    }
+  }
+  news_.erase(news_.begin(), news_.begin() + static_cast<std::ptrdiff_t>(done));
+}
+
+gateway::group* gateway::serving(const std::string& name) {
+  const auto known = groups_.find(name);
+  return known == groups_.end() || known->second.gone ? nullptr : &known->second;
+}
+
 void gateway::ask(const request& what, std::function<void(answer&&)> done) {
-  const auto known = groups_.find(what.group);
-  if (known == groups_.end())
+  auto* const known = serving(what.group);
+  if (!known)
     return done(refused_as(reason::no_group, false, "this node hosts no group \"" + what.group + "\"; discover names those it hosts"));
-  auto& g = known->second;
+  auto& g = *known;
   pending p{std::move(done), what.what, what.how, what.what != request::kind::submit && g.entry->how.sessions, {}};
   if (what.what == request::kind::query) return query(g, what, std::move(p));
   submit(g, what, std::move(p));
@@ -127,6 +175,7 @@ void gateway::collect() {
       for (std::size_t i = 0; i < done_.size(); ++i) finish(g, done_[i]);
   }
   tell_judges();
+  settle_groups();
   flush();
 }
 
@@ -171,6 +220,7 @@ picture gateway::look() {
   looked_ = now;
   picture_ = {config_.name, config_.cluster, {}, {}};
   for (const auto& [name, g] : groups_) {
+    if (g.gone) continue;
     const auto s = g.port.status();
     transport::gateway::group out{name, s.leader, s.view, {}, s.applied, s.primary, g.entry->how.sessions};
     for (const auto& m : s.members) out.members.push_back({m.name, m.active, m.voter});
@@ -181,8 +231,8 @@ picture gateway::look() {
 }
 
 std::unique_ptr<subscription> gateway::watch(const std::string& group) {
-  const auto known = groups_.find(group);
-  return known == groups_.end() || !known->second.entry->hub ? nullptr : known->second.entry->hub->subscribe();
+  const auto* known = serving(group);
+  return known && known->entry->hub ? known->entry->hub->subscribe() : nullptr;
 }
 
 }  // namespace cohort::detail

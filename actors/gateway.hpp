@@ -15,6 +15,7 @@
 #include <string>
 #include <tuple>
 #include <unordered_map>
+#include <vector>
 
 namespace cohort::detail {
 
@@ -37,6 +38,9 @@ public:
   void forget() override;
   transport::gateway::picture look() override;
   std::unique_ptr<transport::gateway::subscription> watch(const std::string& group) override;
+  /// Groups that were created and deleted while it serves. Any thread; the server's thread gets to it.
+  void host(std::shared_ptr<group_entry> entry);
+  void drop(std::shared_ptr<group_entry> entry);
   /// Any thread.
   const transport::gateway::counters& figures() const { return server_->figures(); }
 
@@ -69,7 +73,17 @@ private:
     std::unordered_map<std::uint64_t, asking> calls;     ///< by tag
     std::uint64_t next_tag = 1;
     bool asked = false;  ///< since the last flush
+    bool gone = false;   ///< deleted: takes nothing more, and goes once all that was asked is answered
   };
+  /// What became of groups, on its way to the server's thread.
+  struct group_news {
+    std::shared_ptr<group_entry> entry;
+    bool gone = false;
+  };
+
+  void enter(const std::shared_ptr<group_entry>& entry);
+  void settle_groups();
+  group* serving(const std::string& name);
 
   void submit(group& g, const transport::gateway::request& what, pending p);
   void query(group& g, const transport::gateway::request& what, pending p);
@@ -80,8 +94,11 @@ private:
 
   const node_config config_;
   const session_limits limits_;
+  const open_port open_;
   transport::wake_up wakes_;
   std::map<std::string, group, std::less<>> groups_;
+  std::mutex news_mutex_;  // guards `news_`
+  std::vector<group_news> news_;
   std::vector<std::byte> message_;
   completion_batch done_;
   transport::gateway::picture picture_;

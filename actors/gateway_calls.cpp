@@ -63,10 +63,10 @@ std::unique_ptr<open_call> gateway::ask_all(const request& what, collate how, un
     done({refused_as(because, false, why), {}});
     return nullptr;
   };
-  const auto known = groups_.find(what.group);
-  if (known == groups_.end())
+  auto* const known = serving(what.group);
+  if (!known)
     return refuse(reason::no_group, "this node hosts no group \"" + what.group + "\"; discover names those it hosts");
-  auto& g = known->second;
+  auto& g = *known;
   collation c;
   c.how = how;
   c.count = count;
@@ -100,7 +100,9 @@ std::unique_ptr<open_call> gateway::ask_all(const request& what, collate how, un
 
 /// By the client's judgement, or because it is gone.
 void gateway::end_call(const std::string& group, std::uint64_t tag, std::optional<judgement> decided) {
-  auto& g = groups_.at(group);
+  const auto of = groups_.find(group);
+  if (of == groups_.end()) return;  // deleted, and with it all its calls
+  auto& g = of->second;
   const auto open = g.calls.find(tag);
   if (open == g.calls.end()) return;
   if (decided)
@@ -126,7 +128,9 @@ void gateway::tell_judges() {
     now.swap(so_far_->waiting);
   }
   for (auto& [group, tag, report] : now) {
-    auto& g = groups_.at(group);
+    const auto of = groups_.find(group);
+    if (of == groups_.end()) continue;
+    auto& g = of->second;
     const auto open = g.calls.find(tag);
     if (open == g.calls.end() || !open->second.changed || open->second.decided) continue;
     open->second.changed(told_of(answer_of(outcome::replied), std::move(report), open->second.session));

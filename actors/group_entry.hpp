@@ -1,8 +1,11 @@
 #pragma once
 
+#include "framework/catalogue/group_table.hpp"
 #include "framework/protocol/messages.hpp"
 
 #include <cohort/node.hpp>
+
+#include <caf/fwd.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -50,6 +53,10 @@ public:
   /// Empty if it has ended.
   virtual std::optional<group_rules> rules() = 0;
   virtual void change(change_asked what) = 0;
+  /// Another member leads, if this one does.
+  virtual void hand_over() = 0;
+  /// `process` gets the group's views from now on, the newest at once.
+  virtual void tell_views(const caf::actor& process) = 0;
 };
 
 /// One group hosted here. Outlives restarts of its replica, so ports stay valid.
@@ -63,7 +70,8 @@ struct group_entry {
   std::shared_ptr<monitors> watch;       ///< is told of each view; null in tests of parts
   std::shared_ptr<watch_hub> hub;        ///< null where no gateway serves clients that watch
   std::shared_ptr<call_desk> desk;       ///< where the contract has `calls`
-  std::uint32_t index = 0;               ///< in the order of the groups' names, equal at all members
+  std::uint32_t index = 0;               ///< in the order of the groups' names, equal at all members; or as created
+  std::optional<catalogue::group_line> created;  ///< while the cluster ran; else it is one of the application's own
   std::atomic<bool> by_lease{false};     ///< linearizable reads are confirmed by a lease, by the rules in force
   std::atomic<bool> left{false};         ///< this node left the group: a restarted runtime does not join again
 

@@ -100,6 +100,7 @@ group_table read_groups(const config_section& root) {
 }
 
 contract with_settings(contract from, const std::vector<std::string>& settings) {
+  if (settings.empty()) return from;
   std::string text;
   for (const auto& s : settings) text += "groups.settings." + s + '\n';
   const auto file = config_file::parse(text, "settings");
@@ -110,6 +111,22 @@ contract with_settings(contract from, const std::vector<std::string>& settings) 
   });
   if (!from.orders.has(from.default_order)) from.default_order = set.how.default_order;
   return from;
+}
+
+std::string contract_text(const contract& what) {
+  std::string text;
+  contracts::for_each_field([&](const auto& f) { text += f.name + std::string(" = ") + contracts::written(what.*f.member) + '\n'; });
+  return text;
+}
+
+contract contract_of(const std::string& text) {
+  std::vector<std::string> settings;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = std::min(text.find('\n', at), text.size());
+    if (end > at) settings.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return with_settings(contract{}, settings);
 }
 
 std::string sentence(const finding& f, const contract& what) {

@@ -43,6 +43,11 @@ std::vector<located_finding> judge(const std::string& name, const group_settings
 /// The same for all groups of a file, and for the chains which they form (G20).
 std::vector<located_finding> judge(const group_table& groups, const roster_facts& members);
 
+/// All its fields, a line each, as `contract_of` reads them: what is not written down might mean something else to another version.
+std::string contract_text(const contract& what);
+/// Throws `config_error`, also for a field that this version does not know.
+contract contract_of(const std::string& text);
+
 /// "G8: message; reason; the nearest legal contract has reads = ...".
 std::string sentence(const finding& f, const contract& what);
 

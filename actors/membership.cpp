@@ -31,6 +31,9 @@ protected:
       [this](const view_unsubscribe& m) {
         std::erase_if(processes_, [&](auto& process) { return process.address() == m.process; });
       },
+      [this](const group_deleted& m) {
+        for (auto& process : processes_) cc::hand_over(process, m);
+      },
       [this](actor_stop) {
         processes_.clear();
         quit();

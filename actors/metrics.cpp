@@ -266,6 +266,7 @@ std::string status_text(const node_figures& figures) {
     for (const auto& m : g.members)
       text += "  " + m.name + ' ' + m.address + (m.voter ? " voter" : " learner") + (m.active ? "" : ", away") + '\n';
   }
+  for (const auto& [group, why] : figures.not_hosted) text += "group " + group + ": does not run here: " + why + '\n';
   for (const auto& l : figures.links)
     text += "link to " + l.peer + (l.now.up ? ": up" : ": down" + (l.now.trouble.empty() ? "" : ", " + l.now.trouble)) + '\n';
   if (figures.gateway) text += gateway_line(*figures.gateway);

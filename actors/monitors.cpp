@@ -18,6 +18,7 @@ const char* to_string(down_reason r) {
     case down_reason::partitioned: return "partitioned";
     case down_reason::ended: return "ended";
     case down_reason::stopped: return "stopped";
+    case down_reason::deleted: return "deleted";
     case down_reason::unknown: return "unknown";
   }
   return "?";
@@ -204,6 +205,21 @@ void monitors::settle(const std::string& group, down_reason reason, const std::s
   const bool was = known != standings_.end() && known->second.up;
   if (g.inside && g.primary) set_up(k, 0);
   else if (was) set_down(k, {false, reason, why, g.newest, 0}, out);
+}
+
+void monitors::group_deleted(const std::string& group) {
+  letters out;
+  {
+    std::lock_guard guard(mutex_);
+    const standing gone{false, down_reason::deleted, "the group was deleted", groups_[group].newest, 0};
+    std::vector<key> all;
+    for (const auto& [k, watchers] : by_key_)
+      if ((std::get<0>(k) == down_kind::group || std::get<0>(k) == down_kind::member) && std::get<1>(k) == group) all.push_back(k);
+    for (const auto& k : all) set_down(k, gone, out);
+    std::erase_if(standings_, [&](const auto& each) { return std::get<1>(each.first) == group; });
+    groups_.erase(group);
+  }
+  send(std::move(out));
 }
 
 void monitors::runtime_ended() {

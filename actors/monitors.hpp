@@ -37,6 +37,8 @@ public:
   void view(const std::string& group, const group_view& now, bool partitionable);
   /// Whether this side of the network has a quorum.
   void primary(const std::string& group, bool is_so);
+  /// The group is no more; one of the same name that comes later is another one.
+  void group_deleted(const std::string& group);
   void child_ended(const std::string& path, down_reason why, const std::string& text);
   /// The runtime ended: nothing is known of links any more, and no group has a part in anything.
   void runtime_ended();

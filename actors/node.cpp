@@ -103,7 +103,10 @@ node::impl::impl(node_config wanted)
       nodes_(std::make_shared<detail::known_nodes>(config.members)),
       watch_(std::make_shared<detail::monitors>(detail::monitors::facts{
         .is_node = [this](const std::string& name) { return nodes_->number_of(name).has_value(); },
-        .is_group = [this](const std::string& name) { return groups_.contains(name); },
+        .is_group = [this](const std::string& name) {
+          std::lock_guard guard(groups_mutex_);
+          return groups_.contains(name);
+        },
         .child = [this](const std::string& path) { return child_at(path); }})) {
   block_signals();
   keep_freed_memory();
@@ -116,12 +119,18 @@ void node::impl::host(std::string_view group, application what, const contract& 
   if (group.empty() || group.size() > 255) throw node_error("a group's name has 1 to 255 bytes");
   if (groups_.size() == 1024) throw node_error("a node hosts at most 1024 groups");
   if (group == detail::catalogue_group) throw node_error("group " + std::string(group) + ": that name is taken by the cluster's catalogue");
+  auto entry = entry_for(group, std::move(what), how);
+  if (!detail::is_joining(config)) admit(*entry);
+  if (!groups_.try_emplace(entry->name, entry).second)
+    throw node_error("group " + entry->name + " is named twice");
+}
+
+std::shared_ptr<detail::group_entry> node::impl::entry_for(std::string_view group, application what, const contract& how) const {
   auto entry = std::make_shared<detail::group_entry>();
   entry->name = group;
   entry->how = how;
   entry->by_lease = how.reads == reads::lease;
   entry->watch = watch_;
-  if (!detail::is_joining(config)) admit(*entry);
   if (how.sessions && !what.machine)
     throw node_error("group " + std::string(group) + ": sessions = true needs a state machine, and this group has none");
   if (how.calls && what.service)
@@ -146,8 +155,7 @@ void node::impl::host(std::string_view group, application what, const contract& 
   } else {
     entry->make_listener = std::move(what.listener);
   }
-  if (!groups_.try_emplace(entry->name, entry).second)
-    throw node_error("group " + entry->name + " is named twice");
+  return entry;
 }
 
 /// For the number of founders: the groups are theirs, whoever comes later.
@@ -176,7 +184,8 @@ void node::impl::start() {
   if (groups_.empty()) throw node_error("the node hosts no group; call replicate before start");
   if (config.catalogue) {
     find_nodes();
-    catalogue_ = detail::catalogue_entry(found_, nodes_);
+    catalogue_ = detail::catalogue_entry(found_, nodes_, [board = board_](const catalogue::group_table& now) { board->update(now); });
+    board_->on_change([this] { groups_changed(); });
     catalogue_->index = static_cast<std::uint32_t>(groups_.size());
   }
   std::uint32_t index = 0;
@@ -221,6 +230,15 @@ void node::impl::start() {
   keeper_ = std::thread([this] { keep(); });
 }
 
+/// Any thread.
+void node::impl::groups_changed() {
+  {
+    std::lock_guard guard(mutex_);
+    groups_changed_ = true;
+  }
+  changed_.notify_all();
+}
+
 void node::impl::open_admin() {
   admin_ = std::make_unique<detail::admin>(
     config,
@@ -244,7 +262,10 @@ void node::impl::open_admin() {
       .rules = [this](const std::string& group) { return rules(group); },
       .change_rules = [this](const std::string& group, const contract& to, bool weaker) { return change_rules(group, to, weaker); },
       .change_member = [this](const std::string& group, protocol::change_kind kind, const std::string& member) { return change(group, kind, member); },
-      .hand_over = [this](const std::string& group) { hand_over(group); }},
+      .hand_over = [this](const std::string& group) { hand_over(group); },
+      .groups = [this] { return created_groups(); },
+      .create_group = [this](const std::string& group, const std::string& type, const contract& how) { return create_group(group, type, how); },
+      .delete_group = [this](const std::string& group) { return delete_group(group); }},
     [this](const std::string& why) { log.write(detail::log_level::warn, why); });
   if (!config.metrics.empty()) log.write(detail::log_level::info, "metrics at http://" + config.metrics + "/metrics");
 }
@@ -261,6 +282,8 @@ std::optional<detail::node_figures> node::impl::look() {
   try {
     auto figures = asked.get();
     if (gateway_) figures.gateway = &gateway_->figures();  // admin, which asks, ends before it
+    for (const auto& g : created_groups())
+      if (!g.why_not.empty()) figures.not_hosted.emplace_back(g.name, g.why_not);
     return figures;
   } catch (const std::future_error&) {  // it ended with the question in its queue
     return {};
@@ -309,16 +332,24 @@ void node::impl::end_supervisors() {
 
 void node::impl::new_runtime() {
   std::vector<std::shared_ptr<detail::group_entry>> entries;
-  for (auto& [name, entry] : groups_) entries.push_back(entry);
+  for (auto& [name, entry] : groups_)
+    if (!entry->created) entries.push_back(entry);
   if (catalogue_) entries.push_back(catalogue_);
   auto made = std::make_unique<detail::runtime>(
-    config, nodes_, std::move(entries), *system_, log,
+    config, nodes_, entries, *system_, log,
     detail::runtime_calls{.failed = [this](const std::string& why) { runtime_failed(why); }, .watch = watch_});
   std::lock_guard guard(mutex_);
   runtime_ = std::move(made);
-  std::erase_if(subscribers_, [this](auto& s) {
+  for (const auto& e : entries) tell_subscribers(*e);
+  groups_changed_ = true;  // those that were created begin behind the catalogue
+}
+
+/// Under `mutex_`: those of the group are told of its views, which have a new source.
+void node::impl::tell_subscribers(const detail::group_entry& of) {
+  const auto link = of.running();
+  std::erase_if(subscribers_, [&](auto& s) {
     auto process = caf::actor_cast<caf::actor>(s.process);
-    if (process) cc::hand_over(runtime_->membership(s.group), detail::view_subscribe{process});
+    if (process && link && s.group.get() == &of) link->tell_views(process);
     return !process;
   });
 }
@@ -349,11 +380,22 @@ void node::impl::keep() {
     std::unique_ptr<detail::runtime> old;
     {
       std::unique_lock guard(mutex_);
-      changed_.wait(guard, [this] { return ending_ || restart_wanted_; });
+      changed_.wait(guard, [this] { return ending_ || restart_wanted_ || (groups_changed_ && runtime_); });
       if (ending_) return;
+      if (!restart_wanted_) {
+        groups_changed_ = false;
+        guard.unlock();
+        settle_groups();
+        continue;
+      }
       restart_wanted_ = false;
       old = std::move(runtime_);
     }
+    {
+      std::lock_guard guard(groups_mutex_);
+      for (auto& [number, g] : created_) g.runs = false;
+    }
+    swept_.clear();
     old.reset();
     try {
       new_runtime();
@@ -395,6 +437,10 @@ void node::impl::stop(bool gently) {
     runtime_.reset();
   }
   end_actors();
+  for (const auto& [number, g] : created_)
+    if (g.entry) groups_.erase(g.entry->name);
+  created_.clear();
+  swept_.clear();
   started_ = false;
   ending_ = false;
   restart_wanted_ = false;  // of a failure that came when nobody looked any more
@@ -479,7 +525,10 @@ void node::impl::keep_informed(detail::service_notice& manager, heartbeat& beat)
 /// For people, on one line.
 std::string node::impl::status_line() const {
   std::string line = "STATUS=";
-  for (auto& [name, entry] : groups_) {
+  std::unique_lock guard(groups_mutex_);
+  const auto groups = groups_;
+  guard.unlock();
+  for (auto& [name, entry] : groups) {
     const auto s = group_port(std::make_shared<detail::port_state>(entry, port_wake{})).status();
     const auto active = std::count_if(s.members.begin(), s.members.end(), [](auto& m) { return m.active; });
     line += (line.size() > 7 ? "; " : "") + name + ": " + s.role + ", view " + std::to_string(s.view) + ", " +
@@ -494,6 +543,7 @@ void node::impl::request_stop() {
 }
 
 std::shared_ptr<detail::group_entry> node::impl::entry(std::string_view group) const {
+  std::lock_guard guard(groups_mutex_);
   auto known = groups_.find(group);
   if (known == groups_.end()) throw node_error("this node hosts no group " + std::string(group));
   return known->second;
@@ -525,27 +575,25 @@ std::uint64_t node::impl::passes() const {
 caf::actor node::impl::group_handle(std::string_view group) {
   if (!system_) throw node_error("group handles are given out by a node that was started");
   auto owner = entry(group);
+  std::lock_guard guard(groups_mutex_);
   auto& handle = handles_[owner->name];
-  if (!handle) handle = detail::spawn_group_handle(*system_, owner, [this, owner](port_wake wake) {
-    return open_port(owner->name, std::move(wake));
-  });
+  if (!handle) handle = detail::spawn_group_handle(*system_, owner, [owner](port_wake wake) { return open(owner, std::move(wake)); });
   return handle;
 }
 
 void node::impl::subscribe(std::string_view group, const caf::actor& process) {
-  auto index = entry(group)->index;
+  auto owner = entry(group);
   std::lock_guard guard(mutex_);
   if (!runtime_) throw node_error("views are told by a node that was started");
   // Kept, so that a restarted runtime tells them, too.
-  subscribers_.push_back({index, caf::actor_cast<caf::actor_addr>(process)});
-  cc::hand_over(runtime_->membership(index), detail::view_subscribe{process});
+  subscribers_.push_back({owner, caf::actor_cast<caf::actor_addr>(process)});
+  if (const auto link = owner->running()) link->tell_views(process);
 }
 
 void node::impl::hand_over(std::string_view group) {
-  auto index = entry(group)->index;
-  std::lock_guard guard(mutex_);
-  if (!runtime_) throw node_error("leadership is handed over by a node that was started");
-  cc::hand_over(runtime_->ordering(index), detail::lead_no_more{});
+  const auto link = entry(group)->running();
+  if (!link) throw node_error("leadership is handed over by a node that was started");
+  link->hand_over();
 }
 
 namespace {
@@ -635,88 +683,6 @@ std::optional<child_status> node::impl::child_at(const std::string& path) const 
 caf::actor_system& node::impl::system() {
   if (!system_) throw node_error("a node has an actor system while it runs");
   return *system_;
-}
-
-namespace {
-
-contract of_state_machine(std::string_view group, contract how) {
-  if (how.replication == replication::primary_backup)
-    throw node_error("group " + std::string(group) + ": its contract says replication = \"primary_backup\", and a state machine is "
-                     "executed by all; give it to replicate_primary, or say active");
-  how.replication = replication::active;
-  return how;
-}
-
-}  // namespace
-
-// ---- the public face ------------------------------------------------------------------------------------------------
-
-node::node(node_config config) : impl_(std::make_unique<impl>(std::move(config))) {}
-node::~node() = default;
-
-void node::replicate(std::string_view group, machine_factory make) {
-  replicate(group, std::move(make), impl_->configured(group));
-}
-void node::replicate(std::string_view group, machine_factory make, contract how) {
-  if (!make) throw node_error("group " + std::string(group) + ": no state machine is given");
-  impl_->host(group, {.machine = std::move(make)}, of_state_machine(group, std::move(how)));
-}
-void node::replicate(std::string_view group, machine_factory make, contract how, listener_factory beside) {
-  if (!make) throw node_error("group " + std::string(group) + ": no state machine is given");
-  if (!beside) throw node_error("group " + std::string(group) + ": no listener is given");
-  impl_->host(group, {.machine = std::move(make), .listener = std::move(beside)}, of_state_machine(group, std::move(how)));
-}
-void node::replicate_primary(std::string_view group, primary_service_factory make, backup_kind backups) {
-  replicate_primary(group, std::move(make), impl_->configured(group), backups);
-}
-void node::replicate_primary(std::string_view group, primary_service_factory make, contract how, backup_kind backups) {
-  const auto name = "group " + std::string(group);
-  if (!make) throw node_error(name + ": no service is given");
-  if (how.replication == replication::active)
-    throw node_error(name + ": its contract says replication = \"active\", and a primary executes alone; say primary_backup, or give a "
-                            "state machine to replicate");
-  how.replication = replication::primary_backup;
-  impl_->host(group, {.service = std::move(make), .backups = backups}, how);
-}
-void node::listen(std::string_view group, listener_factory make) { listen(group, std::move(make), impl_->configured(group)); }
-void node::listen(std::string_view group, listener_factory make, contract how) {
-  if (!make) throw node_error("group " + std::string(group) + ": no listener is given");
-  if (how.replication != replication::none)
-    throw node_error("group " + std::string(group) + ": its contract says replication = \"" + to_string(how.replication) +
-                     "\", and a listener replicates nothing; leave it out, or give a state machine to replicate");
-  impl_->host(group, {.listener = std::move(make)}, how);
-}
-void node::expect_orders(std::string_view group, const contract& how) const {
-  const auto& hosted = impl_->entry(group)->how;
-  if (hosted.orders != how.orders || hosted.default_order != how.default_order)
-    throw node_error("group " + std::string(group) + ": the port is for other orders than the group is hosted with; they differ in " +
-                     difference(how, contract(how).with(&contract::orders, hosted.orders).with(&contract::default_order, hosted.default_order)));
-}
-void node::start() { impl_->start(); }
-void node::stop() { impl_->stop(true); }
-int node::run() { return impl_->run(); }
-void node::hand_over(std::string_view group) { impl_->hand_over(group); }
-std::future<change_result> node::leave(std::string_view group) {
-  return impl_->change(group, protocol::change_kind::leave, impl_->config.name);
-}
-std::future<change_result> node::remove_member(std::string_view group, std::string_view member) {
-  return impl_->change(group, protocol::change_kind::remove, member);
-}
-std::future<change_result> node::restore_member(std::string_view group, std::string_view member) {
-  return impl_->change(group, protocol::change_kind::restore, member);
-}
-std::future<change_result> node::change(std::string_view group, const contract& to, bool weaker_accepted) {
-  return impl_->change_rules(group, to, weaker_accepted);
-}
-contract node::rules(std::string_view group) const { return impl_->rules(group); }
-void node::request_stop() { impl_->request_stop(); }
-group_port node::port(std::string_view group, port_wake wake) { return impl_->open_port(group, std::move(wake)); }
-primary_status node::primary(std::string_view group) const { return impl_->entry(group)->reported(); }
-std::string node::failure() const { return impl_->failure_text(); }
-const node_config& node::config() const { return impl_->config; }
-
-group_status node::status(std::string_view group) const {
-  return group_port(std::make_shared<detail::port_state>(impl_->entry(group), port_wake{})).status();
 }
 
 }  // namespace cohort

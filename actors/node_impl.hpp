@@ -4,6 +4,7 @@
 #include "actors/admin.hpp"
 #include "actors/catalogue_desk.hpp"
 #include "actors/gateway.hpp"
+#include "actors/group_board.hpp"
 #include "actors/monitors.hpp"
 #include "actors/runtime.hpp"
 #include "actors/service_notice.hpp"
@@ -18,6 +19,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
 
 namespace cohort {
@@ -59,6 +61,10 @@ struct node::impl {
   contract rules(std::string_view group) const;
   std::future<change_result> change_nodes(catalogue::command what);
   std::vector<node_info> nodes() const;
+  void register_type(std::string_view type, application what);
+  std::future<change_result> create_group(std::string_view name, std::string_view type, contract how);
+  std::future<change_result> delete_group(std::string_view name);
+  std::vector<group_info> created_groups() const;
   void subscribe(std::string_view group, const caf::actor& process);
   std::shared_ptr<supervisors::impl> supervision() const;
   detail::monitors& watch() const;
@@ -70,6 +76,7 @@ struct node::impl {
   std::uint64_t passes() const;
 
   node_config config;  ///< fixed once started: a node that joins learns the founders at its start
+  std::function<void(const group_event&)> on_group_event;
   restart_limits limits;  ///< of replicas and of the application's trees; tests change them before `start`
   mutable detail::logger log;
 
@@ -93,12 +100,36 @@ private:
   void end_actors();
   std::optional<child_status> child_at(const std::string& path) const;
   void admit(const detail::group_entry& group) const;
+  std::shared_ptr<detail::group_entry> entry_for(std::string_view group, application what, const contract& how) const;
+  void groups_changed();
+  void settle_groups();
+  void host_created(const catalogue::group_line& line);
+  void drop_created(std::uint32_t number);
+  std::string join_created(const catalogue::group_line& line, std::shared_ptr<detail::group_entry>& entry);
+  bool gives_up();
+  bool settled_here(std::string_view group, bool present) const;
+  std::optional<std::string> name_founders(catalogue::command& of, const contract& how);
+  std::vector<catalogue::founder_line> founders_of(const contract& how);
+  void tell(group_event::kind what, group_info info) const;
+  void tell_subscribers(const detail::group_entry& of);
   void find_nodes();
   std::string quorum_without(std::string_view node);
   void open_admin();
   std::optional<detail::node_figures> look();
 
+  /// A group of the catalogue's table, and what this node makes of it.
+  struct created_group {
+    group_info info;
+    std::shared_ptr<detail::group_entry> entry;  ///< null if it never ran here
+    bool runs = false;                           ///< in the runtime that is
+  };
+
+  mutable std::mutex groups_mutex_;  // guards `groups_`, `created_` and `handles_` once the node was started
   std::map<std::string, std::shared_ptr<detail::group_entry>, std::less<>> groups_;
+  std::map<std::uint32_t, created_group> created_;  ///< by number; the keeper's, who changes it under the mutex
+  std::set<std::uint32_t> swept_;                   ///< keeper: deleted numbers of which this life of the runtime was told
+  std::map<std::string, application, std::less<>> types_;
+  const std::shared_ptr<detail::group_board> board_ = std::make_shared<detail::group_board>();
   std::shared_ptr<detail::known_nodes> nodes_;
   std::shared_ptr<detail::monitors> watch_;
   std::shared_ptr<detail::group_entry> catalogue_;  ///< null if the cluster keeps none
@@ -126,11 +157,12 @@ private:
   std::uint64_t runtime_restarts_ = 0;
   bool started_ = false;
   bool restart_wanted_ = false;
+  bool groups_changed_ = false;
   bool ending_ = false;
   bool stop_wanted_ = false;
   std::string failure_;
   struct subscriber {
-    std::uint32_t group = 0;
+    std::shared_ptr<detail::group_entry> group;
     caf::actor_addr process;
   };
   std::vector<subscriber> subscribers_;

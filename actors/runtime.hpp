@@ -9,6 +9,7 @@
 #include "actors/membership.hpp"
 #include "actors/monitors.hpp"
 #include "actors/node_config.hpp"
+#include "actors/numbered.hpp"
 #include "actors/ordering.hpp"
 #include "actors/process.hpp"
 #include "actors/schedule.hpp"
@@ -55,8 +56,14 @@ public:
   /// How all is, as soon as the protocol thread gets to it; broken if the runtime ends before. Any thread.
   std::future<node_figures> look();
 
-  caf::actor ordering(std::uint32_t group) const { return groups_[group].ordering; }
-  caf::actor membership(std::uint32_t group) const { return groups_[group].membership; }
+  /// Takes part in a group that was created while the runtime runs, beside `groups` others, and so far not in it. Reads the disk on the
+  /// calling thread and returns once the group runs, or says why it does not. One call at a time, not within the loop.
+  std::string host(const std::shared_ptr<group_entry>& entry, std::size_t groups, const std::function<bool()>& given_up);
+  /// The group was deleted: its replica ends, ports into it are refused, its actors are told, and what the journal has of it goes.
+  /// Also for one that this life of the runtime never hosted. Any thread; returns at once.
+  void drop(std::uint32_t index);
+  /// Who would found a group now: the voters of the catalogue's group, and which of them are linked under which process. Any thread.
+  std::future<std::vector<catalogue::founder_line>> founders_now(std::uint32_t catalogue);
   /// Passes of groups' cores so far. Any thread.
   std::uint64_t passes() const { return passes_.load(std::memory_order_relaxed); }
   /// For tests: the protocol thread.
@@ -65,6 +72,8 @@ public:
 private:
   class link_to_group;
   struct group {
+    explicit group(std::shared_ptr<group_entry> of)
+        : entry(std::move(of)), heartbeat(entry->how.heartbeat), election_min(entry->how.election_min) {}
     std::shared_ptr<group_entry> entry;
     std::shared_ptr<driver_credit> credit;
     std::shared_ptr<group_driver> driver;
@@ -72,7 +81,7 @@ private:
     caf::actor ordering, membership, process;
     std::future<void> process_ended;
     std::uint64_t voter = 0;  ///< voter_id::identity
-    protocol::duration heartbeat{}, election_min{};  ///< in force (X1)
+    protocol::duration heartbeat, election_min;  ///< in force (X1)
     std::string other_rules;  ///< those in force that are not the configuration's
     bool witness = false;     ///< this node keeps the log, but no payload and no state (W1)
     bool blank = true;        ///< the directory never saw the group
@@ -82,16 +91,34 @@ private:
     std::map<std::uint64_t, std::pair<protocol::instant, std::uint64_t>> quieted;  ///< events that repeat
   };
 
+  /// What a group begins from.
+  struct prepared {
+    std::unique_ptr<group_core> core;
+    std::shared_ptr<const protocol::recovered_state> state;
+    protocol::journal_position last = 0;
+    std::optional<persistence::checkpoint_info> checkpoint;
+    std::string line;  ///< for the log
+  };
+
+  static std::uint64_t random_bits();
   protocol::pulse_options pulse_options_now() const;
   void open_journal();
-  void start_group(group& g);
-  std::shared_ptr<group_driver> driver_for(const group& g, const protocol::core_start& start, protocol::journal_position durable);
+  persistence::group_options stored_as(const group_entry& g) const;
+  transport::group_config shown_as(const group& g) const;
+  std::filesystem::path cold_files(std::uint32_t index) const;
+  prepared prepare(group& g, std::size_t groups);
+  void begin_by_decree(const group_entry& g, protocol::core_start& start) const;
+  std::unique_ptr<group_core> core_for(const group_entry& g, const protocol::core_start& start, std::size_t groups) const;
+  void begin(group& g, prepared p);
+  void connect(group& g);
+  static void disconnect(group& g);
+  void forget(std::uint32_t index);
   void open_endpoint();
   void run_loop();
   void end();
   void end_processes();
   replica_services services_for(const group& g);
-  void store_checkpoint(const group& g, const protocol::mark& at, const std::function<void(sink&)>& write);
+  void store_checkpoint(std::uint32_t index, const caf::actor& ordering, const protocol::mark& at, const std::function<void(sink&)>& write);
   void pass();
   void send_pulses();
   bool drained_dry() const;
@@ -120,11 +147,12 @@ private:
   void vouch(std::uint32_t group, const protocol::vouch& what) override { pulses_->say(group, what); }
 
   // pulse_host, on the protocol thread
-  void touch(std::uint32_t group) override { groups_[group].driver->touch(); }
+  void touch(std::uint32_t group) override;
 
   // endpoint_handler, on the protocol thread
   void on_message(std::uint32_t group, protocol::voter_id from, protocol::message&& what) override;
   void on_link_up(std::uint32_t group, protocol::voter_id peer, bool blank) override;
+  void on_group_down(std::uint32_t group, member_id peer) override;
   void on_link_down(member_id peer, bool reset) override;
   void on_pulse(member_id peer, const protocol::pulse& what) override;
   void on_event(const transport::link_event& what) override;
@@ -136,7 +164,8 @@ private:
   const std::shared_ptr<known_nodes> nodes_;
   member_id self_ = no_member;
   std::uint64_t boot_id_ = 0;
-  std::vector<group> groups_;
+  numbered<group> groups_;                       ///< protocol thread, or while there is none
+  std::vector<std::shared_ptr<group>> ending_;   ///< likewise: deleted ones whose process has not ended
 
   // In the order of their construction; destroyed the other way round.
   std::unique_ptr<transport::loop> loop_;

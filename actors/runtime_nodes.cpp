@@ -68,9 +68,11 @@ bool runtime::remove_from(group& g, member_id node) {
     g.driver->hand_over();
     return true;
   }
-  g.driver->change(node, {protocol::change_kind::remove, name_of(node), {}, [this, name = name_of(node), &g](change_result r) {
-    if (r.done) g.removal_asked = -1h;  // the next one need not wait
-    else log_.write(log_level::warn, "group=" + g.entry->name + " cannot go on without removed node " + name + " yet: " + r.why);
+  g.driver->change(node, {protocol::change_kind::remove, name_of(node), {}, [this, name = name_of(node), index = g.entry->index](change_result r) {
+    auto* of = groups_.find(index);
+    if (!of) return;
+    if (r.done) of->removal_asked = -1h;  // the next one need not wait
+    else log_.write(log_level::warn, "group=" + of->entry->name + " cannot go on without removed node " + name + " yet: " + r.why);
   }});
   return true;
 }

@@ -135,8 +135,9 @@ void runtime::happened(std::uint32_t group, const protocol::event& e) {
       level = log_level::error;
       g.trouble = "volatile group " + g.entry->name +
                   " was founded before and nobody is found who still holds it; if all its members were restarted, what "
-                  "it held is gone: start all of them with --new-epoch " +
-                  std::to_string(config_.epoch + 1);
+                  "it held is gone: " +
+                  (g.entry->created ? "delete it and create it again"
+                                    : "start all of them with --new-epoch " + std::to_string(config_.epoch + 1));
       line = g.trouble;
       break;
     case event_kind::handing_over:

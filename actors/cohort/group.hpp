@@ -33,6 +33,11 @@ struct group_resumed {
   std::string group;
 };
 
+/// What every actor that `subscribe`d to a group's views is sent, last: an operator or a program deleted the group.
+struct group_deleted {
+  std::string group;
+};
+
 /// The group as an ordinary actor. Send or request it a `std::string` (any bytes), alone or followed by a `cohort::order`: it
 /// is submitted in that order, else in the contract's default one. A request is answered with the state machine's reply as a
 /// `std::string` once this replica has applied it, with an empty one where no state machine hears that order; otherwise with an
@@ -43,7 +48,7 @@ struct group_resumed {
 caf::actor group_handle(node& where, std::string_view group);
 
 /// From now on `process` gets a `cohort::group_view` message for each view of the group (the newest at once), until it
-/// ends.
+/// ends or the group is deleted, which `cohort::group_deleted` tells.
 void subscribe(node& where, std::string_view group, const caf::actor& process);
 
 /// The short form of `supervisors_of(where).start("", name, ...)` (<cohort/supervisor.hpp>) for an actor of any kind: `spawn`
@@ -59,3 +64,4 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::collation)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::call_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::group_busy)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::group_resumed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::group_deleted)

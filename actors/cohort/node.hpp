@@ -78,6 +78,25 @@ struct node_info {
   bool present = true;  ///< false: removed for good
 };
 
+/// A group that was created while the cluster ran.
+struct group_info {
+  std::string name;
+  std::uint32_t number = 0;   ///< never used again in this cluster
+  std::string type;           ///< under which programs register who gets its messages
+  std::string why_not;        ///< empty: it runs here
+};
+
+/// What happened to such a group on this node.
+struct group_event {
+  enum class kind : std::uint8_t {
+    hosted,      ///< it runs here from now on: also told after a restart of the node
+    not_hosted,  ///< it is there, and this node cannot take part; `info.why_not` says why
+    deleted,     ///< it is no more
+  };
+  kind what{};
+  group_info info;
+};
+
 /// What became of a change of a living group.
 struct change_result {
   bool done = false;
@@ -181,6 +200,34 @@ public:
   std::future<change_result> remove_node(std::string_view name);
   /// All nodes the cluster ever had, as this node knows it; founders first. Any thread.
   std::vector<node_info> nodes() const;
+
+  /// Who gets the messages of groups of that type, which are created while the cluster runs (`create_group`). Before `start`, and the
+  /// same at all nodes: a node without it has no part in such a group, says so in its status and its log, and takes part once it runs a
+  /// program with it. `make` is called as for `replicate`, `replicate_primary` and `listen`. Throws `node_error` if the type is registered
+  /// already, or its name is none: 1 to 64 of [A-Za-z0-9_.-].
+  void register_machine(std::string_view type, machine_factory make, listener_factory beside = {});
+  template <class Machine>
+  void register_machine(std::string_view type) {
+    register_machine(type, maker<Machine>());
+  }
+  void register_primary(std::string_view type, primary_service_factory make, backup_kind backups = backup_kind::hot);
+  void register_listener(std::string_view type, listener_factory make);
+
+  /// Creates a group of a registered type on all nodes of the cluster, also on those that are down or come later, once a quorum of the
+  /// catalogue has it on disk (`node_config::catalogue`). It begins with the voters that the catalogue has at that moment; a quorum of
+  /// them is enough (V19). Refused with the reason if `check` refuses the contract for so many members, if this node's program registers
+  /// no such type, or if a group of that name exists and is set up differently. Asking again for what exists is done. When the future
+  /// says done, the group runs here: `port` opens ports into it. Crash model; thread-safe, ready within about 15 s.
+  std::future<change_result> create_group(std::string_view name, std::string_view type, contract how = {});
+  /// Deletes such a group for good: at all nodes its replica ends, what waits is refused, actors are told (`group_deleted`, and
+  /// `down_reason::deleted` to monitors), and what it had on disk is freed. A group of that name which is created later is another one
+  /// and begins empty. What it can change while it runs: `change`.
+  std::future<change_result> delete_group(std::string_view name);
+  /// All such groups that are there. Any thread.
+  std::vector<group_info> created_groups() const;
+  /// `tell` is called on a thread of the node's for each event; it must not block, nor create or delete groups and wait. Before `start`.
+  void on_group_event(std::function<void(const group_event&)> tell);
+
   /// Makes `run` return. Any thread, also a signal handler's watcher.
   void request_stop();
 

@@ -18,15 +18,24 @@ bool is_address(std::string_view text) {
          std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7f; });
 }
 
+bool of_groups(command_kind k) { return k == command_kind::create_group || k == command_kind::delete_group; }
+
 bool decode(std::span<const std::byte> bytes, command& out) {
   try {
     memory_source in(bytes);
     const auto kind = in.read_u64();
-    if (kind > static_cast<std::uint64_t>(command_kind::remove)) return false;
+    if (kind > static_cast<std::uint64_t>(command_kind::delete_group)) return false;
     out.kind = static_cast<command_kind>(kind);
     out.name = in.read_bytes();
     out.address = in.read_bytes();
-    return true;
+    if (!of_groups(out.kind)) return true;
+    out.type = in.read_bytes();
+    out.contract = in.read_bytes();
+    out.founders = read_founders(in);
+    out.request = in.read_u64();
+    const auto number = in.read_u64();
+    out.number = static_cast<std::uint32_t>(number);
+    return number <= group_number_max;
   } catch (const truncated_checkpoint&) {
     return false;
   }
@@ -39,6 +48,13 @@ std::vector<std::byte> encode(const command& c) {
   out.write_u64(static_cast<std::uint64_t>(c.kind));
   out.write_bytes(c.name);
   out.write_bytes(c.address);
+  if (of_groups(c.kind)) {
+    out.write_bytes(c.type);
+    out.write_bytes(c.contract);
+    write(out, c.founders);
+    out.write_u64(c.request);
+    out.write_u64(c.number);
+  }
   return taken(out);
 }
 
@@ -60,9 +76,11 @@ bool decode(std::span<const std::byte> bytes, verdict& out) {
   }
 }
 
-machine::machine(node_table founders, std::function<void(const node_table&)> changed)
-    : table_(founders), founders_(std::move(founders)), changed_(std::move(changed)) {
+machine::machine(node_table founders, std::function<void(const node_table&)> changed,
+                 std::function<void(const group_table&)> groups_changed)
+    : table_(founders), founders_(std::move(founders)), changed_(std::move(changed)), groups_changed_(std::move(groups_changed)) {
   changed_(table_);
+  tell_groups();
 }
 
 void machine::apply(const delivery& d, reply& answer) {
@@ -73,6 +91,8 @@ void machine::apply(const delivery& d, reply& answer) {
 
 verdict machine::apply(const command& c) {
   if (c.kind == command_kind::add) return add(c);
+  if (c.kind == command_kind::create_group) return create_group(c);
+  if (c.kind == command_kind::delete_group) return delete_group(c);
   const auto* known = table_.find(c.name);
   if (c.kind == command_kind::remove) {
     const bool was = std::ranges::any_of(table_.nodes, [&](const node_line& n) { return n.name == c.name; });
@@ -111,11 +131,16 @@ verdict machine::add(const command& c) {
   return {true, c.name + " is node " + std::to_string(number) + " at " + c.address};
 }
 
-void machine::checkpoint(sink& out) const { write(out, table_); }
+void machine::checkpoint(sink& out) const {
+  write(out, table_);
+  write(out, groups_);
+}
 
 void machine::restore(source& in) {
   table_ = in.left() == 0 ? founders_ : read_node_table(in);
+  groups_ = in.left() == 0 ? group_table{} : read_group_table(in);  // a checkpoint of a version without groups ends here
   changed_(table_);
+  tell_groups();
 }
 
 }  // namespace cohort::catalogue

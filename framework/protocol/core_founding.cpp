@@ -17,7 +17,35 @@ bool names_all(const view& v, const std::vector<member_id>& founders, const std:
   return true;
 }
 
+mark beginning(const view_ptr& founders) {
+  mark base;
+  base.in_force = founders;
+  base.cut.assign(lane_count(*founders), 0);
+  return base;
+}
+
 }  // namespace
+
+view_ptr founders_view(std::vector<voter_id> founders, const std::vector<member_id>& witnesses, const view_options& rules) {
+  std::ranges::sort(founders);
+  auto v = std::make_shared<view>();
+  for (const auto& id : founders) {
+    const bool witness = std::ranges::binary_search(witnesses, id.member);
+    v->roster.push_back({id, 1, true, !witness, witness});
+    v->burnt.push_back({id.member, 1});
+    v->notes.push_back({id, view_cause::founded});
+  }
+  v->options = rules;
+  v->kinds = kinds_of(rules.orders);
+  return v;
+}
+
+std::shared_ptr<const recovered_state> founded_by_decree(const view_ptr& founders) {
+  auto s = std::make_shared<recovered_state>();
+  s->founded = true;
+  s->promises.base = beginning(founders);
+  return s;
+}
 
 /// The founder with the smallest number proposes once it is linked to all others and every directory is blank. Nobody
 /// acts before *all* have accepted in this boot: a founder that was missed could otherwise hold an older promise. The
@@ -29,16 +57,7 @@ void core::impl::drive_founding() {
   for (const auto& p : peers)
     if (p.linked && p.blank) founders.push_back(p.id);
   if (founders.size() != start.founders.size()) return;
-  std::ranges::sort(founders);
-  auto v = std::make_shared<view>();
-  for (const auto& id : founders) {
-    const bool witness = std::ranges::binary_search(start.witnesses, id.member);
-    v->roster.push_back({id, 1, true, !witness, witness});
-    v->burnt.push_back({id.member, 1});
-    v->notes.push_back({id, view_cause::founded});
-  }
-  v->options = options;
-  v->kinds = kinds_of(options.orders);
+  const auto v = founders_view(std::move(founders), start.witnesses, options);
   if (!names_all(*v, start.founders, start.witnesses)) return;
   if (!forming.proposed || *forming.proposed != *v) {
     forming.proposed = v;
@@ -48,7 +67,7 @@ void core::impl::drive_founding() {
     forming.coordinating = true;
     forming.committing = false;
   }
-  if (founders.size() == 1) {
+  if (v->roster.size() == 1) {
     found(v);
     return;
   }
@@ -96,9 +115,7 @@ void core::impl::confirm_founding(voter_id from, const view& v) {
 }
 
 void core::impl::found(view_ptr v) {
-  mark base;
-  base.in_force = v;
-  base.cut.assign(lane_count(*v), 0);
+  const auto base = beginning(v);
   has_state = true;
   // A founder that missed the commit has asked to join by now, under an incarnation above the founders': it stays with
   // that one and is admitted like any member that recovers.

@@ -346,6 +346,17 @@ const std::vector<named>& profiles() {
        s.restart_all_at_end = r.chance(500);
        s.weights = {{crash, 8}, {isolate, 6}, {pause, 3}, {split, 3}, {power_off, 2}, {hunt, 2}, {restart_all, 1}, {slow_disk, 2}};
      }},
+    {"decreed", 0,  // a group that another log founds: members that die before they hear of each other, slow disks (V19)
+     [](scenario& s, random& r) {
+       s.decreed = true;
+       s.sync_least = 1000;
+       s.sync_most = r.between(3'000, 150'000);
+       s.fault_gap_most = r.between(50'000, 600'000);
+       s.down_most = r.between(60'000, 1'500'000);
+       s.weights = {{crash, 8}, {power_off, 3}, {kill_voter, 3}, {isolate, 4}, {pause, 2}, {restart_all, 2}, {slow_disk, 2}};
+       if (r.chance(250)) s.members = 5, s.witnesses = 2, s.core.durable = true;
+       else s.weights[wipe] = s.weights[remove] = 1;
+     }},
     {"deaf", 1,  // a link that carries one way, for good, with jitter and losses (V20, V21)
      [](scenario& s, random& r) { lasting(s, r, bad_links::one_way); }},
     {"bridge", 1,  // who hears whom is not transitive

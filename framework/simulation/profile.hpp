@@ -53,6 +53,7 @@ struct scenario {
   unsigned members = 3;
   unsigned witnesses = 0;              ///< of them, the last ones
   protocol::core_options core;
+  bool decreed = false;                ///< the group is founded by decree (V19)
   std::size_t chunk_bytes = 256 * 1024;
   bool quiet = false;                  ///< nodes have heartbeats of their own, and groups with nothing to do have none
   bool idle_phases = false;            ///< clients pause for seconds, all at the same time

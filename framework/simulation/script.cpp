@@ -81,7 +81,8 @@ void script::run() {
     const auto begin = milliseconds(chance_.between(300, 900));
     world_.at(begin, [this, i] { next_multicast(i); });
   }
-  const auto first = chance_.chance(120) ? milliseconds(50) : milliseconds(1200);
+  const bool at_once = chance_.chance(120);
+  const auto first = at_once || plan_.decreed ? milliseconds(50) : milliseconds(1200);
   if (plan_.lasting == bad_links::none)
     world_.at(first, [this] { strike(); });
   else

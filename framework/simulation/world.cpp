@@ -25,11 +25,23 @@ world::world(const scenario& s, const workload& app, checkers& watchers, checksu
     n.storage = std::make_unique<disk>(chance_.next() | 1, s.core.durable, sum_);
     n.links.resize(s.members);
   }
+  if (s.decreed) {
+    std::vector<voter_id> founders;
+    for (unsigned i = 0; i < s.members; ++i) founders.push_back({static_cast<member_id>(i), nodes_[i].storage->identity()});
+    decree_ = founders_view(std::move(founders), witnesses(), s.core);
+  }
   for (unsigned a = 0; a < s.members; ++a)
     for (unsigned b = a + 1; b < s.members; ++b) plan_connect(a, b, milliseconds(chance_.between(1, 50)));
 }
 
 world::~world() = default;
+
+std::vector<member_id> world::witnesses() const {
+  std::vector<member_id> all;
+  for (unsigned i = 0; i < members(); ++i)
+    if (witness(i)) all.push_back(static_cast<member_id>(i));
+  return all;
+}
 
 // ---- the queue ------------------------------------------------------------------------------------------------------
 
@@ -231,24 +243,25 @@ void world::start(unsigned node) {
   l.number = ++lives_;
   l.durable = scenario_.core.durable;
   // Volatile: the identity is drawn at every boot (PA1).
-  if (!scenario_.core.durable) {
+  if (!scenario_.core.durable && (n.lives > 0 || !decree_)) {
     const bool seen = n.storage->saw_group();
     n.storage = std::make_unique<disk>(chance_.next() | 1, false, sum_);
     if (seen) n.storage->mark_group_seen();
   }
   l.id = {static_cast<member_id>(node), n.storage->identity()};
   l.storage = n.storage.get();
+  if (decree_ && !(found.state && found.state->founded) && find(*decree_, l.id)) found.state = founded_by_decree(decree_);
   core_start begin;
   begin.self = l.id;
   begin.seed = chance_.next() ^ (mutated(mutation::sham_other_draws) ? 0x5eed : 0);
   for (unsigned i = 0; i < nodes_.size(); ++i) begin.founders.push_back(static_cast<member_id>(i));
-  for (unsigned i = 0; i < nodes_.size(); ++i)
-    if (witness(i)) begin.witnesses.push_back(static_cast<member_id>(i));
+  begin.witnesses = witnesses();
   begin.ever_founded = n.storage->saw_group();
   begin.blank = !begin.ever_founded;
   begin.state = found.state;
   begin.checksum = sum_;
   if (found.state && found.state->founded) begin.blank = false, begin.ever_founded = true;
+  if (decree_) begin.blank = false;
   ++n.lives;
   n.pass_at = n.wake_at = never;
   n.paused_until = {};

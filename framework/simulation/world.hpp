@@ -55,6 +55,7 @@ public:
     if (nodes_[node].alive) give(node, nodes_[node].alive->who().number, in_request{kind, static_cast<member_id>(who), options}, {});
   }
   bool witness(unsigned node) const { return node + scenario_.witnesses >= members(); }
+  std::vector<member_id> witnesses() const;
   /// The process whose member has left ends; started anew when `on_left` says so.
   std::function<void(unsigned node)> on_left;
   void step_clock(unsigned node, std::chrono::microseconds by) { nodes_[node].clock.step(by); }
@@ -161,6 +162,7 @@ private:
   random chance_;
   network_state network_;
   std::vector<node> nodes_;
+  protocol::view_ptr decree_;  ///< null: the founders find each other
   protocol::instant now_{};
   std::uint64_t sequence_ = 0;
   std::vector<event> queue_;

@@ -117,7 +117,10 @@ TEST_SUITE("catalogue") {
     CHECK(other.told == s.told);
     CHECK(other.give(command_kind::add, "e", "h:5").done);
     CHECK(other.told.nodes.back().number == member_id{4});
+    memory_sink without_groups;  // the form of versions that knew none
+    write(without_groups, s.told);
     for (std::size_t length = 1; length < out.bytes().size(); ++length) {
+      if (length == without_groups.bytes().size()) continue;
       memory_source cut(out.bytes().first(length));
       CHECK_THROWS_AS(other.m.restore(cut), truncated_checkpoint);
     }

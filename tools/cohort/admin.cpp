@@ -53,6 +53,10 @@ void add_admin(CLI::App& program, int& code) {
   add(program, "processes", "Prints the supervised processes of a running node", {"processes"}, "", code);
   auto& group = *program.add_subcommand("group", "A running group: its rules, its members, its leader");
   group.require_subcommand(1);
+  add(group, "list", "Prints the groups that were created while the cluster ran, and whether they run here", {"group", "list"}, "", code);
+  add(group, "create", "Creates a group on all nodes of the cluster", {"group", "create"},
+      "GROUP TYPE [SETTING...]: a type that the program registers, settings as in a configuration file: 'election_min = \"500 ms\"'", code);
+  add(group, "delete", "Deletes a group that was created so, with all it holds, for good", {"group", "delete"}, "GROUP", code);
   add(group, "rules", "Prints how the contract in force differs from the defaults", {"group", "rules"}, "GROUP", code);
   add(group, "change", "Changes the contract of a running group", {"group", "change"},
       "GROUP [weaker] SETTING..., settings as in a configuration file: 'heartbeat = \"100 ms\"'; weaker: also to promise less", code);

@@ -18,6 +18,11 @@ public:
   explicit primary_chain(book& b) : book_(b) {}
   const char* property() const override { return "primary chain"; }
 
+  void started(const life&, const disk::found& found) override {
+    // Nobody enters a view that was decreed (V19): its members begin in it.
+    if (found.state && found.state->founded && found.state->promises.base.in_force->number == 0)
+      views_.try_emplace(0, found.state->promises.base.in_force);
+  }
   void installed(const life& l, const deliver_view& d) override {
     const auto number = d.what->number;
     if (!views_.try_emplace(number, d.what).second) return;

@@ -1,0 +1,219 @@
+#include "framework/catalogue/machine.hpp"
+#include "framework/primary_backup/memory_stream.hpp"
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+
+using namespace cohort;
+using namespace cohort::catalogue;
+using primary_backup::memory_sink;
+using primary_backup::memory_source;
+
+namespace {
+
+node_table three() {
+  return {0, 3, {{member_id{0}, "a", "h:1", true}, {member_id{1}, "b", "h:2", true}, {member_id{2}, "c", "h:3", true}}};
+}
+std::vector<founder_line> all_three() { return {{member_id{0}, 10, 20, false}, {member_id{1}, 11, 21, false}, {member_id{2}, 12, 0, true}}; }
+
+struct stage {
+  group_table told;
+  node_table nodes;
+  int changes = -1;  // the first state is told, too
+  machine m{three(), [this](const node_table& t) { nodes = t; }, [this](const group_table& t) { told = t, ++changes; }};
+
+  verdict give(const command& c) {
+    const auto bytes = encode(c);
+    delivery d;
+    d.payload = bytes;
+    reply r;
+    m.apply(d, r);
+    verdict v;
+    REQUIRE(decode(r.bytes(), v));
+    return v;
+  }
+  static command create(const std::string& name, const std::string& type = "t", const std::string& contract = "orders = [\"total\"]\n") {
+    return {.kind = command_kind::create_group, .name = name, .address = {}, .type = type, .contract = contract, .founders = all_three(), .request = 0, .number = 1};
+  }
+  static command removal(const std::string& name, std::uint32_t number = 0) {
+    command c;
+    c.kind = command_kind::delete_group;
+    c.name = name;
+    c.number = number;
+    return c;
+  }
+  std::vector<std::byte> checkpoint() const {
+    memory_sink out;
+    m.checkpoint(out);
+    return {out.bytes().begin(), out.bytes().end()};
+  }
+};
+
+}  // namespace
+
+TEST_SUITE("catalogue") {
+  TEST_CASE("groups: each command, once and again") {
+    stage s;
+    CHECK(s.give(stage::create("x")).why == "group x is number 1023");
+    REQUIRE(s.told.groups.size() == 1);
+    CHECK(s.told.groups[0] == group_line{1023, "x", "t", "orders = [\"total\"]\n", all_three(), 0, true});
+    CHECK(s.give(stage::create("x")).done);  // its driver died before it heard
+    CHECK(s.changes == 1);
+    CHECK_FALSE(s.give(stage::create("x", "other")).done);
+    CHECK_FALSE(s.give(stage::create("x", "t", "")).done);
+    CHECK(s.give(stage::create("y")).why == "group y is number 1022");
+    CHECK(s.give(stage::removal("x")).done);
+    CHECK(s.give(stage::removal("x")).done);
+    CHECK(s.changes == 3);
+    CHECK(s.told.find("x") == nullptr);
+    CHECK_FALSE(s.told.find(1023u)->present);
+    CHECK(s.told.find(1023u)->founders.empty());
+    CHECK_FALSE(s.give(stage::removal("z")).done);
+    CHECK(s.give(stage::create("x")).why == "group x is number 1021");  // another one
+  }
+
+  TEST_CASE("groups: a repeated command never meets a later group of the name") {
+    stage s;
+    auto once = stage::create("x");
+    once.request = 77;
+    CHECK(s.give(once).done);
+    CHECK(s.give(once).done);
+    const auto gone = stage::removal("x", 1023);
+    CHECK(s.give(gone).done);
+    CHECK_FALSE(s.give(once).done);  // a late repetition does not bring it back
+    CHECK(s.told.groups.size() == 1);
+    auto twice = stage::create("x");
+    twice.request = 78;
+    CHECK(s.give(twice).why == "group x is number 1022");
+    CHECK(s.give(gone).done);  // was done, and is
+    CHECK(s.told.find("x") != nullptr);
+    CHECK(s.give(stage::removal("x", 1022)).done);
+  }
+
+  TEST_CASE("groups: what is refused changes nothing") {
+    stage s;
+    REQUIRE(s.give(stage::create("x")).done);
+    const auto before = s.told;
+    const auto refused = [&](command c) {
+      const auto v = s.give(c);
+      CHECK_FALSE(v.done);
+      CHECK_FALSE(v.why.empty());
+    };
+    refused(stage::create(""));
+    refused(stage::create("x y"));
+    refused(stage::create(std::string(65, 'x')));
+    refused(stage::create("y", ""));
+    refused(stage::create("y", "t", std::string(contract_bytes_max + 1, 'x')));
+    auto c = stage::create("y");
+    c.founders.clear();
+    refused(c);
+    c.founders = {{member_id{9}, 1, 1, false}};
+    refused(c);
+    c.founders = {{member_id{1}, 1, 1, false}, {member_id{0}, 1, 1, false}};
+    refused(c);
+    c = stage::create("y");
+    c.number = 1022;  // no room above the configured ones
+    refused(c);
+    command gone;
+    gone.kind = command_kind::remove;
+    gone.name = "b";
+    REQUIRE(s.give(gone).done);
+    refused(stage::create("y"));  // one of its founders is no node any more
+    CHECK(s.told == before);
+    auto bytes = encode(stage::create("z"));
+    delivery d;
+    for (std::size_t length = 0; length < bytes.size(); ++length) {
+      d.payload = std::span(bytes).first(length);
+      reply r;
+      s.m.apply(d, r);
+      verdict v;
+      REQUIRE(decode(r.bytes(), v));
+      CHECK_FALSE(v.done);
+    }
+    CHECK(s.told == before);
+  }
+
+  TEST_CASE("groups: random commands, against a simple model, with restores in between") {
+    for (unsigned seed = 1; seed <= 60; ++seed) {
+      CAPTURE(seed);
+      std::mt19937 random(seed);
+      auto s = std::make_unique<stage>();
+      std::map<std::string, std::uint32_t> alive;
+      std::set<std::string> ever;
+      std::map<std::uint64_t, std::string> requests;
+      std::uint32_t next = group_number_max;
+      for (int step = 0; step < 300; ++step) {
+        const std::string name(1, static_cast<char>('a' + random() % 6));
+        const auto what = random() % 10;
+        if (what < 5) {
+          auto c = stage::create(name, random() % 8 ? "t" : "u");
+          c.request = random() % 3 ? 0 : 1 + random() % 40;
+          const bool repeated = c.request != 0 && requests.contains(c.request);
+          const bool there = alive.contains(name);
+          const auto v = s->give(c);
+          if (!repeated && !there) {
+            REQUIRE(v.done);
+            alive[name] = next--;
+            ever.insert(name);
+            if (c.request != 0) requests[c.request] = name;
+          } else if (!repeated && c.type == "t") {
+            CHECK(v.done == (s->told.find(name)->type == "t"));
+          }
+        } else if (what < 9) {
+          const std::uint32_t number = random() % 2 || !alive.contains(name) ? 0 : alive[name];
+          const auto v = s->give(stage::removal(name, number));
+          CHECK(v.done == ever.contains(name));
+          alive.erase(name);
+        } else {
+          auto other = std::make_unique<stage>();
+          const auto bytes = s->checkpoint();
+          memory_source in(bytes);
+          other->m.restore(in);
+          CHECK(other->told == s->told);
+          CHECK(other->nodes == s->nodes);
+          s = std::move(other);
+        }
+        std::map<std::string, std::uint32_t> now;
+        std::set<std::uint32_t> numbers;
+        for (const auto& g : s->told.groups) {
+          CHECK(numbers.insert(g.number).second);
+          CHECK(s->told.find(g.number) == &g);
+          if (g.present) now[g.name] = g.number;
+        }
+        REQUIRE(now == alive);
+      }
+    }
+  }
+
+  TEST_CASE("groups: numbers end, and a checkpoint without groups is read") {
+    stage s;
+    for (std::uint32_t i = 0; i < group_number_max - 1; ++i) {
+      REQUIRE(s.give(stage::create("x")).done);
+      REQUIRE(s.give(stage::removal("x")).done);
+    }
+    CHECK_FALSE(s.give(stage::create("x")).done);
+    const auto full = s.checkpoint();
+    stage other;
+    memory_source in(full);
+    other.m.restore(in);
+    CHECK(other.told == s.told);
+    memory_sink nodes_alone;
+    write(nodes_alone, three());
+    memory_source old(nodes_alone.bytes());
+    other.m.restore(old);
+    CHECK(other.told == group_table{});
+    memory_sink few;
+    stage small;
+    REQUIRE(small.give(stage::create("x")).done);
+    small.m.checkpoint(few);
+    for (std::size_t length = 1; length < few.bytes().size(); ++length) {
+      if (length == nodes_alone.bytes().size()) continue;  // that is the older form
+      memory_source cut(few.bytes().first(length));
+      CHECK_THROWS_AS(small.m.restore(cut), truncated_checkpoint);
+    }
+  }
+}
