@@ -2,6 +2,7 @@
 import os
 import pathlib
 import queue
+import re
 import shutil
 import signal
 import socket
@@ -69,6 +70,14 @@ class Group:
                               text=True, timeout=60, stdin=subprocess.DEVNULL)
         assert done.returncode == code, f"call {words}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
+
+    def leader(self):
+        """None: nobody leads, or not all say the same."""
+        said = set()
+        for n in NAMES:
+            done = subprocess.run([self.cohort, "status", "--node", self.folder / n], capture_output=True, text=True, timeout=30)
+            said |= set(re.findall(r"group till:.* leader (\w+)", done.stdout))
+        return said.pop() if len(said) == 1 else None
 
     def logs(self):
         return "\n".join(f"--- {f.name}\n{f.read_text(errors='replace')[-3000:]}" for f in sorted(self.folder.glob("*.log")))
@@ -236,54 +245,64 @@ def _soon(lines):
         return None
 
 
+class PinnedReader:
+    """Reads by lease, and does not go to another member for a minute."""
+
+    def __init__(self, group, name, log):
+        self.log, self.answers = log, 0
+        self.lines = Lines([group.cohort, "call", "--gateway", group.gateways[name], "--group", "till", "--read", "--fresh", "lease", "--verbose",
+                            "--within", "60", "--patience", "60"], log)
+
+    def ask(self):
+        self.lines.send("")
+
+    def answer(self, seconds=30):
+        value = int(self.lines.next(seconds))
+        self.answers += 1
+        eventually("how it was served", lambda: self.log.read_text().count("by n") >= self.answers)
+        return value, self.log.read_text().strip().splitlines()[-1]
+
+    def read(self):
+        self.ask()
+        return self.answer()
+
+    def end(self):
+        self.lines.process.stdin.close()
+        assert self.lines.process.wait(10) == 0
+
+
 def leases(group):
     """Reads by lease. The leader is paused until others have elected another one and taken a write; a read that was asked of it
     after that, and that it finds when it goes on, must not be answered from its lease of before."""
     done = subprocess.run([group.cohort, "group", "change", "till", "weaker", 'reads = "lease"', "--node", group.folder / "n1"], capture_output=True,
                           text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
-    served = 0
-    for _ in range(3):
-        log = group.folder / f"lease{served}.log"
-        with open(log, "wb"):
-            pass
-        gateways = [word for g in group.gateways.values() for word in ("--gateway", g)]
-        reader = Lines([group.cohort, "call", *gateways, "--group", "till", "--read", "--fresh", "lease", "--verbose", "--within", "60",
-                        "--patience", "60"], log)
-
-        def read(seconds=30):
-            value = int(reader.next(seconds))
-            read.times += 1
-            eventually("how it was served", lambda: log.read_text().count("by n") >= read.times)
-            return value, log.read_text().strip().splitlines()[-1]
-
-        read.times = 0
-
-        def by_lease():
-            reader.send("")
-            return read()[1].startswith("by n") and ", lease," in log.read_text().splitlines()[-1]
-
-        eventually("a read by lease", by_lease, 20)
-        place = log.read_text().splitlines()[-1]
-        leader = place.split()[1].rstrip(",")
-        others = [n for n in NAMES if n != leader]
-        before, _ = (reader.send(""), read())[1]
+    at = []
+    for round in range(3):
+        leader = eventually("a leader", lambda: group.leader(), 20)
+        readers = [PinnedReader(group, leader, group.folder / f"lease{round}-{i}.log") for i in range(4)]
+        for r in readers:
+            eventually("a read by the leader's lease", lambda: r.read()[1].startswith(f"by {leader}, lease,"), 20)
+        before = readers[-1].read()[0]
         paused = group.nodes[leader]
         paused.send_signal(signal.SIGSTOP)
         try:
-            paid = int(group.call("1", "--within", "40", gateway=others[0]))
-            assert paid == before + 1
-            reader.send("")  # it lies in the paused leader's socket
+            writes = 300  # so that it takes the old leader a moment to hear of them all
+            paid = int(group.call(*["1"] * writes, "--within", "40", gateway=next(n for n in NAMES if n != leader)).split()[-1])
+            assert paid == before + writes
+            for r in readers:
+                r.ask()  # it lies in the paused leader's socket
             time.sleep(0.1)
         finally:
             paused.send_signal(signal.SIGCONT)
-        value, place = read(70)
-        assert value >= paid, f"{leader} answered {value} by an old lease although {paid} had been acknowledged before: {place}"
-        served += 1
-        reader.process.stdin.close()
-        reader.process.wait(10)
+        for r in readers:
+            value, place = r.answer(70)
+            assert value >= paid, f"{leader} answered {value} by an old lease although {paid} had been acknowledged before: {place}"
+            at.append(place.split()[1].rstrip(",") == leader)
+            r.end()
         eventually("all are back", lambda: group.call("--all", "all", "0").count(f": {paid}") == 3, 30)
-    print("no lease was served after its time:", served, "leaders paused")
+    assert any(at), "no read came back to the leader that was paused"
+    print("no lease was served after its time:", len(at), "reads of paused leaders,", sum(at), "answered by them")
 
 
 def table_of_gateways(server, cohort):
