@@ -16,6 +16,8 @@ namespace cohort::detail {
 
 struct port_state;
 
+inline constexpr std::size_t answer_overhead = 64;  ///< what a session writes in front of an answer, which counts for no limit
+
 /// The calls which this node's callers have open in one group (framework/rpc/collator.hpp), and whose they are. Lives
 /// as long as the group's entry, so restarts of the replica change nothing. Any thread; a call's `judge` runs under its
 /// lock.

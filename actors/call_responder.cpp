@@ -1,5 +1,7 @@
 #include "actors/call_responder.hpp"
 
+#include "actors/large_answers.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -8,7 +10,7 @@ namespace cohort::detail {
 namespace {
 
 constexpr auto clocks_apart = std::chrono::seconds(10);  ///< that of a caller and ours, at most
-constexpr std::size_t bundle_bytes = call_answer_bytes_max, bundle_items = 4096;
+constexpr std::size_t bundle_bytes = large_answers::part_bytes, bundle_items = 4096;
 constexpr std::size_t deferred_max = 100'000;
 
 wall_time wall_now() {
@@ -69,7 +71,7 @@ void call_responder::defer(std::uint64_t position, const caller& to) {
 }
 
 rpc::collator::answer call_responder::own_answer(const caller& c, std::span<const std::byte> bytes) const {
-  const bool too_large = bytes.size() > call_answer_bytes_max;
+  const bool too_large = bytes.size() > answer_max_;
   if (too_large) bytes = {};
   return {{self_, inc_}, c.inc, c.view, too_large, {bytes.begin(), bytes.end()}};
 }
@@ -84,7 +86,7 @@ void call_responder::settled(std::uint64_t position, std::span<const std::byte> 
 void call_responder::answer(const caller& c, std::span<const std::byte> bytes) {
   if (inc_ == 0) return;  // no member: its answer counts nowhere
   if (c.member == self_) return desk_->answered(c.number, own_answer(c, bytes));
-  const bool too_large = bytes.size() > call_answer_bytes_max;
+  const bool too_large = bytes.size() > answer_max_;
   if (too_large) bytes = {};
   auto& b = out_[c.member];
   if (!b.items.empty() &&

@@ -19,8 +19,10 @@ public:
   using send_function = std::function<void(member_id to, protocol::call_answers answers)>;
 
   /// `own`: what of the application has answers of its own.
-  call_responder(std::shared_ptr<call_desk> desk, member_id self, std::vector<call_handler*> own, send_function send)
-      : desk_(std::move(desk)), self_(self), own_(std::move(own)), send_(std::move(send)) {}
+  /// `message_bytes_max`: of the group; a longer answer does not travel.
+  call_responder(std::shared_ptr<call_desk> desk, member_id self, std::size_t message_bytes_max, std::vector<call_handler*> own,
+                 send_function send)
+      : desk_(std::move(desk)), self_(self), answer_max_(message_bytes_max + answer_overhead), own_(std::move(own)), send_(std::move(send)) {}
 
   void view_installed(const protocol::view& v);
   /// `message` was applied, or handed to the listener, and answered `answer`.
@@ -56,6 +58,7 @@ private:
 
   std::shared_ptr<call_desk> desk_;
   const member_id self_;
+  const std::size_t answer_max_;
   const std::vector<call_handler*> own_;
   send_function send_;
   std::vector<rpc::process> roster_;          ///< of the view in force: who is to answer

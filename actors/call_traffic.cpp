@@ -4,14 +4,18 @@
 
 namespace cohort::detail {
 
-bool call_traffic::take(member_id from, protocol::message& what) {
+bool call_traffic::take(member_id from, protocol::instant now, protocol::message& what) {
   if (auto* a = std::get_if<protocol::call_answers>(&what)) {
     // What nobody waits for goes no further, however much of it a peer sends.
-    if (desk_ && std::ranges::any_of(a->items, [&](const auto& i) { return desk_->knows(i.number); }))
+    if (!desk_ || std::ranges::none_of(a->items, [&](const auto& i) { return desk_->knows(i.number); })) return true;
+    if (!large_answers::is_part(*a))
       answers_.emplace_back(from, std::move(*a));
+    else if (auto all = large_.take(from, now, *a))
+      answers_.emplace_back(from, std::move(*all));
     return true;
   }
   if (auto* o = std::get_if<protocol::calls_over>(&what)) {
+    large_.given_up(from, *o);
     if (desk_) over_.emplace_back(from, std::move(*o));
     return true;
   }
@@ -33,7 +37,9 @@ void call_traffic::forget(protocol::instant now) {
 }
 
 void call_traffic::expire(protocol::instant now) {
-  if (desk_) desk_->expire(now);
+  if (!desk_) return;
+  desk_->expire(now);
+  large_.forget(now, [this](std::uint64_t number) { return desk_->knows(number); });
 }
 
 void call_traffic::hand_over(work& w) {

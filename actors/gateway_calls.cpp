@@ -9,6 +9,21 @@ using namespace transport::gateway;
 
 namespace {
 
+constexpr std::size_t report_bytes_max = 32u << 20;  ///< of answers, to one client at once
+
+/// What would be more than a client is sent is left out, member by member.
+void bound_answers(call_report& r) {
+  std::size_t bytes = 0;
+  for (auto& m : r.members) {
+    if (m.what != member_standing::answered) continue;
+    if (bytes + m.answer.size() > report_bytes_max) {
+      m.what = member_standing::too_large;
+      m.answer = {};
+    }
+    bytes += m.answer.size();
+  }
+}
+
 /// In a session's group the members' answers are those of the session, which says the same at all of them.
 void open_envelopes(collected& c) {
   bool told = false;
@@ -38,6 +53,7 @@ collected told_of(answer what, call_report report, bool session) {
   c.what.view = c.report.view;
   c.what.time_us = c.report.time.count();
   if (session && c.report.end != call_end::undelivered) open_envelopes(c);
+  bound_answers(c.report);
   return c;
 }
 

@@ -64,7 +64,7 @@ group_driver::group_driver(std::shared_ptr<group_entry> group, std::unique_ptr<g
       core_(std::move(core)),
       bound_(group_->how.outcome_bound),
       part_bytes_(part_bytes),
-      calls_(group_->desk),
+      calls_(group_->desk, group_->how.message_bytes_max),
       durable_(durable),
       appended_(durable) {
   begin_turn();
@@ -87,7 +87,7 @@ void group_driver::receive(protocol::voter_id from, protocol::message&& what) {
   // payload lost on the way: it is not acknowledged, so its sender's window closes (FC1), and it is sent or pulled again.
   if (std::holds_alternative<protocol::batch>(what) && credit_->backlog() > 2 * group_->how.backlog_bytes) return;
   if (retired_) return;
-  if (calls_.take(from.member, what)) return touch();
+  if (calls_.take(from.member, steady_now(), what)) return touch();
   begin_turn();
   core_->receive(from, std::move(what));
 }
@@ -426,6 +426,7 @@ void group_driver::release_deliveries() {
 void group_driver::answer(member_id to, protocol::call_answers what) {
   if (retired_) return;
   begin_turn();
+  if (calls_.take_large(to, now_, what)) return;  // it leaves as the link takes it
   const protocol::message m(std::move(what));
   host_.send(group_->index, std::span(&to, 1), m);
   calls_.sent(to, now_, std::get<protocol::call_answers>(m));
@@ -434,6 +435,9 @@ void group_driver::answer(member_id to, protocol::call_answers what) {
 /// What came for calls goes to the replica behind what was delivered; it needs no journal.
 void group_driver::pass_calls() {
   calls_.expire(now_);
+  calls_.send_large(
+    now_, [this](member_id to) { return host_.payload_queued(to); },
+    [this](member_id to, const protocol::message& part) { host_.send(group_->index, std::span(&to, 1), part); });
   if (const auto over = calls_.given_up(); !over.empty()) {
     std::vector<member_id> others;
     const auto s = core_->status();

@@ -26,6 +26,8 @@ public:
   virtual ~driver_host() = default;
   /// Encodes once and sends to all targets.
   virtual void send(std::uint32_t group, std::span<const member_id> targets, const protocol::message& what) = 0;
+  /// Bytes of payload that wait on the link to `peer`; SIZE_MAX without one.
+  virtual std::size_t payload_queued(member_id) const { return 0; }
   /// Takes over the operations of one pass; false if the journal has stopped for good.
   virtual bool append(std::uint32_t group, std::span<protocol::persist_op> ops) = 0;
   /// Hands deliveries to the replica's thread, which calls `driver_credit::finished`.

@@ -104,7 +104,8 @@ replica::replica(std::shared_ptr<group_entry> group, replica_services services)
   if (group_->desk) {
     std::vector<call_handler*> own{dynamic_cast<call_handler*>(machine_.get()), dynamic_cast<call_handler*>(listener_.get())};
     std::erase(own, nullptr);
-    calls_ = std::make_unique<call_responder>(group_->desk, services_.self, std::move(own), services_.send_answers);
+    calls_ = std::make_unique<call_responder>(group_->desk, services_.self, group_->how.message_bytes_max, std::move(own),
+                                                services_.send_answers);
   }
 }
 

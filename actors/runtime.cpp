@@ -207,6 +207,8 @@ void runtime::send(std::uint32_t group, std::span<const member_id> targets, cons
   endpoint_->send(group, targets, what);
 }
 
+std::size_t runtime::payload_queued(member_id peer) const { return endpoint_->payload_queued(peer); }
+
 bool runtime::append(std::uint32_t group, std::span<protocol::persist_op> ops) { return journal_->append(group, ops); }
 
 void runtime::deliver(std::uint32_t group, work_ptr w) { cc::hand_over(groups_[group].process, std::move(w)); }

@@ -137,6 +137,7 @@ private:
 
   // driver_host, on the protocol thread
   void send(std::uint32_t group, std::span<const member_id> targets, const protocol::message& what) override;
+  std::size_t payload_queued(member_id peer) const override;
   bool append(std::uint32_t group, std::span<protocol::persist_op> ops) override;
   void deliver(std::uint32_t group, work_ptr w) override;
   void happened(std::uint32_t group, const protocol::event& e) override;

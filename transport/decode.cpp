@@ -319,9 +319,13 @@ bool decode_answers(const input& in, protocol::call_answers& out) {
     out.to = root.getTo();
     const auto items = root.getItems();
     if (items.size() > in.limits.calls_max) return "too many answers";
-    for (const auto i : items) out.items.push_back({i.getNumber(), i.getView(), i.getTooLarge()});
+    for (const auto i : items) out.items.push_back({i.getNumber(), i.getView(), i.getTooLarge() && i.getTotal() == 0, i.getOffset(), i.getTotal()});
     if (const auto bad = read_payload(root, in.owner, out.what)) return bad;
-    return out.what.sizes.size() == out.items.size() ? fine : "a number of answers that is not that of the calls";
+    if (out.what.sizes.size() != out.items.size()) return "a number of answers that is not that of the calls";
+    for (const auto& i : out.items)
+      if ((i.total > 0 || i.offset > 0) && (out.items.size() > 1 || i.offset >= i.total || out.what.blob.size() > i.total - i.offset))
+        return "a part of an answer that is none";
+    return fine;
   });
 }
 

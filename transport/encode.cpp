@@ -156,7 +156,9 @@ void fill(wire::CallAnswers::Builder out, const protocol::call_answers& in) {
   for (unsigned i = 0; i < in.items.size(); ++i) {
     items[i].setNumber(in.items[i].number);
     items[i].setView(in.items[i].view);
-    items[i].setTooLarge(in.items[i].too_large);
+    items[i].setTooLarge(in.items[i].too_large || in.items[i].total > 0);
+    items[i].setOffset(in.items[i].offset);
+    items[i].setTotal(in.items[i].total);
   }
   for (unsigned i = 0; i < in.what.sizes.size(); ++i) sizes.set(i, in.what.sizes[i]);
   auto blob = out.initBlob(static_cast<unsigned>(in.what.blob.size()));

@@ -58,6 +58,11 @@ bool endpoint::linked(member_id peer) const {
   return p && p->current;
 }
 
+std::size_t endpoint::payload_queued(member_id peer) const {
+  const auto* p = impl_->find(peer);
+  return p && p->current ? p->current->queue().payload_bytes() : SIZE_MAX;
+}
+
 std::vector<link_status> endpoint::links() const {
   std::vector<link_status> all;
   for (const auto& p : impl_->peers_) {

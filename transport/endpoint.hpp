@@ -157,6 +157,8 @@ public:
   bool send(member_id target, const frame& what);
   /// This node's heartbeat to one peer; likewise.
   bool send(member_id target, const protocol::pulse& what);
+  /// Bytes of payload that wait to be written to it; SIZE_MAX without a link.
+  std::size_t payload_queued(member_id peer) const;
 
   /// Where `peer` may be found, too: tried before the places of the configuration, in place of what was proposed before.
   /// At most `places_max` count. A link that is up stays; a peer without one is dialled afresh, at once.

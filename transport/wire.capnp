@@ -351,7 +351,9 @@ struct CallAnswers {
   struct Item {
     number   @0 :UInt64;
     view     @1 :UInt64;         # that delivered the call there
-    tooLarge @2 :Bool;
+    tooLarge @2 :Bool;           # also of parts, for who knows none
+    offset   @3 :UInt32;         # of a part of an answer, the only item here
+    total    @4 :UInt32;         # bytes of the whole answer; 0: it is whole
   }
 }
 

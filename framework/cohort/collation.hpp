@@ -37,15 +37,13 @@ const char* to_string(collate c);
 enum class member_standing : std::uint8_t {
   awaited,  ///< no answer yet: more were not needed
   answered,
-  too_large,  ///< its answer is longer than `call_answer_bytes_max`: the message was executed there
+  too_large,  ///< its answer is longer than `contract::message_bytes_max`, or too many large ones are on their way between the same
+              ///< members (64 MiB): the message was executed there
   left,       ///< left the group, or was removed, before it answered
   failed,     ///< failed or was excluded before it answered; it may have executed the message
   late,       ///< had not answered when the time was over
 };
 const char* to_string(member_standing s);
-
-/// Longest answer that travels, in bytes.
-inline constexpr std::size_t call_answer_bytes_max = 256u << 10;
 
 struct member_answer {
   std::string member;

@@ -141,7 +141,7 @@ public:
   void add(const call_answers& x) {
     const auto& [inc, to, items, what] = x;
     all(inc, to);
-    for (const auto& i : items) all(i.number, i.view, i.too_large);
+    for (const auto& i : items) all(i.number, i.view, i.too_large, i.offset, i.total);
     add(what);
   }
   void add(const calls_over& x) {

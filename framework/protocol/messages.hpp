@@ -226,6 +226,8 @@ struct call_answers {
     std::uint64_t number = 0;  ///< of the call
     view_number view = 0;      ///< that delivered it here
     bool too_large = false;    ///< there is an answer, and it may not travel
+    std::uint32_t offset = 0;  ///< not 0, or `total` not 0: a part of an answer, the only item of its message; from here on
+    std::uint32_t total = 0;   ///< bytes of the whole answer; 0: it is whole
   };
   incarnation inc = 0;         ///< of the answering replica
   incarnation to = 0;          ///< under which the calls were made

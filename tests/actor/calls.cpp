@@ -3,6 +3,7 @@
 #include "tests/actor/cluster.hpp"
 
 #include "actors/call_traffic.hpp"
+#include "actors/large_answers.hpp"
 
 #include "framework/rpc/messages.hpp"
 
@@ -14,6 +15,7 @@
 #include <caf/scoped_actor.hpp>
 
 #include <algorithm>
+#include <random>
 #include <set>
 
 using namespace cohort;
@@ -34,7 +36,7 @@ struct log_of_calls {
 };
 
 /// Answers "TEXT at N"; adds to it, by its own answer, which node it is. "quiet" is answered at the first node only,
-/// the others defer it until "speak"; "large" is answered with too much at the third.
+/// the others defer it until "speak"; "large" is answered with too much at the third; "big N" with N bytes more everywhere.
 class callee final : public state_machine, public call_handler {
 public:
   callee(int node, std::shared_ptr<log_of_calls> log) : node_(node), log_(std::move(log)) {}
@@ -50,7 +52,8 @@ public:
         answer.settle(position, "at last " + std::to_string(node_));
     }
     answer.write(text + " at ");
-    if (text == "large" && node_ == 2) answer.write(std::string(call_answer_bytes_max, 'x'));
+    if (text == "large" && node_ == 2) answer.write(std::string(contract{}.message_bytes_max + 100, 'x'));
+    if (text.starts_with("big ")) answer.write(std::string(std::strtoul(text.c_str() + 4, nullptr, 10), static_cast<char>('a' + node_)));
   }
   void answer_call(const delivery&, order, reply& answer) override { answer.write(std::to_string(node_)); }
   void checkpoint(sink&) const override {}
@@ -346,9 +349,120 @@ TEST_SUITE("calls") {
     for (auto& [tag, results] : port.done) CHECK(results.size() == 1);
   }
 
+  TEST_CASE("answers up to the size of a message travel, in parts") {
+    group_of_callees g;
+    asking_port port(g.c.at(0));
+    std::uint64_t tag = 0;
+    for (const std::size_t size : {1u << 10, 256u << 10, 300u << 10, 3u << 20, 12u << 20}) {
+      CAPTURE(size);
+      port.call(++tag, "big " + std::to_string(size), collate::all);
+      const auto& report = port.result(tag).report;
+      REQUIRE(report.met());
+      REQUIRE(report.members.size() == 3);
+      for (int i = 0; i < 3; ++i) {
+        const auto& m = report.members[static_cast<std::size_t>(i)];
+        REQUIRE(m.what == member_standing::answered);
+        const auto head = "big " + std::to_string(size) + " at ";
+        const auto expected = head + std::string(size, static_cast<char>('a' + i)) + std::to_string(i);
+        CHECK((m.text() == expected));  // without printing it
+      }
+    }
+    // Several at once, and small ones between them.
+    for (int i = 0; i < 12; ++i) port.call(++tag, i % 3 == 2 ? "small" : "big 2000000", collate::all);
+    for (int i = 0; i < 12; ++i) {
+      const auto& report = port.result(tag - static_cast<std::uint64_t>(i)).report;
+      CHECK(report.met());
+      CHECK(report.count(member_standing::answered) == 3);
+    }
+  }
+
+  TEST_CASE("parts of an answer make it whole once, whatever is lost, repeated or made up") {
+    std::mt19937_64 random(5);
+    std::uint64_t whole = 0;
+    for (int round = 0; round < 200; ++round) {
+      CAPTURE(round);
+      large_answers sender(4u << 20), receiver(4u << 20);
+      const std::size_t size = large_answers::part_bytes + 1 + random() % (2u << 20);
+      auto bytes = std::make_shared<std::vector<std::byte>>(size);
+      for (std::size_t i = 0; i < size; i += 97) (*bytes)[i] = static_cast<std::byte>(i * 31);
+      const auto length = static_cast<std::uint32_t>(size);
+      protocol::call_answers answer{3, 4, {{77, 9, false}}, {bytes, std::span(&length, 1), *bytes}};
+      REQUIRE(large_answers::needs_parts(answer));
+      REQUIRE(sender.add(member_id(1), 0s, answer));
+      unsigned made = 0;
+      bool links = true;
+      protocol::instant now{};
+      for (int turn = 0; turn < 60; ++turn) {
+        now += large_answers::look_again;
+        const bool last = turn > 40;
+        if (random() % 8 == 0 && !last) links = !links;
+        if (turn == 41) {
+          links = true;
+          sender.link_up(member_id(1));
+        }
+        if (!last && random() % 10 == 0) sender.link_up(member_id(1));
+        std::size_t queued = links ? 0 : SIZE_MAX;
+        sender.send(
+          now, [&](member_id) { return queued; },
+          [&](member_id to, const protocol::message& m) {
+            CHECK(to == member_id(1));
+            auto part = std::get<protocol::call_answers>(m);
+            CHECK(part.what.blob.size() <= large_answers::part_bytes);
+            if (queued < SIZE_MAX) queued += part.what.blob.size();
+            if (!last && random() % 12 == 0) return;  // lost
+            for (int copies = random() % 12 == 0 ? 2 : 1; copies > 0; --copies) {
+              if (random() % 12 == 0) {  // bounds that make no sense are nobody's
+                auto strange = part;
+                strange.items[0].total = static_cast<std::uint32_t>(random());
+                strange.items[0].number = 78;
+                (void)receiver.take(member_id(2), now, strange);
+              }
+              if (auto all = receiver.take(member_id(2), now, part)) {
+                ++made;
+                CHECK(all->items.size() == 1);
+                CHECK(all->items[0].total == 0);
+                CHECK(all->items[0].number == 77);
+                CHECK(std::ranges::equal(all->what.blob, *bytes));
+              }
+            }
+          });
+      }
+      CHECK(made >= 1);  // whoever hears it more than once counts it once (C1)
+      whole += made;
+      receiver.forget(now, [](std::uint64_t) { return false; });
+      sender.send(now + large_answers::kept_time + 1s, [](member_id) { return std::size_t{0}; },
+                  [](member_id, const protocol::message&) { FAIL("it was sent whole"); });
+      CHECK(sender.next_deadline() == protocol::never);
+    }
+    CHECK(whole >= 200);
+  }
+
+  TEST_CASE("more than a member keeps of large answers is said to be too large, and room comes back") {
+    large_answers sender(32u << 20);
+    const auto add = [&](std::uint64_t number) {
+      auto bytes = std::make_shared<std::vector<std::byte>>(20u << 20);
+      auto size = std::make_shared<std::uint32_t>(20u << 20);
+      protocol::call_answers a{3, 4, {{number, 9, false}}, {bytes, std::span(size.get(), 1), *bytes}};
+      static std::vector<std::shared_ptr<std::uint32_t>> sizes;
+      sizes.push_back(size);
+      const bool fits = sender.add(member_id(1), 0s, a);
+      if (!fits) CHECK(a.items[0].too_large);
+      return fits;
+    };
+    CHECK(add(1));
+    CHECK(add(2));
+    CHECK(add(3));
+    CHECK_FALSE(add(4));
+    sender.given_up(member_id(1), {4, {2}});
+    CHECK(add(5));
+    CHECK_FALSE(add(6));
+    sender.send(1s, [](member_id) { return std::size_t{0}; }, [](member_id, const protocol::message&) {});
+    CHECK(add(7));  // those that were sent make room
+  }
+
   TEST_CASE("answers that left lately are repeated over a new link, to whom they were for") {
     const auto desk = std::make_shared<call_desk>([](member_id m) { return "n" + std::to_string(to_index(m) + 1); }, 1);
-    call_traffic traffic(desk);
+    call_traffic traffic(desk, 1u << 20);
     protocol::call_answers a;
     const auto sent = [&](unsigned to, protocol::instant at) {
       std::vector<std::uint64_t> numbers;
@@ -370,9 +484,9 @@ TEST_SUITE("calls") {
 
     // What nobody waits for is dropped where it arrives.
     protocol::message stray(a);
-    CHECK(traffic.take(member_id(1), stray));
+    CHECK(traffic.take(member_id(1), 14s, stray));
     CHECK_FALSE(traffic.waits());
     protocol::message other(protocol::read_request{1});
-    CHECK_FALSE(traffic.take(member_id(1), other));
+    CHECK_FALSE(traffic.take(member_id(1), 14s, other));
   }
 }

@@ -27,6 +27,7 @@ public:
     if (text.starts_with("silent") && node_ == 2) answer.defer();
     sum_ += std::atoll(text.c_str());
     answer.write(std::to_string(sum_));
+    if (text.starts_with("fat ")) answer.write(std::string(std::strtoul(text.c_str() + 4, nullptr, 10), '.'));
   }
   void query(std::span<const std::byte>, reply& answer) const override { answer.write(std::to_string(sum_)); }
   void answer_call(const delivery&, order, reply& answer) override { answer.write("!"); }
@@ -200,6 +201,21 @@ TEST_SUITE("gateways") {
       std::this_thread::sleep_for(50ms);  // nothing was applied meanwhile: no member's state can be known to be so new
       CHECK(read(freshness::bounded, 1ms).served == freshest);
     }
+  }
+
+  TEST_CASE("answers of megabytes reach clients, of one member and of all") {
+    bank b;
+    client c(b.to(b.gateways));
+    constexpr std::size_t size = 5u << 20;
+    const auto text = "fat " + std::to_string(size);
+    const auto one = c.call(text).get();
+    REQUIRE(one.what == call_outcome::replied);
+    CHECK(one.reply.size() == size + 1);
+    const auto all = c.call_all(text, {.within = 20s}).get();
+    REQUIRE(all.what == call_outcome::replied);
+    CHECK(all.report.met());
+    CHECK(all.report.count(member_standing::answered) == 3);
+    for (const auto& m : all.report.members) CHECK(m.answer.size() == size + 1);
   }
 
   TEST_CASE("a call that is given up was executed once, or never is") {

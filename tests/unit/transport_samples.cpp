@@ -185,7 +185,7 @@ struct comparison {
   bool operator()(const call_answers& a) const {
     const auto& b = as<call_answers>();
     const auto same_item = [](const call_answers::item& x, const call_answers::item& y) {
-      return x.number == y.number && x.view == y.view && x.too_large == y.too_large;
+      return x.number == y.number && x.view == y.view && x.too_large == y.too_large && x.offset == y.offset && x.total == y.total;
     };
     return a.inc == b.inc && a.to == b.to && std::ranges::equal(a.items, b.items, same_item) && same_payload(a.what, b.what);
   }
@@ -279,6 +279,11 @@ message draw(std::size_t kind, generator& r) {
     case 18: {
       call_answers c{number(r), number(r), {}, draw_payload(r)};
       for (std::size_t i = 0; i < c.what.sizes.size(); ++i) c.items.push_back({number(r), number(r), coin(r)});
+      if (c.items.size() == 1 && coin(r) && !c.what.blob.empty()) {
+        c.items[0].too_large = false;
+        c.items[0].offset = static_cast<std::uint32_t>(r() % 1'000'000);
+        c.items[0].total = c.items[0].offset + static_cast<std::uint32_t>(c.what.blob.size() + r() % 2);
+      }
       return c;
     }
     case 19: {

@@ -1,6 +1,7 @@
 #include "transport/gateway/connection.hpp"
 
-#include "transport/gateway/gateway.capnp.h"
+#include "transport/gateway/collecting.hpp"
+#include "transport/gateway/writing.hpp"
 
 #include <capnp/message.h>
 #include <capnp/rpc-twoparty.h>
@@ -14,7 +15,6 @@ namespace cohort::transport::gateway {
 namespace {
 
 constexpr std::size_t requests_per_call_max = 1024;
-constexpr std::size_t answer_overhead = 256;  ///< bytes beside the payload
 
 /// Counts what leaves, so that a client that reads nothing is noticed.
 class counted_stream final : public kj::AsyncIoStream {
@@ -48,76 +48,12 @@ answer refusal(reason because, bool retry, std::string why) {
   return a;
 }
 
-std::size_t size_of(const answer& a) { return answer_overhead + a.payload.size() + a.why.size(); }
-
-void put(wire::Answer::Builder out, const answer& a) {
-  out.setVerdict(static_cast<wire::Verdict>(a.what));
-  out.setReason(static_cast<wire::Reason>(a.because));
-  out.setRetry(a.retry);
-  if (!a.why.empty()) out.setWhy(a.why.c_str());
-  if (!a.payload.empty()) out.setPayload({reinterpret_cast<const kj::byte*>(a.payload.data()), a.payload.size()});
-  out.setRepeated(a.repeated);
-  out.setPosition(a.position);
-  out.setIndex(a.index);
-  out.setView(a.view);
-  out.setTimeUs(a.time_us);
-  out.setBirth(a.birth);
-  out.setRead(static_cast<wire::Read>(a.read));
-}
-
-void put(::capnp::List<wire::Member>::Builder out, const std::vector<member>& members) {
-  for (unsigned i = 0; i < members.size(); ++i) {
-    out[i].setName(members[i].name.c_str());
-    out[i].setActive(members[i].active);
-    out[i].setVoter(members[i].voter);
-  }
-}
-
-void put(wire::Event::Builder out, const event& e) {
-  if (auto* missed = std::get_if<missed_event>(&e)) return out.setMissed(missed->count);
-  if (auto* d = std::get_if<delivery_event>(&e)) {
-    auto to = out.initDelivery();
-    to.setPayload({reinterpret_cast<const kj::byte*>(d->payload.data()), d->payload.size()});
-    to.setOrder(d->order.c_str());
-    to.setPosition(d->position);
-    to.setIndex(d->index);
-    to.setView(d->view);
-    to.setSender(d->sender.c_str());
-    to.setTimeUs(d->time_us);
-    to.setLate(d->late);
-    to.setRequest(d->request);
-    return;
-  }
-  auto& v = std::get<view_event>(e);
-  auto to = out.initView();
-  to.setNumber(v.number);
-  to.setIndex(v.index);
-  to.setTimeUs(v.time_us);
-  put(to.initMembers(static_cast<unsigned>(v.members.size())), v.members);
-  auto changes = to.initChanges(static_cast<unsigned>(v.changes.size()));
-  for (unsigned i = 0; i < v.changes.size(); ++i) changes.set(i, v.changes[i].c_str());
-}
-
 session_key key_of(wire::Session::Reader s) { return {s.getIdHigh(), s.getIdLow(), s.getBirth()}; }
 
 std::span<const std::byte> bytes_of(::capnp::Data::Reader d) { return {reinterpret_cast<const std::byte*>(d.begin()), d.size()}; }
 
 std::chrono::milliseconds bounded_ms(std::uint64_t value) {
   return std::chrono::milliseconds(std::min<std::uint64_t>(value, 3'600'000ull * 24 * 7));
-}
-
-void count_answer(counters& c, const answer& a, kj::Duration took) {
-  switch (a.what) {
-    case verdict::replied: add(c.replied_total); break;
-    case verdict::expired: add(c.expired_total); break;
-    case verdict::unknown: add(c.unknown_total); break;
-    case verdict::refused: add(c.refused[std::min(static_cast<std::size_t>(a.because), reason_count - 1)]); break;
-  }
-  const auto us = static_cast<double>(took / kj::MICROSECONDS);
-  add(c.latency_us_total, static_cast<std::uint64_t>(us));
-  std::size_t step = 0;
-  for (auto most = first_latency_us; us > most && step + 1 < latency_steps; most *= 2) ++step;
-  add(c.latency[step]);
 }
 
 /// The answers of one RPC, which is answered when all are there.
@@ -151,85 +87,6 @@ struct gathering {
     drop(shared->counts.open_requests);
     if (--left == 0) done->fulfill();
   }
-};
-
-std::size_t size_of(const collected& c) {
-  auto bytes = size_of(c.what);
-  for (const auto& m : c.report.members) bytes += answer_overhead + m.answer.size();
-  return bytes;
-}
-
-void put(wire::Collected::Builder out, const collected& c) {
-  put(out.initAnswer(), c.what);
-  out.setEnd(static_cast<wire::End>(c.report.end));
-  const auto& all = c.report.members;
-  auto members = out.initMembers(static_cast<unsigned>(all.size()));
-  for (unsigned i = 0; i < all.size(); ++i) {
-    members[i].setMember(all[i].member.c_str());
-    members[i].setIncarnation(all[i].incarnation);
-    members[i].setStanding(static_cast<wire::Standing>(all[i].what));
-    if (!all[i].answer.empty()) members[i].setPayload({reinterpret_cast<const kj::byte*>(all[i].answer.data()), all[i].answer.size()});
-  }
-}
-
-/// A call of all members. One report at a time is with the client that judges; the newest of those that came meanwhile follows.
-struct collecting {
-  collecting(std::shared_ptr<shared_state> s, std::shared_ptr<connection_use> u, std::size_t b) : shared(std::move(s)), use(std::move(u)), bytes(b) {
-    ++use->requests;
-    use->bytes += bytes;
-    add(shared->counts.open_requests);
-  }
-  ~collecting() {
-    --use->requests;
-    use->bytes -= bytes;
-    drop(shared->counts.open_requests);
-  }
-  collecting(const collecting&) = delete;
-  collecting& operator=(const collecting&) = delete;
-
-  void finish(collected&& all) {
-    count_answer(shared->counts, all.what, shared->timer.now() - asked);
-    result = std::move(all);
-    done->fulfill();
-  }
-  void tell(const collected& so_far, const std::shared_ptr<collecting>& self) {
-    if (progress == nullptr) return;
-    if (telling) {
-      newest = so_far;
-      return;
-    }
-    telling = true;
-    auto told = KJ_ASSERT_NONNULL(progress).changedRequest();
-    put(told.initSoFar(), so_far);
-    use->answered += size_of(so_far);
-    const std::weak_ptr<collecting> mine = self;
-    shared->tasks->add(told.send().then(
-      [mine](::capnp::Response<wire::Progress::ChangedResults>&& r) {
-        if (auto still = mine.lock()) still->judged(r.getJudgement(), still);
-      },
-      [mine](kj::Exception&&) {
-        if (auto still = mine.lock()) still->judged(wire::Judgement::GIVE_UP, still);
-      }));
-  }
-  void judged(wire::Judgement what, const std::shared_ptr<collecting>& self) {
-    telling = false;
-    if (result || !call) return;
-    if (what != wire::Judgement::WAIT) {
-      call->decide(what == wire::Judgement::ENOUGH ? judgement::enough : judgement::give_up);
-      return shared->flush_soon();
-    }
-    if (newest) tell(*std::exchange(newest, std::nullopt), self);
-  }
-
-  std::shared_ptr<shared_state> shared;
-  std::shared_ptr<connection_use> use;
-  std::size_t bytes;
-  kj::TimePoint asked = shared->timer.now();
-  kj::Maybe<wire::Progress::Client> progress;
-  kj::Own<kj::PromiseFulfiller<void>> done;
-  std::optional<collected> result, newest;
-  bool telling = false;
-  std::unique_ptr<open_call> call;
 };
 
 class stream_server final : public wire::Stream::Server {
@@ -492,6 +349,20 @@ struct connection {
 };
 
 }  // namespace
+
+void count_answer(counters& c, const answer& a, kj::Duration took) {
+  switch (a.what) {
+    case verdict::replied: add(c.replied_total); break;
+    case verdict::expired: add(c.expired_total); break;
+    case verdict::unknown: add(c.unknown_total); break;
+    case verdict::refused: add(c.refused[std::min(static_cast<std::size_t>(a.because), reason_count - 1)]); break;
+  }
+  const auto us = static_cast<double>(took / kj::MICROSECONDS);
+  add(c.latency_us_total, static_cast<std::uint64_t>(us));
+  std::size_t step = 0;
+  for (auto most = first_latency_us; us > most && step + 1 < latency_steps; most *= 2) ++step;
+  add(c.latency[step]);
+}
 
 void shared_state::flush_soon() {
   if (std::exchange(flush_wanted, true)) return;
