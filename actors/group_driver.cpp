@@ -230,7 +230,7 @@ protocol::submit_status group_driver::feed_some(pending_port& p, std::size_t& fe
     took(p, spans_.size(), bytes, how);
     fed += bytes + spans_.size() * sizeof(std::uint32_t);
   } else if (status == protocol::submit_status::too_large) {
-    p.port->refuse_rest(block, outcome::too_large);  // ports check sizes: limits differ only if the core's were lowered
+    p.port->refuse_rest(block, outcome::too_large);  // a core of components takes no parts
     p.blocks.pop_front();
   } else if (status == protocol::submit_status::not_enabled || status == protocol::submit_status::too_late) {
     fed += p.port->refuse_run(block, status == protocol::submit_status::too_late ? outcome::expired : outcome::not_enabled);

@@ -73,7 +73,14 @@ struct group_entry {
   std::uint32_t index = 0;               ///< in the order of the groups' names, equal at all members; or as created
   std::optional<catalogue::group_line> created;  ///< while the cluster ran; else it is one of the application's own
   std::atomic<bool> by_lease{false};     ///< linearizable reads are confirmed by a lease, by the rules in force
+  std::atomic<std::uint64_t> message_limit{0};  ///< of the view installed last; 0: none has been since the start
   std::atomic<bool> left{false};         ///< this node left the group: a restarted runtime does not join again
+
+  /// What ports accept. What they accepted goes its way, however the limit changes meanwhile (X1).
+  std::uint64_t message_bytes_max() const {
+    const auto now = message_limit.load(std::memory_order_relaxed);
+    return now == 0 ? how.message_bytes_max : now;
+  }
 
   std::shared_ptr<group_link> running() const {
     std::lock_guard guard(mutex);

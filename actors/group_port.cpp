@@ -166,7 +166,7 @@ std::size_t stage(detail::port_state& s, std::span<const std::byte> message, std
                   std::size_t queued) {
   auto& limits = s.group->how;
   const auto size = message.size() + (s.frame ? 1 : 0);
-  if (size > limits.message_bytes_max) {
+  if (size > s.group->message_bytes_max()) {
     s.refuse(tag, outcome::too_large);
     return 0;
   }

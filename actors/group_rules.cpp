@@ -53,6 +53,11 @@ protocol::view_options rules_of(const contract& how) {
   o.heartbeat = how.heartbeat;
   o.election_min = how.election_min;
   o.fail_after = how.fail_after;
+  o.suspect_at = how.suspect_at;
+  o.lease = how.lease;
+  o.clock_rate_ppm = how.clock_rate_ppm;
+  o.clock_margin = how.clock_margin;
+  o.message_bytes_max = how.message_bytes_max;
   o.lane_window = how.lane_window;
   if (how.reliability == reliability::all_members) {
     o.retain_bytes = how.retain_bytes;
@@ -68,13 +73,7 @@ protocol::core_options core_options_of(const contract& how, std::size_t groups) 
   o.election_max = 2 * how.election_min;
   o.wedge_wait = how.election_min;
   o.pull_wait = 2 * how.election_min;
-  o.message_bytes_max = how.message_bytes_max;
   o.part_bytes = part_bytes_of(how);
-  o.clock_rate_error = how.clock_rate_ppm * 1e-6;
-  o.clock_margin = how.clock_margin;
-  // A shorter lease is the longest one with more margin (R2).
-  if (how.lease.count() > 0)
-    o.clock_margin = std::chrono::duration_cast<protocol::duration>(how.election_min * (1 - o.clock_rate_error)) - how.lease;
   o.checkpoint_bytes = o.durable ? how.checkpoint_bytes : std::min(how.checkpoint_bytes, volatile_share(groups));
   return o;
 }
@@ -115,6 +114,11 @@ contract under_rules(contract how, const protocol::view_options& rules) {
   how.heartbeat = ms(rules.heartbeat);
   how.election_min = ms(rules.election_min);
   how.fail_after = ms(rules.fail_after);
+  how.suspect_at = rules.suspect_at;
+  how.lease = ms(rules.lease);
+  how.clock_rate_ppm = rules.clock_rate_ppm;
+  how.clock_margin = ms(rules.clock_margin);
+  how.message_bytes_max = rules.message_bytes_max;
   how.lane_window = rules.lane_window;
   const bool retains = rules.retain_bytes > 0 || rules.retain_time.count() > 0;
   if (retains != (before.retain_bytes > 0 || before.retain_time.count() > 0))

@@ -289,6 +289,7 @@ void replica::deliver(protocol::deliver_restore& r, work&) {
     v.member = std::ranges::any_of(v.what->roster, [&](auto& e) { return e.id.member == services_.self && e.active; });
     group_->watch->view(group_->name, describe(v, *services_.nodes), false);
   }
+  if (r.at.in_force) assembler_.bound_by(*r.at.in_force);
   chunk_source from(r.at.index, r.chunks, services_);
   if (r.at.with_parts) assembler_.restore(from);
   if (machine_) machine_->restore(from);
@@ -300,6 +301,7 @@ void replica::deliver(protocol::deliver_restore& r, work&) {
 }
 
 void replica::deliver(protocol::deliver_view& v, work&) {
+  assembler_.bound_by(*v.what);
   assembler_.view_installed(*v.what);
   if (calls_) calls_->view_installed(*v.what);
   if (member_) member_->view_installed(*v.what, v.member);

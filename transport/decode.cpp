@@ -39,8 +39,9 @@ verdict read(wire::Options::Reader in, const codec_limits&, protocol::view_optio
   if (in.getDefaultOrder() >= order_count) return "an unknown default order";
   if (in.getReads() > static_cast<std::uint8_t>(protocol::read_mode::lease)) return "an unknown way of reading";
   if (in.getSlow() > static_cast<std::uint8_t>(protocol::slow_policy::reject)) return "an unknown policy for slow members";
-  for (const auto t : {in.getHeartbeat(), in.getElectionMin(), in.getFailAfter(), in.getRetainTime()})
+  for (const auto t : {in.getHeartbeat(), in.getElectionMin(), in.getFailAfter(), in.getRetainTime(), in.getLease(), in.getClockMargin()})
     if (!legal_time(t)) return "a time of the options is out of range";
+  if (in.getClockRatePpm() > protocol::clock_rate_ppm_max) return "a clock that errs by more than a tenth";
   out.default_order = static_cast<order>(in.getDefaultOrder());
   out.reads = static_cast<protocol::read_mode>(in.getReads());
   out.slow = static_cast<protocol::slow_policy>(in.getSlow());
@@ -54,6 +55,11 @@ verdict read(wire::Options::Reader in, const codec_limits&, protocol::view_optio
   out.lane_window = in.getLaneWindow();
   out.retain_bytes = in.getRetainBytes();
   out.retain_time = protocol::duration(in.getRetainTime());
+  out.suspect_at = in.getSuspectAt();
+  out.clock_rate_ppm = in.getClockRatePpm();
+  out.lease = protocol::duration(in.getLease());
+  out.clock_margin = protocol::duration(in.getClockMargin());
+  out.message_bytes_max = in.getMessageBytesMax();
   return fine;
 }
 
@@ -65,6 +71,8 @@ verdict read(wire::View::Reader in, const codec_limits& limits, protocol::view_p
   if ((v->kinds & ~3u) != 0 || (protocol::kinds_of(v->options.orders) & ~v->kinds) != 0) return "a view lacks lanes";
   v->admitted = in.getAdmitted();
   if (v->admitted > v->number) return "a view admits members of later ones";
+  v->largest_message = in.getLargestMessage();
+  if (v->largest_message < v->options.message_bytes_max) return "a view whose largest message is below its limit";
   if (in.getBarred().size() > limits.roster_max) return "a view bars too many members";
   for (const auto m : in.getBarred()) v->barred.push_back(member_id{m});
   if (!std::ranges::is_sorted(v->barred)) return "a view's barred members are not sorted";

@@ -39,6 +39,11 @@ void fill(wire::Options::Builder out, const protocol::view_options& in) {
   out.setLaneWindow(in.lane_window);
   out.setRetainBytes(in.retain_bytes);
   out.setRetainTime(in.retain_time.count());
+  out.setSuspectAt(in.suspect_at);
+  out.setClockRatePpm(in.clock_rate_ppm);
+  out.setLease(in.lease.count());
+  out.setClockMargin(in.clock_margin.count());
+  out.setMessageBytesMax(in.message_bytes_max);
 }
 
 void fill(wire::View::Builder out, const protocol::view& in) {
@@ -46,6 +51,7 @@ void fill(wire::View::Builder out, const protocol::view& in) {
   fill(out.initOptions(), in.options);
   out.setKinds(in.kinds);
   out.setAdmitted(in.admitted);
+  out.setLargestMessage(in.largest_message);
   auto barred = out.initBarred(static_cast<unsigned>(in.barred.size()));
   for (unsigned i = 0; i < in.barred.size(); ++i) barred.set(i, static_cast<std::uint16_t>(in.barred[i]));
   auto roster = out.initRoster(static_cast<unsigned>(in.roster.size()));

@@ -149,6 +149,11 @@ struct Options {
   laneWindow    @11 :UInt64;
   retainBytes   @12 :UInt64;
   retainTime    @13 :Int64;
+  suspectAt     @14 :UInt32 = 8000;
+  clockRatePpm  @15 :UInt32 = 200;
+  lease         @16 :Int64;
+  clockMargin   @17 :Int64;
+  messageBytesMax @18 :UInt64 = 16777216;
 }
 
 struct View {
@@ -160,6 +165,7 @@ struct View {
   kinds  @5 :UInt8 = 2;          # a bit for each kind of lane
   barred @6 :List(UInt16);
   admitted @7 :UInt64;           # newest view in which somebody became active
+  largestMessage @8 :UInt64;     # largest limit of messages so far
 
   struct Entry {
     member   @0 :UInt16;

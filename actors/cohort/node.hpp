@@ -181,8 +181,7 @@ public:
   std::future<change_result> restore_member(std::string_view group, std::string_view member);
   /// From the next view on the group runs under `to` at all members (X1). Refused with the reason if `check_change` refuses it
   /// (weaker promises only if `weaker_accepted`), if it differs from the contract in force in a field that is fixed while the
-  /// group runs, or if a member refuses it: `election_min` never changes while reads go by lease (R2). Nodes' configurations are not
-  /// changed by it and stay as they were founded: the view that a node finds tells it the rules.
+  /// group runs, or if the leader refuses it. Nodes' configurations are not changed by it and stay as they were founded: the view that a node finds tells it the rules.
   std::future<change_result> change(std::string_view group, const contract& to, bool weaker_accepted = false);
   /// The contract in force: that of the configuration with all changes made since.
   contract rules(std::string_view group) const;

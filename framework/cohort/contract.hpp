@@ -138,6 +138,8 @@ struct contract {
   milliseconds heartbeat{50};            ///< H: 1 ms up; at most a quarter of `election_min` (E7)
   milliseconds election_min{300};        ///< E_min: a silent leader is replaced after 1 to 2 times this
   milliseconds fail_after{2000};         ///< T_fail: silence that excludes a member; at least 2 `election_min` (PA20)
+  unsigned suspect_at = 8000;            ///< how improbable the silence of a suspect is, in thousandths: at 8000 one pause in
+                                         ///< 10^8 is as long (V20); 1000 to 15000
   milliseconds outcome_bound{2000};      ///< *local*: after this a submission completes as `unknown`; 10 ms up
   milliseconds lease{0};                 ///< of the leader or, fail-stop, of a member; 0: as long as the timers allow (R2)
   unsigned clock_rate_ppm = 200;         ///< rho: bound on the error of a clock's rate; 0: no bound is known

@@ -16,18 +16,16 @@ const char* why_fixed(std::string_view field) {
     {"durability", "votes are bound to the members' directories where the group is journaled, and to their processes where it is "
                    "not; found another group and hand the state over"},
     {"model", "each failure model has a way of its own to agree; found another group and hand the state over"},
-    {"partitions", "one log and a history for each component do not turn into one another; found another group"},
-    {"one_history", "one log and a history for each component do not turn into one another; found another group"},
+    {"partitions", "one log and a history for each component do not turn into one another; found another group beside this one, "
+                   "hand the state over, and leave this one"},
+    {"one_history", "one log and a history for each component do not turn into one another; found another group beside this one, "
+                    "hand the state over, and leave this one"},
     {"merge", "members must have the same when they meet again; stop all and start them with the other one"},
     {"witnesses", "who keeps no payload was settled when the group was founded, and a witness has none to begin with"},
-    {"message_bytes_max", "links and replicas were made for messages of that size; stop all and start them with the other one"},
     {"replication", "the replicas that run were made for it"},
     {"deterministic", "the replicas that run were made for it"},
     {"sessions", "the replicas that run were made for it"},
     {"calls", "the replicas that run were made for it"},
-    {"lease", "leases that have been given rest on it; stop all and start them with the other one"},
-    {"clock_rate_ppm", "leases that have been given rest on it; stop all and start them with the other one"},
-    {"clock_margin", "leases that have been given rest on it; stop all and start them with the other one"},
   };
   for (const auto& r : reasons)
     if (r.field == field) return r.why;

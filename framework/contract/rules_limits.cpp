@@ -28,6 +28,7 @@ void values_are_in_range(const situation& s, ruling& r) {
   range(s, r, "fail_after", &contract::fail_after, one, hours(8), "a silent member is excluded after it");
   range(s, r, "outcome_bound", &contract::outcome_bound, milliseconds(10), hours(1),
         "a submission has to get a chance");
+  range(s, r, "suspect_at", &contract::suspect_at, 1000u, 15'000u, "less is suspected in any pause, more is never suspected");
   range(s, r, "lease", &contract::lease, none, hours(1), "a lease ends");
   range(s, r, "clock_rate_ppm", &contract::clock_rate_ppm, 0u, 100'000u,
         "a clock that errs by more than a tenth is broken");

@@ -27,6 +27,7 @@ void orders_are_named(const situation& s, ruling& r) {
   std::vector<contract> remedies;
   if (!s.c.orders.empty()) remedies.push_back(s.c.with(&contract::default_order, stronger()));
   remedies.push_back(enabling(s.c, s.c.default_order));
+  remedies.push_back(s.c.with(&contract::orders, order_set{s.c.default_order}));
   r.reject(s.c.orders.empty()
                ? "no order is enabled"
                : "default_order " + written(s.c.default_order) + " is not among orders " + written(s.c.orders),

@@ -1,5 +1,7 @@
 #include "framework/protocol/assembler.hpp"
 
+#include "framework/protocol/mutations.hpp"
+
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -29,6 +31,10 @@ assembler::message_so_far* assembler::open(const lane_name& lane, order cls) {
   for (auto& m : messages_)
     if (m.lane == lane && m.cls == cls && !m.complete) return &m;
   return nullptr;
+}
+
+void assembler::bound_by(const view& v) {
+  bytes_max_ = mutated(mutation::bound_of_newest_rules) ? v.options.message_bytes_max : v.largest_message;
 }
 
 bool assembler::take(deliver_batch& b) {

@@ -15,7 +15,12 @@ namespace cohort::protocol {
 /// the bound) is a message that nobody delivers.
 class assembler {
 public:
-  explicit assembler(std::size_t message_bytes_max) : bytes_max_(message_bytes_max) {}
+  /// `bytes_max`: of a message, as long as no view says more.
+  explicit assembler(std::uint64_t bytes_max) : bytes_max_(bytes_max) {}
+
+  /// The rules of a view that is installed, or that a checkpoint or journal begins with, before anything else of it. Alike at all
+  /// members, however long they are with the group, so that they agree on every message.
+  void bound_by(const view& v);
 
   /// Takes a part of a large message. True if it was the last one: `b` holds the message then, as if it had come in one batch.
   bool take(deliver_batch& b);
@@ -48,7 +53,7 @@ private:
   };
   message_so_far* open(const lane_name& lane, order cls);
 
-  std::size_t bytes_max_;
+  std::uint64_t bytes_max_;
   std::vector<message_so_far> messages_;
 };
 

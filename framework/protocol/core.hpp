@@ -16,18 +16,14 @@ struct core_options : view_options {
   bool durable = true;                      ///< journaled: promises are on disk before they leave
 
   duration election_max = std::chrono::milliseconds(600);  ///< E_max = 2 E_min: check-quorum (E6)
-  suspicion suspect_at = 8000;                             ///< thousandths, 1000 .. 15000: how improbable a suspect's silence is (V20)
   duration wedge_wait = std::chrono::milliseconds(300);    ///< T_wedge = E_min: how long reports are awaited
   duration pull_wait = std::chrono::milliseconds(600);     ///< T_pull = 2 E_min: a source of payload counts as dead
   duration join_hold = std::chrono::seconds(2);            ///< T_join: JOINs are held back while a transfer progresses
-  double clock_rate_error = 200e-6;                        ///< rho
-  duration clock_margin = std::chrono::milliseconds(10);   ///< eps
   wall_time max_ahead = std::chrono::milliseconds(500);    ///< bound on a peer's clock running ahead (CK8, PA21)
 
   std::size_t batch_bytes = 64 * 1024;           ///< a batch is sealed when it holds so much ...
   duration batch_delay{0};                       ///< ... or its oldest message waited so long (0: at the next drain)
   std::size_t batches_in_flight = 1;             ///< own unacknowledged batches before small ones are gathered (N3)
-  std::size_t message_bytes_max = 16u << 20;     ///< largest single message
   std::size_t part_bytes = 256 * 1024;           ///< larger messages travel in parts of this size (L10)
   std::size_t journal_backlog_max = 64u << 20;   ///< bytes not on disk yet above which nothing new is taken
   std::size_t append_entries_max = 256;          ///< entries per APPEND
@@ -68,7 +64,7 @@ enum class submit_status : std::uint8_t {
   busy,         ///< window full: `window_open` tells when to go on (FC1)
   no_quorum,    ///< this member has no contact with a quorum's leader: refused, never sent (V17)
   not_member,   ///< not (yet) active in the group
-  too_large,    ///< a message above `message_bytes_max`
+  too_large,    ///< a message or part above `part_bytes`
   not_enabled,  ///< the group does not take this order
   too_late,     ///< its deadline is over
   part_waits,   ///< parts before this one are under way; smaller messages may go first, `window_open` tells when to go on

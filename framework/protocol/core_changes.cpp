@@ -14,7 +14,8 @@ const char* to_string(change_refusal why) {
     case change_refusal::no_quorum_left:
       return "the active members that stay would be no quorum: bring others back, or remove them, first";
     case change_refusal::bad_options: return "the options contradict each other or the roster";
-    case change_refusal::lease_rests_on_it: return "election_min cannot change while reads go by lease: switch leases off first";
+    case change_refusal::no_lease_fits:
+      return "the lease is longer than election_min (1 - clock_rate_ppm / 10^6) - clock_margin: raise election_min, or shorten it";
   }
   return "?";
 }
@@ -148,13 +149,14 @@ change_refusal core::impl::flaw_of(voter_id origin, const change_request& r) con
 }
 
 change_refusal core::impl::flaw_of(const view_options& o) const {
-  const bool sound = !o.orders.empty() && o.orders.has(o.default_order) && o.heartbeat >= std::chrono::milliseconds(1) &&
-                     o.election_min >= 4 * o.heartbeat && o.fail_after >= 2 * o.election_min && o.lane_window > 0 &&
-                     o.min_copies >= 1 && o.min_copies <= data_voter_count(*in_force) && o.min_voters >= 1;
-  if (!sound) return change_refusal::bad_options;
-  // R2: a voter's stickiness must outlast the lease that its leader counts on, at every moment of the change.
-  const bool leases = o.reads == read_mode::lease || in_force->options.reads == read_mode::lease;
-  return leases && o.election_min != in_force->options.election_min ? change_refusal::lease_rests_on_it : change_refusal::none;
+  const bool orders = !o.orders.empty() && o.orders.has(o.default_order);
+  const bool times = o.heartbeat >= std::chrono::milliseconds(1) && o.election_min >= 4 * o.heartbeat &&
+                     o.fail_after >= 2 * o.election_min && o.suspect_at >= 1000 && o.suspect_at <= 15'000;
+  const bool copies = o.min_copies >= 1 && o.min_copies <= data_voter_count(*in_force) && o.min_voters >= 1;
+  if (!orders || !times || !copies || o.lane_window == 0 || o.message_bytes_max == 0 || o.clock_rate_ppm > clock_rate_ppm_max)
+    return change_refusal::bad_options;
+  const bool fits = lease_limit(o) > duration(0) && o.lease <= lease_limit(o);
+  return o.reads == read_mode::lease && !fits ? change_refusal::no_lease_fits : change_refusal::none;
 }
 
 bool core::impl::still_wanted(const wanted_change& w) const {
@@ -175,6 +177,7 @@ void core::impl::apply_requests(view& next) const {
     std::ranges::sort(next.barred);
   }
   next.kinds = static_cast<lane_kinds>(next.kinds | kinds_of(next.options.orders));
+  next.largest_message = std::max(next.largest_message, next.options.message_bytes_max);
 }
 
 /// Behind a view that does not bring what it was to bring: the reporters would not have been a quorum with it (V10).
@@ -187,12 +190,22 @@ void core::impl::settle_requests() {
 
 /// X1: every view runs under one set of rules.
 void core::impl::adopt_options() {
-  const bool other_pace = options.election_min != in_force->options.election_min;
+  const view_options before = options;
   static_cast<view_options&>(options) = in_force->options;
-  if (!other_pace) return;
-  options.election_max = 2 * options.election_min;
-  options.wedge_wait = options.election_min;
-  options.pull_wait = 2 * options.election_min;
+  if (options.election_min != before.election_min) {
+    options.election_max = 2 * options.election_min;
+    options.wedge_wait = options.election_min;
+    options.pull_wait = 2 * options.election_min;
+    if (ticked && role != core_role::leader) draw_election();  // who stands votes for itself: by the new rules, too (E5)
+  }
+  const bool other_beat = options.heartbeat != before.heartbeat;
+  if (!other_beat && options.suspect_at == before.suspect_at && options.election_min == before.election_min &&
+      options.fail_after == before.fail_after)
+    return;
+  for (auto& p : peers) {  // V20: silences are judged by the new rules from now on, and rhythms are counted in beats
+    if (other_beat) p.rhythm.begin(options.heartbeat, p.rhythm.last_heard());
+    p.patience = std::clamp(p.rhythm.patience(options.suspect_at), options.election_min, options.fail_after);
+  }
 }
 
 }  // namespace cohort::protocol

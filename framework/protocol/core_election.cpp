@@ -231,6 +231,7 @@ void core::impl::lead() {
     p.next = log.last() + 1;
     p.probing = true;
     p.echo = now;  // the grace of E6 and V1 begins now
+    p.lease_echo = mutated(mutation::read_before_own_commit) ? now : instant{};  // its commitment is the first echo
     p.append_sent = instant{};
     p.went_back = instant{};
     p.offer_sent = instant{};
@@ -300,22 +301,28 @@ void core::impl::receive_take_over(voter_id from, const take_over& t) {
   stand_for_real(true);
 }
 
-/// The newest of our send times which a quorum (E2) of those who have installed that view has echoed.
-instant core::impl::quorum_echo(view_number installed) const {
+template <class Value>
+instant core::impl::quorum_instant(Value&& of) const {
   std::uint64_t newest = ~std::uint64_t(0);
   for (const auto& v : governing_views())
     newest = std::min(newest, quorum_value(*v, [&](voter_id id) -> std::uint64_t {
-      if (id == start.self) return static_cast<std::uint64_t>(stamp.count());
       const auto* p = known_peer(id);
-      return p && p->view >= installed ? static_cast<std::uint64_t>(p->echo.count()) : 0;
+      return static_cast<std::uint64_t>(id == start.self ? stamp.count() : p ? of(*p).count() : 0);
     }));
   return instant(static_cast<std::int64_t>(newest));
 }
 
-/// The same for leases: only who has installed our view counts, for only then it is known to vote by its rules (X2).
+/// The newest of our send times which a quorum (E2) has echoed.
+instant core::impl::quorum_echo() const {
+  return quorum_instant([](const peer& p) { return p.echo; });
+}
+
+/// The same for leases: an echo counts from who had installed our view by then, for only then it is known to vote by its rules
+/// (X2). Who waived its stickiness before, because it saw us go, has echoed nothing since.
 instant core::impl::lease_echo() const {
   if (in_force->options.reads != read_mode::lease || log.last_view().what->options.reads != read_mode::lease) return instant{};
-  return quorum_echo(in_force->number);
+  if (mutated(mutation::lease_by_old_rules)) return quorum_echo();
+  return quorum_instant([](const peer& p) { return p.lease_echo; });
 }
 
 /// Link evidence: a reset end of a link means a dead process nearly always, and nothing for certain. It lets a follower
@@ -331,6 +338,7 @@ void core::impl::link_down(member_id member, bool reset) {
   }
   if (!reset || member != leader || role == core_role::leader || options.reads == read_mode::lease) return;
   leader_contact = std::min(leader_contact, now - options.election_min);  // sticky no more; primary ends if none leads
+  echo_time = instant{};  // whatever view comes next, it rests on nothing that was heard before
   // A short draw keeps the followers, who see the reset in the same instant, from splitting the vote.
   election_at = now + random.between(duration(0), options.heartbeat / 2);
 }

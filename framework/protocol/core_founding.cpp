@@ -37,6 +37,7 @@ view_ptr founders_view(std::vector<voter_id> founders, const std::vector<member_
   }
   v->options = rules;
   v->kinds = kinds_of(rules.orders);
+  v->largest_message = rules.message_bytes_max;
   return v;
 }
 

@@ -55,6 +55,7 @@ struct peer {
   // For a leader.
   instant match_progress{};        ///< when its match last grew, or was complete
   instant echo{};                  ///< newest of my send times it has echoed in my term (PA7)
+  instant lease_echo{};            ///< the same, while it was known to have installed the view in force (X2)
   log_index next = 1;              ///< next entry to send
   bool probing = true;             ///< the point of agreement is not known: one APPEND at a time
   instant append_sent{};
@@ -512,7 +513,9 @@ struct core::impl {
   void drive_handover();
   const peer* successor(member_id wanted) const;
   void receive_take_over(voter_id from, const take_over& t);
-  instant quorum_echo(view_number installed = 0) const;
+  template <class Value>
+  instant quorum_instant(Value&& of) const;
+  instant quorum_echo() const;
   instant lease_echo() const;
   void set_primary(bool on);
 

@@ -28,7 +28,7 @@ submit_status core::impl::submit(std::span<const std::span<const std::byte>> mes
   if (const auto refusal = takes(how, deadline); refusal != submit_status::taken) return refusal;
   std::size_t bytes = 0;
   for (const auto& m : messages) {
-    if (m.size() > std::min(options.message_bytes_max, options.part_bytes)) return submit_status::too_large;
+    if (m.size() > options.part_bytes) return submit_status::too_large;
     bytes += m.size() + sizeof(std::uint32_t);
   }
   if (window_full(bytes)) {

@@ -380,6 +380,7 @@ void core::impl::receive_ack(voter_id from, const ack& a) {
   }
   if (role != core_role::leader || a.term != promises.term) return;
   if (a.echo_time > p.echo) p.echo = mutated(mutation::lease_from_receipt) ? stamp : std::min(a.echo_time, stamp);
+  if (a.view >= in_force->number) p.lease_echo = std::max(p.lease_echo, mutated(mutation::lease_from_receipt) ? stamp : std::min(a.echo_time, stamp));
   if (a.echo_time > p.told) {
     p.told = std::min(a.echo_time, stamp);
     alive(p, now);

@@ -23,6 +23,7 @@ void core::impl::contact(member_id member, const node_contact& c) {
     if (c.kind != vouch_kind::follows) return;
     if (c.echo > before.echo) attend(*p, c.heard);
     p->echo = std::max(p->echo, std::min(c.echo, stamp));
+    if (p->view >= in_force->number) p->lease_echo = std::max(p->lease_echo, std::min(c.echo, stamp));
     return;
   }
   // As an APPEND of that time would have been (E5, E7); it never names a leader that we do not know.

@@ -49,9 +49,9 @@ void core::impl::start_reads() {
 void core::impl::confirm_reads() {
   if (role == core_role::leader && !leader_reads.empty()) {
     const instant echoed = quorum_echo();
-    // R2: counted from the sending of what was echoed, never from its receipt.
-    const auto lease = std::chrono::duration_cast<duration>(options.election_min * (1 - options.clock_rate_error)) - options.clock_margin;
-    const auto span = mutated(mutation::lease_too_long) ? 4 * options.election_max : lease;
+    // R2: counted from the sending of what was echoed, never from its receipt. X2: what is asked behind a VIEW waits until that is
+    // applied, so no lease of rules that others may have left already answers.
+    const auto span = mutated(mutation::lease_too_long) ? 4 * options.election_max : lease_of(in_force->options);
     const bool leased = options.reads == read_mode::lease && !lease_given_up && now < lease_echo() + span;
     while (!leader_reads.empty() && (leased || echoed >= leader_reads.front().asked || mutated(mutation::read_unconfirmed))) {
       auto& r = leader_reads.front();

@@ -358,6 +358,7 @@ view_ptr core::impl::next_view(bool with_promotions, bool with_requests) const {
   next->options = in_force->options;
   next->kinds = in_force->kinds;
   next->barred = in_force->barred;
+  next->largest_message = in_force->largest_message;
   if (with_requests) apply_requests(*next);
   const auto note = [&](voter_id id, view_cause cause) { next->notes.push_back({id, cause}); };
   const auto wants_in = [&](voter_id id) -> incarnation {
@@ -594,6 +595,7 @@ void core::impl::install(const entry& e) {
   ack_due = true;
   for (auto& p : peers) {
     p.lane_progress = now;
+    p.lease_echo = instant{};
     if (p.join_inc != 0 && p.join_inc <= burnt(*next, p.id.member)) p.join_inc = 0;
   }
   if (role == core_role::leader) {

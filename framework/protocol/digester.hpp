@@ -57,13 +57,14 @@ public:
   void add(const view_note& x) { const auto& [id, cause] = x; all(id, cause); }
   void add(const view_options& x) {
     const auto& [orders, default_order, reads, slow, minority_multicast, shrink, min_voters, min_copies, heartbeat, election_min,
-                 fail_after, lane_window, retain_bytes, retain_time] = x;
+                 fail_after, suspect_at, lease, clock_rate_ppm, clock_margin, message_bytes_max, lane_window, retain_bytes,
+                 retain_time] = x;
     all(orders.bits(), default_order, reads, slow, minority_multicast, shrink, min_voters, min_copies, heartbeat, election_min,
-        fail_after, lane_window, retain_bytes, retain_time);
+        fail_after, suspect_at, lease, clock_rate_ppm, clock_margin, message_bytes_max, lane_window, retain_bytes, retain_time);
   }
   void add(const view& x) {
-    const auto& [number, roster, burnt, notes, options, kinds, barred, admitted] = x;
-    all(number, roster, burnt, notes, options, kinds, barred, admitted);
+    const auto& [number, roster, burnt, notes, options, kinds, barred, admitted, largest_message] = x;
+    all(number, roster, burnt, notes, options, kinds, barred, admitted, largest_message);
   }
   void add(const mark& x) {
     const auto& [index, term, time, cut, in_force, delivered, with_parts, ended, missed] = x;

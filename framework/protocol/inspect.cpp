@@ -10,12 +10,12 @@ namespace {
 using impl = inspector::inside;
 
 void add_peer(digester& d, const peer& x) {
-  const auto& [id, heard, heard_order, inc, match_term, match, applied, base, view, have, no_state, match_progress, echo, next,
+  const auto& [id, heard, heard_order, inc, match_term, match, applied, base, view, have, no_state, match_progress, echo, lease_echo, next,
                probing, append_sent, went_back, offer_sent, chunk_asked, match_below, unservable_since, refused_our_clock,
                told, heard_at, rhythm, watched, patience, watched_from, suspected_since, probe_sent, vouched_at, vouched_by,
                voucher_deaf, lag_told, lane_progress, join_inc, join_heard, join_has_state, linked, node, blank, reset_at, reset_elsewhere] = x;
   // `rhythm` is taken apart by who may see it.
-  d.all(id, heard, heard_order, inc, match_term, match, applied, base, view, have, no_state, match_progress, echo, next, probing,
+  d.all(id, heard, heard_order, inc, match_term, match, applied, base, view, have, no_state, match_progress, echo, lease_echo, next, probing,
         append_sent, went_back, offer_sent, chunk_asked, match_below, unservable_since, refused_our_clock, told, heard_at, watched,
         patience, watched_from, suspected_since, probe_sent, vouched_at, vouched_by, voucher_deaf, lag_told, lane_progress,
         join_inc, join_heard, join_has_state, linked, node, blank, reset_at, reset_elsewhere);
@@ -62,6 +62,7 @@ void inspector::without_clocks(core& c) {
     p.rhythm.begin(i.options.fail_after, i.now);
     p.patience = i.options.fail_after;
     p.heard_at = p.watched_from = i.now;
+    p.lease_echo = {};  // nothing here is read by lease
   }
 }
 

@@ -198,7 +198,7 @@ enum class change_refusal : std::uint8_t {
   last_member = 3,       ///< nobody would be left
   no_quorum_left = 4,    ///< the active members that stay would be no quorum (V10): bring others back, or remove them, first
   bad_options = 5,       ///< they contradict each other or the roster
-  lease_rests_on_it = 6, ///< E_min cannot change while reads go by lease (R2): switch leases off first
+  no_lease_fits = 6,     ///< E_min (1 - rho) - eps leaves no room for the lease that is asked for (R2)
 };
 inline constexpr std::uint8_t change_refusals = 7;
 const char* to_string(change_refusal why);

@@ -72,6 +72,8 @@ namespace cohort::protocol {
   X(successor_favoured, "M6", "E8 E3")                             \
   X(handover_outlives_term, "M16", "E8")                           \
   X(lease_kept_at_handover, "E8", "E8 R2")                         \
+  X(lease_by_old_rules, "X2", "X2 R2")                             \
+  X(bound_of_newest_rules, "X1", "X1 L10")                         \
   X(causality_ignored, "F6", "O1")                                 \
   X(safe_causal_alone, "F18", "O2")                                \
   X(tdep_ignored, "F38", "O6 L3")                                  \

@@ -17,14 +17,14 @@ constexpr std::size_t batch_fixed_bytes_v2 = batch_fixed_bytes_v1 + 8 + 4 + 4 + 
 constexpr std::size_t batch_fixed_bytes = batch_fixed_bytes_v2 + 8 + 4 + 4;
 constexpr std::size_t roster_bytes = 2 + 8 + 8 + 1, burnt_bytes = 2 + 8, note_bytes = 2 + 8 + 1, extra_bytes = 2 + 8;
 constexpr std::size_t lane_bytes = 2 + 8 + 1, ended_lane_bytes = lane_bytes + 8 + 8 + 4, run_bytes = lane_bytes + 3 * 8;
-constexpr std::size_t options_bytes = 5 + 2 * 2 + 6 * 8;
+constexpr std::size_t options_bytes = 5 + 2 * 2 + 6 * 8 + 2 * 4 + 3 * 8;
 constexpr std::size_t lanes_max = no_slot;  // slots are 16 bits wide, no_slot is none
 constexpr std::size_t extras_max = lanes_max * lane_ahead_max;
 
 // ---- sizes ----------------------------------------------------------------------------------------------------------
 
 std::size_t view_size(const view& v) {
-  return 8 + 3 * 4 + options_bytes + 1 + 4 + 8 + v.barred.size() * 2 + v.roster.size() * roster_bytes + v.burnt.size() * burnt_bytes + v.notes.size() * note_bytes;
+  return 8 + 3 * 4 + options_bytes + 1 + 4 + 8 + 8 + v.barred.size() * 2 + v.roster.size() * roster_bytes + v.burnt.size() * burnt_bytes + v.notes.size() * note_bytes;
 }
 
 std::size_t view_size(const view_ptr& v) { return 1 + (v ? view_size(*v) : 0); }
@@ -82,6 +82,10 @@ void put(byte_writer& w, const view_options& o) {
   for (const auto d : {o.heartbeat, o.election_min, o.fail_after, o.retain_time}) w.put(static_cast<std::uint64_t>(d.count()));
   w.put(o.lane_window);
   w.put(o.retain_bytes);
+  w.put(o.suspect_at);
+  w.put(o.clock_rate_ppm);
+  for (const auto d : {o.lease, o.clock_margin}) w.put(static_cast<std::uint64_t>(d.count()));
+  w.put(o.message_bytes_max);
 }
 
 void put(byte_writer& w, const view& v) {
@@ -107,6 +111,7 @@ void put(byte_writer& w, const view& v) {
   w.put(static_cast<std::uint32_t>(v.barred.size()));
   for (const auto m : v.barred) w.put(static_cast<std::uint16_t>(m));
   w.put(v.admitted);
+  w.put(v.largest_message);
 }
 
 void put(byte_writer& w, const view_ptr& v) {
@@ -273,7 +278,7 @@ duration get_duration(byte_reader& r) {
   return duration(static_cast<std::int64_t>(count));
 }
 
-view_options get_options(byte_reader& r) {
+view_options get_options(byte_reader& r, std::uint16_t version) {
   view_options o;
   const auto bits = r.get<std::uint8_t>();
   const auto usual = r.get<std::uint8_t>(), reads = r.get<std::uint8_t>(), slow = r.get<std::uint8_t>(), flags = r.get<std::uint8_t>();
@@ -292,6 +297,13 @@ view_options get_options(byte_reader& r) {
   o.retain_time = get_duration(r);
   o.lane_window = r.get<std::uint64_t>();
   o.retain_bytes = r.get<std::uint64_t>();
+  if (version < 5) return o;
+  o.suspect_at = r.get<std::uint32_t>();
+  o.clock_rate_ppm = r.get<std::uint32_t>();
+  if (o.clock_rate_ppm > clock_rate_ppm_max) r.fail();
+  o.lease = get_duration(r);
+  o.clock_margin = get_duration(r);
+  o.message_bytes_max = r.get<std::uint64_t>();
   return o;
 }
 
@@ -325,7 +337,7 @@ view_ptr get_view(byte_reader& r, std::uint16_t version) {
     n.cause = static_cast<view_cause>(cause);
   }
   if (version >= 2) {
-    v->options = get_options(r);
+    v->options = get_options(r, version);
     v->kinds = r.get<std::uint8_t>();
     if ((v->kinds & ~3u) != 0 || (kinds_of(v->options.orders) & ~v->kinds) != 0) r.fail();
     v->barred.resize(r.get_count(2, lanes_max));
@@ -333,7 +345,8 @@ view_ptr get_view(byte_reader& r, std::uint16_t version) {
     if (!std::ranges::is_sorted(v->barred)) r.fail();
   }
   if (version >= 3) v->admitted = r.get<std::uint64_t>();
-  if (v->admitted > v->number) r.fail();
+  v->largest_message = version >= 5 ? r.get<std::uint64_t>() : v->options.message_bytes_max;
+  if (v->admitted > v->number || v->largest_message < v->options.message_bytes_max) r.fail();
   return r.failed() ? nullptr : v;
 }
 

@@ -11,8 +11,9 @@ namespace cohort::protocol {
 using checksum_fn = std::uint64_t (*)(std::span<const std::byte> bytes, std::uint64_t seed);
 
 /// Version of the record layout; a journal with a larger one is refused. Older ones are read: those of version 1 know no orders
-/// but T, those of version 2 no large messages in parts, those of version 3 no lanes that are over.
-inline constexpr std::uint16_t record_version = 4;
+/// but T, those of version 2 no large messages in parts, those of version 3 no lanes that are over, those of
+/// version 4 no limits but the default ones.
+inline constexpr std::uint16_t record_version = 5;
 
 enum class record_type : std::uint8_t { batch = 1, entry = 2, truncate = 3, state = 4, install = 5, mark = 6 };
 

@@ -4,6 +4,16 @@
 
 namespace cohort::protocol {
 
+duration lease_limit(const view_options& o) {
+  const auto drift = o.election_min / 1'000'000 * o.clock_rate_ppm + o.election_min % 1'000'000 * o.clock_rate_ppm / 1'000'000;
+  return std::max(o.election_min - drift - o.clock_margin, duration(0));
+}
+
+duration lease_of(const view_options& o) {
+  const auto limit = lease_limit(o);
+  return o.lease > duration(0) ? std::min(o.lease, limit) : limit;
+}
+
 lane_kinds kinds_of(order_set orders) {
   lane_kinds kinds = 0;
   for (unsigned o = 0; o < order_count; ++o)

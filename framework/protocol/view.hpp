@@ -52,7 +52,7 @@ struct view_note {
 /// How linearizable reads are confirmed (section 9).
 enum class read_mode : std::uint8_t {
   read_index = 0,  ///< a round of heartbeats per batch of reads (R1)
-  lease = 1,       ///< none while the leader's lease lasts (R2); needs clock rates within `clock_rate_error`
+  lease = 1,       ///< none while the leader's lease lasts (R2); needs clock rates within `clock_rate_ppm`
 };
 
 /// What becomes of a member that answers but does not keep up (rule FC4).
@@ -75,11 +75,23 @@ struct view_options {
   duration heartbeat = std::chrono::milliseconds(50);      ///< H; suppressed for a follower that just got other traffic
   duration election_min = std::chrono::milliseconds(300);  ///< E_min, at least 4 H; timeouts are drawn from [1, 2] of it
   duration fail_after = std::chrono::seconds(2);           ///< T_fail, at least 2 E_min: silence that excludes
+  std::uint32_t suspect_at = 8000;         ///< thousandths, 1000 .. 15000: how improbable a suspect's silence is (V20)
+  duration lease{0};                       ///< of a leader, at most `lease_limit`; 0: as long as that (R2)
+  std::uint32_t clock_rate_ppm = 200;      ///< rho, up to 100000: bound on the error of a clock's rate
+  duration clock_margin = std::chrono::milliseconds(10);   ///< eps: from reading a clock to acting on it
+  std::uint64_t message_bytes_max = 16u << 20;  ///< 1 byte up: larger messages are not accepted from now on
   std::uint64_t lane_window = 8u << 20;    ///< bytes sealed beyond the slowest active member's frontier (FC1)
   std::uint64_t retain_bytes = 0;          ///< payload kept for members that are away (S4); 0: until the next checkpoint
   duration retain_time{0};                 ///< ... and for how long after they went
   bool operator==(const view_options&) const = default;
 };
+
+inline constexpr std::uint32_t clock_rate_ppm_max = 100'000;
+
+/// The longest lease that a leader may count on under these rules: E_min (1 - rho) - eps (R2); 0 if none fits.
+duration lease_limit(const view_options& o);
+/// The one that it counts on.
+duration lease_of(const view_options& o);
 
 constexpr lane_kind kind_of(order o) { return o <= order::safe_fifo ? lane_kind::plain : lane_kind::causal; }
 
@@ -101,6 +113,8 @@ struct view {
   lane_kinds kinds = bit_of(lane_kind::causal);
   std::vector<member_id> barred;   ///< removed by an operator; ascending
   view_number admitted = 0;        ///< the newest view, this one included, in which somebody became active
+  /// The largest `message_bytes_max` so far: what was accepted under a larger one may still be on its way. Never less.
+  std::uint64_t largest_message = view_options{}.message_bytes_max;
   bool operator==(const view&) const = default;
 };
 

@@ -26,6 +26,7 @@ driver::driver(surroundings& world, const workload& app, const life& who, disk& 
     : world_(world), app_(app), who_(who), disk_(storage), chunk_bytes_(chunk_bytes), core_(options, start), quiet_(quiet),
       pulses_(pulses_for(options), 1, *this), peers_(start.founders.size()), part_bytes_(options.part_bytes),
       assembler_(options.message_bytes_max), machine_(app.make()) {
+  if (const auto begun = core_.status().in_force) assembler_.bound_by(*begun);
   if (found.checkpoint && !inspector::of(core_).is_witness()) {
     restore(*found.checkpoint, storage.newest_checkpoint()->chunks);
     position_ = found.checkpoint->delivered;
@@ -34,6 +35,7 @@ driver::driver(surroundings& world, const workload& app, const life& who, disk& 
 }
 
 void driver::restore(const mark& at, const std::vector<payload>& chunks) {
+  if (at.in_force) assembler_.bound_by(*at.in_force);
   chunk_source in(chunks);
   if (at.with_parts) assembler_.restore(in);
   machine_->restore(in);
@@ -126,6 +128,7 @@ void driver::feed(input& what) {
 }
 
 void driver::submit(submission s) {
+  if (s.bytes.size() > core_.rules().message_bytes_max) return refused(s);  // what waits already was accepted
   if (s.bytes.size() > part_bytes_) {
     auto& queue = large_[static_cast<std::size_t>(s.how)];
     if (queue.size() >= large_waiting_max) return refused(s);
@@ -265,6 +268,7 @@ void driver::deliver(delivery_op& what) {
   } else if (auto* v = std::get_if<deliver_view>(&what)) {
     for (std::size_t c = 0; c < order_count; ++c) lose(static_cast<order>(c), v->lost_messages[c]);
     restored_ = false;
+    assembler_.bound_by(*v->what);
     assembler_.view_installed(*v->what);
     for (auto& c : world_.watchers()) c->installed(who_, *v);
   } else if (auto* r = std::get_if<deliver_read>(&what)) {

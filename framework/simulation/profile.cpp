@@ -301,6 +301,21 @@ const std::vector<named>& profiles() {
        s.fault_gap_most = r.between(200'000, 1'200'000);
        s.weights = {{crash, 4}, {isolate, 4}, {pause, 2}, {split, 2}, {hunt, 1}, {hand_over, 2}, {leave, 6}, {remove, 5}, {new_rules, 8}};
      }},
+    {"adapting", 3,  // the rules change all the time: leases, timers, the detector, limits, under large messages and reads (X1, X2)
+     [](scenario& s, random& r) {
+       if (r.chance(500)) mixed(s, r);
+       s.rich_application = r.chance(300);
+       s.core.reads = r.chance(600) ? protocol::read_mode::lease : protocol::read_mode::read_index;
+       s.clock_rate_most = 190;
+       s.read_share = static_cast<unsigned>(r.between(300, 700));
+       s.core.part_bytes = static_cast<std::size_t>(r.between(20, 200));
+       s.core.message_bytes_max = static_cast<std::uint64_t>(r.between(300, 5000));
+       s.core.fail_after = 700ms;
+       s.core.checkpoint_entries = static_cast<std::uint64_t>(r.between(10, 60));
+       s.chunk_bytes = 96;
+       s.fault_gap_most = r.between(150'000, 800'000);
+       s.weights = {{new_rules, 14}, {isolate, 5}, {split, 2}, {crash, 3}, {pause, 3}, {one_way, 1}, {hand_over, 1}, {restart_all, 1}};
+     }},
     {"shrink", 2,  // failed voters leave the quorum base (V16)
      [](scenario& s, random& r) {
        if (r.chance(300)) mixed(s, r);

@@ -155,6 +155,15 @@ view_options script::other_rules() {
     o.election_min = milliseconds(chance_.between(200, 450));
     o.fail_after = std::max<duration>(o.fail_after, 2 * o.election_min);
   }
+  if (chance_.chance(200)) {
+    o.heartbeat = milliseconds(chance_.between(20, 50));
+    o.suspect_at = static_cast<std::uint32_t>(chance_.between(900, 15'000));  // below 1000 is refused
+  }
+  if (chance_.chance(300)) {
+    o.clock_margin = milliseconds(chance_.between(10, 80));
+    o.lease = chance_.chance(500) ? duration(0) : milliseconds(chance_.between(20, 300));  // some fit into no E_min: refused
+  }
+  if (chance_.chance(300)) o.message_bytes_max = static_cast<std::uint64_t>(chance_.between(100, 6000));
   if (chance_.chance(200)) o.minority_multicast = !o.minority_multicast;
   if (chance_.chance(200)) o.slow = static_cast<slow_policy>(chance_.below(3));
   if (chance_.chance(200)) o.retain_bytes = chance_.below(200'000);

@@ -244,7 +244,9 @@ TEST_SUITE("living") {
     REQUIRE(eventually([&] { return c.all_serve(); }));
     const auto now = c.at(0).rules("room");
     const auto refused = [&](const contract& to) { return result(c.at(0).change("room", to)).why; };
-    CHECK(holds(refused(now.with(&contract::election_min, 500ms)), "election_min cannot change while reads go by lease"));
+    CHECK(holds(refused(now.with(&contract::lease, 500ms)), "G8: a lease of 500 ms"));
+    CHECK(holds(refused(now.with(&contract::suspect_at, 900u)), "suspect_at = 900"));
+    CHECK(holds(refused(now.with(partition_policy::partitionable)), "found another group"));
     CHECK(holds(refused(now.with(durability::in_memory)), "fixed while the group runs: durability: votes are bound to the members' directories"));
     CHECK(holds(refused(now.with(&contract::queue_bytes, std::size_t{1} << 20)), "queue_bytes: it is each node's own"));
     CHECK(holds(refused(now.with(&contract::heartbeat, 200ms)), "E7"));
@@ -262,6 +264,33 @@ TEST_SUITE("living") {
     const auto why = result(c.at(stays).leave("room")).why;
     CHECK_MESSAGE(holds(why, "would be no quorum"), why);
     CHECK(c.insist(stays, "still a member") == outcome::replied);
+  }
+
+  TEST_CASE("leases, the detector and the limit of messages change while the group works") {
+    cluster c(3, contract{}.with(reads::lease).with(&contract::message_bytes_max, std::size_t{64} << 10));
+    c.start_all();
+    REQUIRE(eventually([&] { return c.all_serve(); }));
+    CHECK(c.submit(1, std::string(100 << 10, 'x')) == outcome::too_large);
+    auto wanted = c.at(0).rules("room").with(&contract::election_min, 400ms).with(&contract::lease, 250ms)
+                      .with(&contract::clock_margin, 20ms).with(&contract::clock_rate_ppm, 100u)
+                      .with(&contract::suspect_at, 6000u).with(&contract::message_bytes_max, std::size_t{256} << 10);
+    auto changed = result(c.at(2).change("room", wanted));
+    REQUIRE_MESSAGE(changed.done, changed.why);
+    for (int i = 0; i < 3; ++i) CHECK(eventually([&] { return c.at(i).rules("room") == wanted; }));
+    CHECK(c.insist(1, std::string(100 << 10, 'x')) == outcome::replied);
+    std::string answer;
+    for (int i = 0; i < 3; ++i) CHECK(c.ask(i, "where?", reads::lease, answer) == outcome::replied);
+    // Smaller again: asked for as what it is, and what is larger is refused from then on.
+    wanted.message_bytes_max = 32 << 10;
+    CHECK(holds(result(c.at(0).change("room", wanted)).why, "messages that were accepted become too large"));
+    changed = result(c.at(0).change("room", wanted, true));
+    REQUIRE_MESSAGE(changed.done, changed.why);
+    for (int i = 0; i < 3; ++i) CHECK(eventually([&] { return c.submit(i, std::string(100 << 10, 'x')) == outcome::too_large; }));
+    // Who restarts has both behind it: the large message, and the limit.
+    c.stop(1);
+    c.start(1);
+    CHECK(eventually([&] { return c.serves(1) && c.at(1).rules("room") == wanted; }));
+    CHECK(eventually([&] { return c.submit(1, std::string(100 << 10, 'x')) == outcome::too_large; }));
   }
 
   TEST_CASE("a witness votes and holds nothing") {

@@ -53,6 +53,27 @@ bool lease_holds(bool restart) {
   return !stale(s.members[a], 1, told);
 }
 
+/// The others elect a leader while the one that is cut off may still count on its old lease, and write. It answers nothing that
+/// does not know of that.
+bool nothing_stale_beside(stage& s, unsigned cut_off, duration within) {
+  const auto end = s.now + within;
+  unsigned other = cut_off;
+  while (s.now < end && other == cut_off) {
+    s.now += 5ms;
+    for (unsigned k = 0; k < 3; ++k) {
+      if (k == cut_off) continue;
+      s.pass(k);
+      if (s.status(k).is_leader) other = k;
+    }
+    s.settle();
+  }
+  if (other == cut_off || s.submit(other, "new") != submit_status::taken) return false;
+  s.settle();
+  if (!has(s.members[other], "new") || s.now >= end || !s.status(cut_off).is_leader) return false;
+  s.read(cut_off, 1);
+  return !stale(s.members[cut_off], 1, s.status(other).applied);
+}
+
 /// The cut of a new leader covers two lanes at once: that of B, which comes first among the lanes, and that of C, of which
 /// B had received something when it sent. B's clock may have been set back, by as much as the others' clocks allow, and B
 /// may have been restarted. (No delivery was the cause here: what a member was *delivered* lies in an earlier cut anyway.)
@@ -134,6 +155,49 @@ TEST_SUITE("elections and reads") {
       s.go(2s);
       CHECK(answered(s.members[a], 1));
       return !stale(s.members[a], 1, told);
+    });
+  }
+
+  TEST_CASE("X2, R2: a leader that lengthens its lease counts on it with those alone who vote by it") {
+    falls_with(mutation::lease_by_old_rules, [] {
+      auto o = leased();
+      o.election_min = 200ms;
+      auto s = stage::founded(3, o);
+      const auto a = static_cast<unsigned>(s.leader()), b = (a + 1) % 3, c = (a + 2) % 3;
+      auto rules = s.inside(a).in_force->options;
+      rules.election_min = 800ms;
+      s.members[a].core->request(change_kind::options, no_member, rules);
+      // B installs the VIEW, C never gets it, and only C goes on hearing the leader.
+      const auto has_view = [](const flying& f) {
+        const auto* m = std::get_if<append>(&f.what);
+        return m && std::ranges::any_of(m->entries, [](const entry& e) { return e.kind == entry_kind::view; });
+      };
+      const auto without_view = [&] {  // C hears its leader, and never gets the entry
+        for (auto& f : s.in_flight)
+          if (f.to == c && has_view(f)) std::get<append>(f.what).entries.clear();
+      };
+      for (int i = 0; i < 400 && s.inside(b).in_force->number == 0; ++i) {
+        s.now += 5ms;
+        for (unsigned k = 0; k < 3; ++k) s.pass(k);
+        without_view();
+        s.deliver([&](const flying& f) { return !(f.to == c && has_view(f)); });
+      }
+      if (s.inside(a).in_force->number != 1 || s.inside(b).in_force->number != 1 || s.inside(c).in_force->number != 0) return false;
+      s.cut(a, b);
+      s.cut(b, a);
+      s.cut(b, c);
+      s.cut(c, b);
+      // Until B is about to stand, after the patience of C that has just heard, and before the longer lease is over.
+      for (int i = 0; i < 400 && s.inside(b).election_at > s.now + 350ms; ++i) {
+        s.now += 5ms;
+        for (unsigned k = 0; k < 3; ++k) s.pass(k);
+        without_view();
+        s.deliver([&](const flying& f) { return !(f.to == c && has_view(f)); });
+      }
+      s.drop(everything);
+      s.heal();
+      s.isolate(a);
+      return nothing_stale_beside(s, a, 780ms);
     });
   }
 

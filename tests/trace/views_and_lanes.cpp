@@ -1,4 +1,5 @@
 // Directed tests of views and lanes: joint quorums, the reports behind a VIEW, what becomes of lanes that end or compete.
+#include "framework/protocol/assembler.hpp"
 #include "tests/trace/directed.hpp"
 
 #include <algorithm>
@@ -436,6 +437,33 @@ TEST_SUITE("directed") {
         if (step < 60) kept &= s.status(a).base == 0;
       }
       return kept && s.status(a).is_leader && s.status(a).in_force->number >= 6 && s.status(a).base > 0;
+    });
+  }
+
+  TEST_CASE("X1, L10: what was accepted under a larger limit is delivered under a smaller one") {
+    falls_with(mutation::bound_of_newest_rules, [] {
+      view v;
+      v.roster = {{{member_id(0), 100}, 7, true, true}};
+      v.options.message_bytes_max = v.largest_message = 1000;
+      assembler made(10);
+      made.bound_by(v);
+      const std::vector<std::byte> bytes(600);
+      const auto size = static_cast<std::uint32_t>(bytes.size());
+      deliver_batch part;
+      part.sender = member_id(0);
+      part.inc = 7;
+      part.what = {nullptr, {&size, 1}, bytes};
+      part.part = {0, true, 0};
+      part.seq = 1;
+      if (made.take(part)) return false;
+      v.number = 1;
+      v.options.message_bytes_max = 100;
+      made.bound_by(v);
+      made.view_installed(v);
+      part.what = {nullptr, {&size, 1}, std::span(bytes).first(300)};
+      part.part = {1, false, 0};
+      part.seq = 2;
+      return made.take(part) && part.what.blob.size() == 900;
     });
   }
 

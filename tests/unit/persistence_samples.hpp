@@ -62,6 +62,12 @@ inline protocol::view_ptr sample_view() {
   v.kinds = protocol::kinds_of(v.options.orders);
   v.barred = {member_id{4}, member_id{7}};
   v.admitted = 5;
+  v.options.suspect_at = 9000;
+  v.options.lease = std::chrono::milliseconds(200);
+  v.options.clock_rate_ppm = 50;
+  v.options.clock_margin = std::chrono::milliseconds(3);
+  v.options.message_bytes_max = 4u << 20;
+  v.largest_message = 32u << 20;
   return std::make_shared<const protocol::view>(std::move(v));
 }
 

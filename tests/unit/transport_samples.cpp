@@ -42,6 +42,11 @@ view_options draw_options(generator& r) {
   o.election_min = duration(time(r));
   o.fail_after = duration(time(r));
   o.retain_time = duration(time(r));
+  o.suspect_at = static_cast<std::uint32_t>(r());
+  o.lease = duration(time(r));
+  o.clock_rate_ppm = static_cast<std::uint32_t>(r() % 100'001);
+  o.clock_margin = duration(time(r));
+  o.message_bytes_max = number(r);
   o.lane_window = number(r);
   o.retain_bytes = number(r);
   return o;
@@ -59,6 +64,7 @@ view_ptr draw_view(generator& r) {
   }
   v->options = draw_options(r);
   v->kinds = static_cast<lane_kinds>(kinds_of(v->options.orders) | (coin(r) ? 3 : 0));
+  v->largest_message = coin(r) ? v->options.message_bytes_max : ~std::uint64_t{0};
   v->admitted = v->number - r() % 2 * std::min<cohort::view_number>(v->number, 3);
   for (auto left = r() % 3; left > 0; --left) v->barred.push_back(member_id{static_cast<std::uint16_t>(10 - left)});
   m = 0;
