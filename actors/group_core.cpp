@@ -28,6 +28,7 @@ public:
   void know(member_id member) override { core_.know(member); }
   void hand_over() override { core_.hand_over(); }
   void read(std::uint64_t tag) override { core_.read(tag); }
+  void want_time(wall_time due) override { core_.want_time(due); }
   void want_checkpoint() override { core_.want_checkpoint(); }
   void checkpoint_stored(log_index index, std::uint32_t chunks) override { core_.checkpoint_stored(index, chunks); }
   void checkpoint_failed(log_index index) override { core_.checkpoint_failed(index); }
@@ -69,6 +70,7 @@ public:
   void know(member_id) override {}  // it takes part with whomever it hears
   void hand_over() override {}
   void read(std::uint64_t tag) override { core_.read(tag); }
+  void want_time(wall_time) override {}  // a component has no agreed time
   void want_checkpoint() override {}
   void checkpoint_stored(log_index, std::uint32_t) override {}
   void checkpoint_failed(log_index) override {}

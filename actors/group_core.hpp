@@ -28,6 +28,7 @@ public:
   virtual void know(member_id member) = 0;
   virtual void hand_over() = 0;
   virtual void read(std::uint64_t tag) = 0;
+  virtual void want_time(wall_time due) = 0;
   virtual void want_checkpoint() = 0;
   virtual void checkpoint_stored(log_index index, std::uint32_t chunks) = 0;
   virtual void checkpoint_failed(log_index index) = 0;

@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t chunk_bytes = 64u << 10;   // of submissions per call of the core, about one batch
 constexpr std::size_t chunk_messages = 2048;
 constexpr std::size_t spare_works = 64;
+constexpr std::size_t digests_per_turn = 1024;   // of states, from others
 
 protocol::instant steady_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
 
@@ -88,6 +89,11 @@ void group_driver::receive(protocol::voter_id from, protocol::message&& what) {
   if (std::holds_alternative<protocol::batch>(what) && credit_->backlog() > 2 * group_->how.backlog_bytes) return;
   if (retired_) return;
   if (calls_.take(from.member, steady_now(), what)) return touch();
+  if (const auto* d = std::get_if<protocol::state_digest>(&what)) {
+    // A peer that sends more in one turn than it may keep is not heard out.
+    if (digests_.size() < digests_per_turn) digests_.emplace_back(from.member, *d);
+    return touch();
+  }
   begin_turn();
   core_->receive(from, std::move(what));
 }
@@ -438,18 +444,32 @@ void group_driver::pass_calls() {
   calls_.send_large(
     now_, [this](member_id to) { return host_.payload_queued(to); },
     [this](member_id to, const protocol::message& part) { host_.send(group_->index, std::span(&to, 1), part); });
-  if (const auto over = calls_.given_up(); !over.empty()) {
-    std::vector<member_id> others;
-    const auto s = core_->status();
-    if (s.in_force)
-      for (const auto& e : s.in_force->roster)
-        if (e.active && e.id.member != s.self) others.push_back(e.id.member);
-    if (!others.empty()) host_.send(group_->index, others, protocol::calls_over{s.inc, over});
-  }
-  if (!calls_.waits()) return;
+  if (const auto over = calls_.given_up(); !over.empty()) send_to_others(protocol::calls_over{core_->status().inc, over});
+  if (!calls_.waits() && digests_.empty()) return;
   auto w = credit_->fresh();
   calls_.hand_over(*w);
+  w->digests.swap(digests_);
   hand_over(std::move(w));
+}
+
+void group_driver::want_time(wall_time due) {
+  if (retired_) return;
+  begin_turn();
+  core_->want_time(due);
+}
+
+void group_driver::tell_digest(const protocol::state_digest& what) {
+  if (!retired_) send_to_others(what);
+}
+
+/// To all who are active beside us.
+void group_driver::send_to_others(const protocol::message& what) {
+  std::vector<member_id> others;
+  const auto s = core_->status();
+  if (s.in_force)
+    for (const auto& e : s.in_force->roster)
+      if (e.active && e.id.member != s.self) others.push_back(e.id.member);
+  if (!others.empty()) host_.send(group_->index, others, what);
 }
 
 void group_driver::hand_over(work_ptr w) { host_.deliver(group_->index, std::move(w)); }
@@ -497,6 +517,13 @@ void group_driver::retire() {
   auto waits = std::exchange(held_work_, nullptr);
   abandon();
   if (waits) credit_->finished(std::move(waits));
+}
+
+void group_driver::withdraw(const std::string& why) {
+  if (retired_) return;
+  host_.vouch(group_->index, {});  // our node's heartbeats must not speak for us any longer
+  retire();
+  host_.withdrawn(group_->index, why);
 }
 
 group_rules group_driver::rules() const {

@@ -43,6 +43,8 @@ public:
   virtual void tell_contacts(std::uint32_t, group_core&) {}
   /// What this node may say of the group from now on (rule Q2).
   virtual void vouch(std::uint32_t, const protocol::vouch&) {}
+  /// This node's part in the group ended by itself.
+  virtual void withdrawn(std::uint32_t, const std::string& why) { (void)why; }
 };
 
 /// The credit between protocol thread and replica: works that are finished come back to be reused, and the bytes which
@@ -94,6 +96,11 @@ public:
   /// Answers of this member to calls of `to`.
   void answer(member_id to, protocol::call_answers what);
 
+  /// The replica's next timer (`core::want_time`).
+  void want_time(wall_time due);
+  /// What this member's state is, for the others.
+  void tell_digest(const protocol::state_digest& what);
+
   /// Ends the turn: drains the core and carries out what it wants. Does nothing if it had no input and no deadline is due.
   void pass();
   protocol::instant next_deadline() const;
@@ -109,6 +116,8 @@ public:
   /// heard any more.
   void retire();
   bool retired() const { return retired_; }
+  /// The state here is wrong: to the group this member has crashed.
+  void withdraw(const std::string& why);
   group_rules rules() const;
   /// Asks for a checkpoint of what is applied; the log index it will cover, 0 if there is nothing new.
   log_index want_checkpoint();
@@ -155,6 +164,7 @@ private:
   void hand_over(work_ptr w);
   void release_deliveries();
   void pass_calls();
+  void send_to_others(const protocol::message& what);
 
   std::shared_ptr<group_entry> group_;
   driver_host& host_;
@@ -179,6 +189,7 @@ private:
   std::map<std::uint64_t, std::function<void(change_result)>> changes_;  ///< by the core's number of the request
 
   call_traffic calls_;
+  std::vector<std::pair<member_id, protocol::state_digest>> digests_;  ///< of others, for the replica
 
   protocol::journal_position durable_ = 0;
   protocol::journal_position appended_ = 0;

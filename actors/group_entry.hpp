@@ -1,6 +1,8 @@
 #pragma once
 
 #include "framework/catalogue/group_table.hpp"
+#include "actors/divergence_guard.hpp"
+
 #include "framework/protocol/messages.hpp"
 
 #include <cohort/node.hpp>
@@ -75,6 +77,7 @@ struct group_entry {
   std::atomic<bool> by_lease{false};     ///< linearizable reads are confirmed by a lease, by the rules in force
   std::atomic<std::uint64_t> message_limit{0};  ///< of the view installed last; 0: none has been since the start
   std::atomic<bool> left{false};         ///< this node left the group: a restarted runtime does not join again
+  std::atomic<bool> diverged{false};     ///< ... because its state differs from the majority's
 
   /// What ports accept. What they accepted goes its way, however the limit changes meanwhile (X1).
   std::uint64_t message_bytes_max() const {
@@ -113,9 +116,19 @@ struct group_entry {
     return primary;
   }
 
+  void report(const divergence_figures& now) {
+    std::lock_guard guard(mutex);
+    states = now;
+  }
+  divergence_figures compared() const {
+    std::lock_guard guard(mutex);
+    return states;
+  }
+
 private:
   mutable std::mutex mutex;
   primary_status primary;
+  divergence_figures states;
   std::vector<std::weak_ptr<port_state>> ports;
   std::shared_ptr<group_link> link;  ///< null while nothing runs
 };

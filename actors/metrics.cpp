@@ -74,6 +74,10 @@ const group_gauge group_gauges[] = {
   {"cohort_group_delivered_total", "counter", "Messages in the total order.", field<&group_status::delivered>},
   {"cohort_group_backlog_bytes", "gauge", "Delivered, not applied yet.", field<&group_status::backlog_bytes>},
   {"cohort_group_memory_bytes", "gauge", "Payload held by the protocol.", field<&group_status::memory_bytes>},
+  {"cohort_group_states_agreed_position", "gauge", "Newest position behind which all active members' states were found equal.", field<&group_status::agreed_at>},
+  {"cohort_group_state_comparisons_total", "counter", "Comparisons of the members' states since the replica began.", field<&group_status::comparisons>},
+  {"cohort_group_state_differences_total", "counter", "Comparisons in which members' states differed.", field<&group_status::differences>},
+  {"cohort_group_diverged_members", "gauge", "Members whose state differs as of the newest comparison.", [](const group_status& s) { return static_cast<double>(s.diverged.size()); }},
   {"cohort_group_trouble", "gauge", "1 if something is wrong that the log tells.", [](const group_status& s) { return s.trouble.empty() ? 0.0 : 1.0; }},
 };
 
@@ -242,6 +246,12 @@ void resilient(page& out, std::vector<resilient_status> all) {
   }
 }
 
+std::string joined(const std::vector<std::string>& names) {
+  std::string all;
+  for (const auto& name : names) all += (all.empty() ? "" : ", ") + name;
+  return all;
+}
+
 }  // namespace
 
 std::string metrics_text(const std::string& name, const node_figures* figures, const supervision_figures& supervision) {
@@ -262,7 +272,7 @@ std::string status_text(const node_figures& figures) {
   std::string text = "node " + figures.node + '\n';
   for (const auto& g : figures.groups) {
     text += "group " + g.group + ": " + g.role + ", view " + std::to_string(g.view) + ", leader " + (g.leader.empty() ? "unknown" : g.leader) +
-            ", applied " + std::to_string(g.applied) + (g.trouble.empty() ? "" : ", trouble: " + g.trouble) + '\n';
+            ", applied " + std::to_string(g.applied) + (g.diverged.empty() ? "" : ", states differ: " + joined(g.diverged)) + (g.trouble.empty() ? "" : ", trouble: " + g.trouble) + '\n';
     for (const auto& m : g.members)
       text += "  " + m.name + ' ' + m.address + (m.voter ? " voter" : " learner") + (m.active ? "" : ", away") + '\n';
   }

@@ -19,6 +19,7 @@ const char* to_string(down_reason r) {
     case down_reason::ended: return "ended";
     case down_reason::stopped: return "stopped";
     case down_reason::deleted: return "deleted";
+    case down_reason::diverged: return "diverged";
     case down_reason::unknown: return "unknown";
   }
   return "?";
@@ -194,6 +195,17 @@ void monitors::primary(const std::string& group, bool is_so) {
     std::lock_guard guard(mutex_);
     groups_[group].primary = is_so;
     settle(group, down_reason::partitioned, "no contact with a quorum", out);
+  }
+  send(std::move(out));
+}
+
+void monitors::part_ended(const std::string& group, down_reason reason, const std::string& why) {
+  letters out;
+  {
+    std::lock_guard guard(mutex_);
+    auto& g = groups_[group];
+    g.inside = g.primary = false;
+    settle(group, reason, why, out);
   }
   send(std::move(out));
 }

@@ -39,6 +39,8 @@ public:
   void primary(const std::string& group, bool is_so);
   /// The group is no more; one of the same name that comes later is another one.
   void group_deleted(const std::string& group);
+  /// This node's part in the group ended for good.
+  void part_ended(const std::string& group, down_reason reason, const std::string& why);
   void child_ended(const std::string& path, down_reason why, const std::string& text);
   /// The runtime ended: nothing is known of links any more, and no group has a part in anything.
   void runtime_ended();

@@ -337,7 +337,11 @@ void node::impl::new_runtime() {
   if (catalogue_) entries.push_back(catalogue_);
   auto made = std::make_unique<detail::runtime>(
     config, nodes_, entries, *system_, log,
-    detail::runtime_calls{.failed = [this](const std::string& why) { runtime_failed(why); }, .watch = watch_});
+    detail::runtime_calls{.failed = [this](const std::string& why) { runtime_failed(why); }, .watch = watch_,
+                          .diverged = [this](const divergence_report& what) {
+                            std::lock_guard guard(divergence_mutex_);
+                            if (tell_divergence_) tell_divergence_(what);
+                          }});
   std::lock_guard guard(mutex_);
   runtime_ = std::move(made);
   for (const auto& e : entries) tell_subscribers(*e);
@@ -364,6 +368,11 @@ void node::impl::runtime_failed(const std::string& why) {
 void node::impl::gateway_failed(const std::string& why, bool over) {
   if (over) return fail("its gateway failed again and again: " + why);
   log.write(detail::log_level::error, "the gateway failed, and lets go of its clients; it begins anew: " + why);
+}
+
+void node::impl::on_divergence(std::function<void(const divergence_report&)> tell) {
+  std::lock_guard guard(divergence_mutex_);
+  tell_divergence_ = std::move(tell);
 }
 
 void node::impl::restart() {

@@ -45,6 +45,13 @@ void node::replicate_primary(std::string_view group, primary_service_factory mak
   how.replication = replication::primary_backup;
   impl_->host(group, {.service = std::move(make), .backups = backups}, how);
 }
+void node::host_singleton(std::string_view group, singleton_factory make) {
+  host_singleton(group, std::move(make), impl_->configured(group));
+}
+void node::host_singleton(std::string_view group, singleton_factory make, contract how) {
+  if (!make) throw node_error("group " + std::string(group) + ": no singleton is given");
+  replicate_primary(group, as_service(std::move(make)), how);
+}
 void node::listen(std::string_view group, listener_factory make) { listen(group, std::move(make), impl_->configured(group)); }
 void node::listen(std::string_view group, listener_factory make, contract how) {
   if (!make) throw node_error("group " + std::string(group) + ": no listener is given");
@@ -81,6 +88,8 @@ group_port node::port(std::string_view group, port_wake wake) { return impl_->op
 primary_status node::primary(std::string_view group) const { return impl_->entry(group)->reported(); }
 std::string node::failure() const { return impl_->failure_text(); }
 const node_config& node::config() const { return impl_->config; }
+
+void node::on_divergence(std::function<void(const divergence_report&)> tell) { impl_->on_divergence(std::move(tell)); }
 
 group_status node::status(std::string_view group) const {
   return group_port(std::make_shared<detail::port_state>(impl_->entry(group), port_wake{})).status();

@@ -65,6 +65,7 @@ struct node::impl {
   std::future<change_result> create_group(std::string_view name, std::string_view type, contract how);
   std::future<change_result> delete_group(std::string_view name);
   std::vector<group_info> created_groups() const;
+  void on_divergence(std::function<void(const divergence_report&)> tell);
   void subscribe(std::string_view group, const caf::actor& process);
   std::shared_ptr<supervisors::impl> supervision() const;
   detail::monitors& watch() const;
@@ -146,6 +147,9 @@ private:
   std::map<std::string, caf::actor, std::less<>> handles_;
   std::unique_ptr<detail::gateway> gateway_;  ///< null if this node serves no clients
   std::unique_ptr<detail::admin> admin_;
+
+  std::mutex divergence_mutex_;  // guards what follows
+  std::function<void(const divergence_report&)> tell_divergence_;
 
   std::mutex stable_mutex_;  // guards `stable_`, of which the opening takes long
   std::shared_ptr<stable_store> stable_;

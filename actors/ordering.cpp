@@ -24,6 +24,9 @@ protected:
       [this](const chunk_done& m) { driver_->chunk_loaded(m.to, m.index, m.number, m.data); },
       [this](const offer_done& m) { driver_->offer_ready(m.view, m.state); },
       [this](const answers_made& m) { driver_->answer(m.to, m.what); },
+      [this](const digest_taken& m) { driver_->tell_digest(m.what); },
+      [this](const replica_differs& m) { driver_->withdraw(m.why); },
+      [this](time_wanted m) { driver_->want_time(m.due); },
       [this](calls_changed) { driver_->touch(); },
       [this](accept_no_more m) {
         driver_->stop_accepting(outcome::stopped, m.refuse_waiting);

@@ -36,6 +36,18 @@ struct answers_made {
   member_id to = no_member;
   protocol::call_answers what;
 };
+/// This replica's digest, for the other active members.
+struct digest_taken {
+  protocol::state_digest what;
+};
+/// The replica has another state than the majority, and serves no more.
+struct replica_differs {
+  std::string why;
+};
+/// The state machine's next timer is due at that agreed time.
+struct time_wanted {
+  wall_time due{};
+};
 /// Callers gave up calls.
 struct calls_changed {};
 /// Own submissions which come after this are refused as `stopped`.
@@ -65,6 +77,9 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::checkpoint_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::chunk_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::offer_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::answers_made)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::digest_taken)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::replica_differs)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::time_wanted)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::calls_changed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::accept_no_more)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::lead_no_more)

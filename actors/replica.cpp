@@ -96,11 +96,13 @@ const char* to_string(protocol::view_cause cause) {
 
 replica::replica(std::shared_ptr<group_entry> group, replica_services services)
     : group_(std::move(group)), services_(std::move(services)), assembler_(group_->how.message_bytes_max) {
+  stopped_ = group_->diverged;
   if (services_.witness) return;
   if (group_->make_machine) machine_ = group_->make_machine();
   if (group_->make_service) host_primary();
   if (group_->make_listener) listener_ = group_->make_listener();
   if (group_->how.partitions == partition_policy::partitionable) find_components();
+  if (machine_ && group_->how.partitions == partition_policy::primary && group_->how.compare_every > 0) guard_state();
   if (group_->desk) {
     std::vector<call_handler*> own{dynamic_cast<call_handler*>(machine_.get()), dynamic_cast<call_handler*>(listener_.get())};
     std::erase(own, nullptr);
@@ -124,6 +126,23 @@ void replica::find_components() {
                                              dynamic_cast<component_listener*>(listener_.get()));
 }
 
+void replica::guard_state() {
+  divergence_guard::outlets out{
+    .send = services_.send_digest,
+    .report = [group = group_](const divergence_figures& now) { group->report(now); },
+    .found = [this](const divergence::finding& f, view_number view) { found(f, view); }};
+  guard_ = std::make_unique<divergence_guard>(services_.self, group_->how.compare_every, std::move(out));
+}
+
+void replica::found(const divergence::finding& f, view_number view) {
+  divergence_report r{.group = group_->name, .what = f.what, .position = f.position, .view = view, .odd = {}};
+  for (const auto m : f.odd) r.odd.push_back(services_.nodes->name_of(m));
+  r.here = std::ranges::find(f.odd, services_.self) != f.odd.end();
+  r.stopped = stopped_ = stopped_ || (r.here && f.what == divergence_verdict::differs && group_->how.on_divergence == divergence_policy::stop);
+  if (stopped_) deferred_.give_up();
+  services_.diverged(r);
+}
+
 void replica::host_primary() {
   const auto kind = group_->backups;
   auto logic = std::make_unique<primary_backup::member>(
@@ -142,23 +161,31 @@ void replica::run(work& w) {
   next_run_ = 0;
   next_read_ = 0;
   try {
-    for (auto& op : w.ops) std::visit([&](auto& what) { deliver(what, w); }, op);
-    if (calls_) calls_->take(w);
+    for (auto& op : w.ops) {
+      if (stopped_) break;
+      std::visit([&](auto& what) { deliver(what, w); }, op);
+    }
+    if (calls_ && !stopped_) calls_->take(w);
+    if (guard_ && !stopped_) guard_->take(w.digests);
   } catch (...) {
     flush_answers();  // what was applied before is true and answered; the rest is `unknown`
     throw;
   }
   flush_answers();
+  if (stopped_) answer_all(w.runs, outcome::unknown);  // delivered, and not applied here
   if (calls_) calls_->flush();
   w.runs.clear();
-  if (primary_) primary_->work();
+  if (machine_ && !stopped_)
+    if (const auto due = wish_.news(*machine_)) services_.want_time(*due);
+  if (primary_ && !stopped_) primary_->work();
 }
 
 void replica::updates_done() {
-  if (primary_) primary_->updates_done();
+  if (primary_ && !stopped_) primary_->updates_done();
 }
 
 void replica::tick() {
+  if (stopped_) return;
   deferred_.expire(std::chrono::steady_clock::now().time_since_epoch());
   if (primary_ && primary_->waits()) primary_->work();
 }
@@ -199,6 +226,9 @@ void replica::deliver(protocol::deliver_batch& b, work& w) {
     ++d.position;
     if (machine_ || call.number != 0) answer_.clear();
   }
+  if (machine_ && b.cls == order::total) wish_.told(b.time);
+  if (guard_ && b.cls == order::total && guard_->due(d.position - 1))
+    guard_->compare(*machine_, d.position - 1, !member_ || member_->up_to_date());
 }
 
 void replica::tell_listener(const protocol::deliver_batch& b, bool calls) {
@@ -242,7 +272,7 @@ void replica::answer_own(work& w, outcome what) {
 }
 
 void replica::ask(question_set& questions) {
-  if (services_.witness) {
+  if (services_.witness || stopped_) {
     questions.otherwise = outcome::not_member;  // answered when it is dropped
     return;
   }
@@ -270,6 +300,19 @@ void replica::deliver(protocol::deliver_read&, work& w) {
   ++next_read_;
 }
 
+void replica::deliver(protocol::deliver_time& t, work&) {
+  if (!machine_) return;
+  delivery d;
+  d.position = t.position;
+  d.index = t.index;
+  d.view = t.view;
+  d.time = t.time;
+  wish_.told(t.time);
+  machine_->time_passed(d, answer_);
+  if (answer_.settles()) answer_settled();
+  answer_.clear();
+}
+
 void replica::deliver(protocol::deliver_checkpoint& c, work&) {
   services_.store_checkpoint(c.at, [this, &c](sink& out) {
     assembler_.checkpoint(c.at, out);
@@ -286,13 +329,16 @@ void replica::deliver(protocol::deliver_restore& r, work&) {
   if (group_->watch && r.at.in_force) {
     protocol::deliver_view v;
     v.what = r.at.in_force;
-    v.member = std::ranges::any_of(v.what->roster, [&](auto& e) { return e.id.member == services_.self && e.active; });
+    v.member = active_in(*v.what);
     group_->watch->view(group_->name, describe(v, *services_.nodes), false);
   }
   if (r.at.in_force) assembler_.bound_by(*r.at.in_force);
   chunk_source from(r.at.index, r.chunks, services_);
   if (r.at.with_parts) assembler_.restore(from);
   if (machine_) machine_->restore(from);
+  wish_.told(r.at.time);
+  if (guard_) guard_->restored(r.at.delivered);
+  if (guard_ && r.at.in_force) guard_->view_installed(*r.at.in_force, active_in(*r.at.in_force));
   if (listener_ && r.at.missed) {
     auto missed = describe(r.at, *services_.nodes);
     missed.in_state = machine_ != nullptr;
@@ -300,9 +346,14 @@ void replica::deliver(protocol::deliver_restore& r, work&) {
   }
 }
 
+bool replica::active_in(const protocol::view& v) const {
+  return std::ranges::any_of(v.roster, [&](auto& e) { return e.id.member == services_.self && e.active; });
+}
+
 void replica::deliver(protocol::deliver_view& v, work&) {
   assembler_.bound_by(*v.what);
   assembler_.view_installed(*v.what);
+  if (guard_) guard_->view_installed(*v.what, v.member);
   if (calls_) calls_->view_installed(*v.what);
   if (member_) member_->view_installed(*v.what, v.member);
   const auto told = describe(v, *services_.nodes);

@@ -3,11 +3,13 @@
 #include "actors/call_responder.hpp"
 #include "actors/deferred_answers.hpp"
 #include "actors/components.hpp"
+#include "actors/divergence_guard.hpp"
 #include "actors/group_entry.hpp"
 #include "actors/primary_host.hpp"
 #include "actors/work.hpp"
 
 #include "framework/protocol/assembler.hpp"
+#include "framework/protocol/time_wish.hpp"
 
 #include <filesystem>
 #include <functional>
@@ -32,6 +34,12 @@ struct replica_services {
   port_wake updates_ready;         ///< leads to `replica::updates_done` on the replica's thread; called by any
   /// Groups with calls: this member's answers to those of another.
   call_responder::send_function send_answers;
+  /// When the state machine's next timer is due, by agreed time; `wall_time::max()`: never.
+  std::function<void(wall_time due)> want_time;
+  /// This member's digest, for the others.
+  std::function<void(const protocol::state_digest&)> send_digest;
+  /// States differ, or agree again. With `stopped` nothing is applied here any more.
+  std::function<void(const divergence_report&)> diverged;
   /// Partitionable groups: the state of this side, for the merge of that view.
   std::function<void(protocol::partition::component_id view, std::vector<std::byte> state)> offer;
 };
@@ -49,7 +57,7 @@ public:
   /// Updates of this primary were completed.
   void updates_done();
   /// Wants `tick` to be called within some tens of milliseconds.
-  bool waits() const { return !deferred_.empty() || (primary_ && primary_->waits()); }
+  bool waits() const { return !stopped_ && (!deferred_.empty() || (primary_ && primary_->waits())); }
   /// Ends what has waited too long, tries again what was refused.
   void tick();
 
@@ -57,6 +65,7 @@ private:
   void deliver(protocol::deliver_batch& b, work& w);
   void deliver(protocol::deliver_view& v, work& w);
   void deliver(protocol::deliver_void& v, work&) { assembler_.drop(v); }  // its sender has been told
+  void deliver(protocol::deliver_time& t, work& w);
   void deliver(protocol::deliver_read& r, work& w);
   void deliver(protocol::deliver_checkpoint& c, work& w);
   void deliver(protocol::deliver_restore& r, work& w);
@@ -66,6 +75,9 @@ private:
   void deliver(protocol::deliver_offer& o, work&) { services_.offer(o.view, components_->offer()); }
   void deliver(protocol::deliver_merge& m, work&) { components_->merge(m); }
   void find_components();
+  void guard_state();
+  void found(const divergence::finding& f, view_number view);
+  bool active_in(const protocol::view& v) const;
   void tell_listener(const protocol::deliver_batch& b, bool calls);
   void answer_own(work& w, outcome what);
   void defer_own(work& w, std::uint64_t position);
@@ -83,6 +95,9 @@ private:
   std::unique_ptr<mergeable> plain_state_;  ///< of a state machine that merges by taking one side's state
   std::unique_ptr<components> components_;  ///< partitionable groups only
 
+  protocol::time_wish wish_;
+  std::unique_ptr<divergence_guard> guard_;  ///< groups whose states are compared only
+  bool stopped_ = false;                     ///< the state differs from the majority's, and nobody sees it any more
   std::unique_ptr<call_responder> calls_;  ///< groups with calls only
   std::vector<std::uint32_t> stripped_sizes_;
   std::vector<std::byte> stripped_;

@@ -31,6 +31,8 @@ struct runtime_calls {
   /// Something that a restart may cure: a replica threw, the journal stopped.
   std::function<void(const std::string& why)> failed;
   std::shared_ptr<monitors> watch;  ///< is told of nodes and groups
+  /// The application is told of it on a replica's thread.
+  std::function<void(const divergence_report&)> diverged;
 };
 
 /// One life of a node between start and stop (or failure): journal, loop, links, cores, pinned actors, processes. A
@@ -132,6 +134,9 @@ private:
   void settle_removed();
   bool remove_from(group& g, member_id node);
   std::uint64_t contract_hash(const group& g) const;
+  std::filesystem::path wrong_state_mark(const group_entry& of) const;
+  std::string wrong_state(const group_entry& of) const;
+  void diverged(group_entry& of, const caf::actor& ordering, const divergence_report& what);
   std::uint64_t founding_hash(const group& g) const;
   std::vector<member_id> witnesses_of(const group& g) const;
 
@@ -146,6 +151,7 @@ private:
   void touched(std::uint32_t group) override { schedule_.touch(group); }
   void tell_contacts(std::uint32_t group, group_core& to) override;
   void vouch(std::uint32_t group, const protocol::vouch& what) override { pulses_->say(group, what); }
+  void withdrawn(std::uint32_t group, const std::string& why) override;
 
   // pulse_host, on the protocol thread
   void touch(std::uint32_t group) override;

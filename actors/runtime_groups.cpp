@@ -99,6 +99,9 @@ replica_services runtime::services_for(const group& g) {
   s.send_answers = [ordering = g.ordering](member_id to, protocol::call_answers what) {
     cc::hand_over(ordering, answers_made{to, std::move(what)});
   };
+  s.want_time = [ordering = g.ordering](wall_time due) { cc::hand_over(ordering, time_wanted{due}); };
+  s.send_digest = [ordering = g.ordering](const protocol::state_digest& what) { cc::hand_over(ordering, digest_taken{what}); };
+  s.diverged = [this, entry = g.entry, ordering = g.ordering](const divergence_report& what) { diverged(*entry, ordering, what); };
   s.store_checkpoint = [this, index, ordering = g.ordering](const protocol::mark& at, const std::function<void(sink&)>& write) {
     store_checkpoint(index, ordering, at, write);
   };
@@ -205,6 +208,11 @@ void runtime::begin(group& g, prepared p) {
   const auto index = g.entry->index;
   g.credit = std::make_shared<driver_credit>();
   g.driver = std::make_shared<group_driver>(g.entry, std::move(p.core), part_bytes_of(g.entry->how), p.last, *this, g.credit);
+  if (auto why = wrong_state(*g.entry); !why.empty()) {
+    g.entry->left = g.entry->diverged = true;
+    log_.write(log_level::error, "group=" + g.entry->name + " " + why);
+    g.trouble = std::move(why);
+  }
   if (g.entry->left) g.driver->retire();
   g.ordering = spawn_ordering(system_, unit_, g.driver, [this, index](const std::string& why) {
     if (const auto* now = groups_.find(index)) log_.write(log_level::warn, where(*now) + why);

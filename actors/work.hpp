@@ -30,6 +30,7 @@ struct work {
   std::vector<read_group> reads;  ///< for the `deliver_read`s among `ops`, in their order
   std::vector<std::pair<member_id, protocol::call_answers>> answers;  ///< of other members to calls of ours
   std::vector<std::pair<member_id, protocol::calls_over>> given_up;   ///< calls of others that we need not answer any more
+  std::vector<std::pair<member_id, protocol::state_digest>> digests;  ///< of other members' states
   std::size_t bytes = 0;          ///< payload in `ops`; credit that goes back when it is finished
 
   void clear() {
@@ -38,6 +39,7 @@ struct work {
     reads.clear();
     answers.clear();
     given_up.clear();
+    digests.clear();
     bytes = 0;
   }
 };

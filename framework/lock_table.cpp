@@ -54,6 +54,16 @@ fencing_token lock_table::holder(std::string_view name) const {
   return known == locks_.end() ? 0 : known->second.token;
 }
 
+std::optional<wall_time> lock_table::next() const {
+  std::optional<wall_time> first;
+  for (const auto& [name, l] : locks_) {
+    if (l.line.empty()) continue;
+    const auto when = l.token == 0 ? now_ : l.until;
+    if (!first || when < *first) first = when;
+  }
+  return first;
+}
+
 void lock_table::checkpoint(sink& out) const {
   out.write_u64(last_token_);
   out.write_u64(static_cast<std::uint64_t>(now_.count()));

@@ -45,6 +45,7 @@ enum class frame_type : std::uint8_t {
   component_control = 33,
   call_answers = 34,
   calls_over = 35,
+  state_digest = 36,
 };
 
 /// Payload may wait and may be dropped under pressure, all else is control and goes first.

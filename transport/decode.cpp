@@ -195,6 +195,11 @@ verdict read(wire::CallsOver::Reader in, const codec_limits& limits, protocol::c
   return fine;
 }
 
+verdict read(wire::StateDigest::Reader in, const codec_limits&, protocol::state_digest& out) {
+  out = {in.getInc(), in.getPosition(), in.getDigest()};
+  return fine;
+}
+
 verdict read(wire::Wedge::Reader in, const codec_limits&, protocol::wedge& out) {
   out = {in.getTerm(), in.getAttempt(), in.getView()};
   return fine;
@@ -407,6 +412,7 @@ decode_status decode(std::span<const std::byte> bytes, const std::shared_ptr<con
     case frame_type::call_answers:
       return add(protocol::call_answers{}, [&](auto& what) { return decode_answers(in, what); });
     case frame_type::calls_over: return plain.operator()<wire::CallsOver, protocol::calls_over>();
+    case frame_type::state_digest: return plain.operator()<wire::StateDigest, protocol::state_digest>();
     default: return decode_status::unknown_type;
   }
 }

@@ -154,6 +154,12 @@ void fill(wire::CallsOver::Builder out, const protocol::calls_over& in) {
   for (unsigned i = 0; i < in.numbers.size(); ++i) numbers.set(i, in.numbers[i]);
 }
 
+void fill(wire::StateDigest::Builder out, const protocol::state_digest& in) {
+  out.setInc(in.inc);
+  out.setPosition(in.position);
+  out.setDigest(in.digest);
+}
+
 void fill(wire::CallAnswers::Builder out, const protocol::call_answers& in) {
   out.setInc(in.inc);
   out.setTo(in.to);
@@ -316,7 +322,7 @@ frame encode_payload(block_pool& pool, const frame_header& head, std::size_t fra
 
 frame encoder::encode(std::uint32_t group, const protocol::message& what) {
   using namespace protocol;
-  static_assert(std::variant_size_v<message> == 20, "a new message needs a frame type");
+  static_assert(std::variant_size_v<message> == 21, "a new message needs a frame type");
   frame_header head;
   head.type = static_cast<frame_type>(static_cast<std::size_t>(frame_type::batch) + what.index());
   head.sender = static_cast<std::uint16_t>(self_);
@@ -350,6 +356,7 @@ frame encoder::encode(std::uint32_t group, const protocol::message& what) {
     frame operator()(const component_control& m) { return encode_struct<wire::ComponentControl>(writer, head, max, m); }
     frame operator()(const call_answers& m) { return encode_struct<wire::CallAnswers>(writer, head, max, m); }
     frame operator()(const calls_over& m) { return encode_struct<wire::CallsOver>(writer, head, max, m); }
+    frame operator()(const state_digest& m) { return encode_struct<wire::StateDigest>(writer, head, max, m); }
     frame operator()(const probe& m) { return encode_struct<wire::Probe>(writer, head, max, m); }
   };
   return std::visit(dispatch{*this, writer, head, max}, what);

@@ -368,3 +368,12 @@ struct CallsOver {
   inc     @0 :UInt64;            # under which the calls were made
   numbers @1 :List(UInt64);
 }
+
+# ---- Divergence ----------------------------------------------------------------------------------------------------
+
+# What a replica holds behind a message of the total order (docs/state-machines.md).
+struct StateDigest {
+  inc      @0 :UInt64;           # of the replica
+  position @1 :UInt64;
+  digest   @2 :UInt64;
+}

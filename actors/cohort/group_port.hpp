@@ -94,7 +94,7 @@ struct group_status {
   std::string group;
   std::string self;                    ///< this node's name
   std::string leader;                  ///< the leader's node name; empty = none known
-  std::string role;                    ///< "leader", "follower", "witness", "learner", "joining", "left" or "stopped"
+  std::string role;                    ///< "leader", "follower", "witness", "learner", "joining", "left", "diverged" or "stopped"
   std::string durability;              ///< "journaled" or "volatile"
   view_number view = 0;
   std::vector<member_status> members;  ///< roster of the view in force
@@ -113,6 +113,10 @@ struct group_status {
   std::uint64_t backlog_bytes = 0;     ///< delivered, not yet applied by the replica
   std::uint64_t memory_bytes = 0;      ///< payload held by the protocol
   wall_time time{};                    ///< agreed time
+  std::uint64_t agreed_at = 0;         ///< newest position behind which all active members' states were found equal
+  std::uint64_t comparisons = 0;       ///< of states, since the replica began ...
+  std::uint64_t differences = 0;       ///< ... and those in which some differed
+  std::vector<std::string> diverged;   ///< whose state differs from the majority's, or, without one, whoever was compared
   std::uint64_t journal_bytes = 0;     ///< on disk, all groups of this node
   std::uint64_t journal_commits = 0;
   double journal_p50_us = 0;           ///< commit latency

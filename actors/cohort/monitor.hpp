@@ -27,6 +27,7 @@ enum class down_reason : std::uint8_t {
   ended,        ///< a node's process ended: it closed its connections; an actor ended as it should
   stopped,      ///< this node's own part in the group ended: the node stops, or its replicas start again
   deleted,      ///< a group that was created while the cluster ran is no more, and so are its members
+  diverged,     ///< this node's own part in the group ended: its state differs from that of the majority (`divergence_policy::stop`)
   unknown,      ///< there is no such thing, and there never was as far as this node knows
 };
 const char* to_string(down_reason r);

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cohort/contract.hpp>
+#include <cohort/divergence.hpp>
 #include <cohort/group_port.hpp>
 #include <cohort/listener.hpp>
 #include <cohort/primary_backup.hpp>
+#include <cohort/singleton.hpp>
 #include <cohort/state_machine.hpp>
 #include <cohort/typed_port.hpp>
 
@@ -151,6 +153,13 @@ public:
   void replicate_primary(std::string_view group, backup_kind backups = backup_kind::hot) {
     replicate_primary(group, [] { return std::unique_ptr<primary_service>(std::make_unique<Service>()); }, backups);
   }
+  /// Hosts a candidate for the group's one instance (<cohort/singleton.hpp>); messages are submitted as to a primary/backup group.
+  void host_singleton(std::string_view group, singleton_factory make);
+  void host_singleton(std::string_view group, singleton_factory make, contract how);
+  template <class Singleton>
+  void host_singleton(std::string_view group) {
+    host_singleton(group, [] { return std::unique_ptr<singleton>(std::make_unique<Singleton>()); });
+  }
   /// Hosts a process that is given whole batches instead of single messages; its checkpoints are empty.
   void listen(std::string_view group, listener_factory make);
   void listen(std::string_view group, listener_factory make, contract how);
@@ -239,6 +248,10 @@ public:
     expect_orders(group, how);
     return typed_port<static_contract<Default, Others...>>(port(group, std::move(wake)));
   }
+  /// `tell` is called whenever comparing the states of a group's replicas brings something new to light (docs/state-machines.md), on
+  /// the thread of that replica, one call at a time: short, and no call of this node in it but `request_stop`. Replaces an earlier
+  /// one; empty: nobody is told but log, status and metrics. Any thread.
+  void on_divergence(std::function<void(const divergence_report&)> tell);
   group_status status(std::string_view group) const;
   /// Who executes in a primary/backup group, as this node's replica knows it. Any thread.
   primary_status primary(std::string_view group) const;

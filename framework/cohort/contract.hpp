@@ -57,6 +57,12 @@ enum class reliability : std::uint8_t {
   all_members,  ///< also for members that are away, within `retain_bytes` and `retain_time`
 };
 
+/// What follows when the state of a replica differs from that of the majority (docs/state-machines.md).
+enum class divergence_policy : std::uint8_t {
+  report,  ///< it is told: in the log, to the application, by a metric
+  stop,    ///< and the odd one out stops serving the group; without a majority nobody does
+};
+
 /// What the members do with the messages.
 enum class replication : std::uint8_t {
   none,            ///< nothing is replicated: plain multicast
@@ -98,6 +104,9 @@ struct contract {
   cohort::durability durability = durability::journaled;
   cohort::replication replication = replication::none;  ///< set by `node::replicate`, `replicate_primary` and `listen`
   bool deterministic = true;             ///< the same messages give the same state at every member
+  unsigned compare_every = 1000;         ///< messages after which replicas compare digests of their states (less often where a
+                                         ///< digest reads much state); 0: never
+  divergence_policy on_divergence = divergence_policy::report;
   bool sessions = false;                 ///< requests of sessions are executed exactly once (F2, docs/rpc.md); others pass
   bool calls = false;                    ///< messages may ask all members for their answers (docs/rpc.md); others pass
   bool action_participant = false;       ///< holds objects of atomic actions (section 17)
@@ -193,6 +202,7 @@ struct contract {
       .with(&contract::one_history, how == partition_policy::primary)
       .with(&contract::merge, merged);
   }
+  constexpr contract with(divergence_policy how) const { return with(&contract::on_divergence, how); }
   constexpr contract with(link_security how) const { return with(&contract::links, how); }
   constexpr contract with(slow_member how) const { return with(&contract::slow, how); }
 
@@ -207,6 +217,7 @@ const char* to_string(partition_policy p);
 const char* to_string(merge_policy m);
 const char* to_string(slow_member s);
 const char* to_string(reliability r);
+const char* to_string(divergence_policy p);
 const char* to_string(replication r);
 const char* to_string(link_security s);
 

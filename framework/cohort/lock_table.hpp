@@ -18,8 +18,8 @@ namespace cohort {
 /// by its checkpoint. Grants come in the order of the requests; each has a token greater than every one before, of any lock.
 ///
 /// Call `advance` with the agreed time of each delivery before anything else. Leases end by agreed time, whatever their holder's
-/// clock says: it may learn of that late, so what the lock protects asks for the token (`fence`). Agreed time stands still
-/// while nothing is delivered; who waits for a lease to end keeps submitting something.
+/// clock says: it may learn of that late, so what the lock protects asks for the token (`fence`). Return `next` from
+/// `state_machine::next_due` and call `advance` in `time_passed`, too: else a lease ends with the first message after it is over.
 class lock_table {
 public:
   struct grant {
@@ -40,6 +40,8 @@ public:
   bool release(std::string_view name, fencing_token token);
   /// The token under which `name` is held; 0 if it is not.
   fencing_token holder(std::string_view name) const;
+  /// When somebody who waits can be granted a lock at the latest.
+  std::optional<wall_time> next() const;
   fencing_token last_token() const { return last_token_; }
 
   void checkpoint(sink& out) const;

@@ -13,8 +13,8 @@ namespace cohort {
 
 /// Timers of a replicated state machine: they expire by agreed time, at the same place of the order at all members, and survive
 /// with its checkpoint. Call `advance` with the agreed time of each delivery before anything else; what is due then expires
-/// there. Agreed time stands still while nothing is delivered, so a timer expires with the first delivery after it is due: who
-/// needs that soon submits something when `next` is over.
+/// there. Return `next` from `state_machine::next_due` and call `advance` in `time_passed`, too: then timers expire although nothing
+/// else is delivered. Without that one expires with the first delivery after it is due.
 class log_timers {
 public:
   /// Timer `id` is due at `when`; replaces its earlier setting.

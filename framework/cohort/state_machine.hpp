@@ -3,6 +3,8 @@
 #include <cohort/delivery.hpp>
 #include <cohort/stream.hpp>
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -75,6 +77,16 @@ public:
   /// journaled groups, on a quorum of disks).
   virtual void apply(const delivery& d, reply& answer) = 0;
 
+  /// Agreed time went on without a message to apply: `at.time`, the same at all members and at the same place of the order. Its position
+  /// is that of the newest message, its payload empty. Here as in `apply` timers expire; `answer` may settle deferred messages.
+  virtual void time_passed(const delivery& at, reply& answer) { (void)at, (void)answer; }
+
+  /// The agreed time at which a timer of this state is due (`log_timers::next`, `lock_table::next`); none: nothing is waited for. If no
+  /// message comes, the group's leader has time pass for it (C12) when its clock is there: late by a millisecond and what a message
+  /// takes, after a failover or while there is no quorum as late as a message would be. A clock of a leader that is set
+  /// forward meanwhile is noticed within a second. Called behind what was delivered in one go; partitionable groups have no agreed time.
+  virtual std::optional<wall_time> next_due() const { return {}; }
+
   /// Answers a query from the state as it is; must not change it. Called between deliveries, at a point that satisfies
   /// the read's consistency.
   virtual void query(std::span<const std::byte> question, reply& answer) const { (void)question, (void)answer; }
@@ -84,6 +96,11 @@ public:
 
   /// Replaces the whole state by what `checkpoint` wrote, here or at another replica.
   virtual void restore(source& in) = 0;
+
+  /// A digest of the whole state, equal wherever the state is, by which replicas are compared every so many messages
+  /// (`contract::compare_every`). Without one a checksum is taken of what `checkpoint` writes, the less often the more that is. A
+  /// state that keeps a digest up to date while it changes (say, the sum of its entries' hashes) overrides this.
+  virtual std::optional<std::uint64_t> state_digest() const { return {}; }
 };
 
 }  // namespace cohort

@@ -24,6 +24,8 @@ const char* why_fixed(std::string_view field) {
     {"witnesses", "who keeps no payload was settled when the group was founded, and a witness has none to begin with"},
     {"replication", "the replicas that run were made for it"},
     {"deterministic", "the replicas that run were made for it"},
+    {"compare_every", "replicas compare at the same positions; stop all and start them with the other one"},
+    {"on_divergence", "the replicas that run were made for it"},
     {"sessions", "the replicas that run were made for it"},
     {"calls", "the replicas that run were made for it"},
   };

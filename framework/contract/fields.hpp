@@ -42,6 +42,8 @@ inline constexpr auto fields = std::tuple{
   field{"durability", &contract::durability, 5},
   field{"replication", &contract::replication, 10},
   field{"deterministic", &contract::deterministic, 12},
+  field{"compare_every", &contract::compare_every, 1},
+  field{"on_divergence", &contract::on_divergence, 2},
   field{"sessions", &contract::sessions, 4},
   field{"calls", &contract::calls, 4},
   field{"action_participant", &contract::action_participant, 5},
@@ -116,6 +118,7 @@ template <> inline constexpr std::size_t words_count<merge_policy> = 4;
 template <> inline constexpr std::size_t words_count<slow_member> = 3;
 template <> inline constexpr std::size_t words_count<reliability> = 2;
 template <> inline constexpr std::size_t words_count<replication> = 3;
+template <> inline constexpr std::size_t words_count<divergence_policy> = 2;
 template <> inline constexpr std::size_t words_count<link_security> = 2;
 
 template <class E>

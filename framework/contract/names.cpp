@@ -60,6 +60,8 @@ const char* to_string(slow_member s) {
 
 const char* to_string(reliability r) { return r == reliability::present ? "present" : "all_members"; }
 
+const char* to_string(divergence_policy p) { return p == divergence_policy::report ? "report" : "stop"; }
+
 const char* to_string(replication r) {
   switch (r) {
     case replication::none:

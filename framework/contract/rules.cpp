@@ -37,7 +37,7 @@ constexpr rule table[] = {
      "a replicated object needs the total order, also as the default, and sessions need it; warns: total order that "
      "nothing uses"},
     {"G15", replicas_are_deterministic,
-     "active replication needs deterministic handlers; others are replicated by primary and backups"},
+     "active replication needs deterministic handlers; others are replicated by primary and backups. States that differ stop nobody where they are not compared"},
     {"G12", actions_need_what_lasts,
      "a participant of atomic actions needs the total order and a journal, or a fail-stop group of two and more that "
      "says `volatile_participant`"},

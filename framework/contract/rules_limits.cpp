@@ -37,6 +37,7 @@ void values_are_in_range(const situation& s, ruling& r) {
   range(s, r, "deadline", &contract::deadline, none, hours(1), "deadlines are for messages, not for archives");
   range(s, r, "retain_time", &contract::retain_time, none, hours(24 * 365), "retention ends");
   range(s, r, "trust_domains", &contract::trust_domains, 1u, 64u, "somebody runs the nodes");
+  range(s, r, "compare_every", &contract::compare_every, 0u, 1u << 30, "what is compared later than that is not compared");
   range(s, r, "min_copies", &contract::min_copies, 1u, 64u, "a message that nobody holds is lost");
   range(s, r, "message_bytes_max", &contract::message_bytes_max, 1, 1u << 30, "a message is held in memory in one piece");
   range(s, r, "lane_window", &contract::lane_window, 64u << 10, unbounded, "a window holds at least one batch");

@@ -64,6 +64,10 @@ void retention_has_room(const situation& s, ruling& r) {
 }
 
 void replicas_are_deterministic(const situation& s, ruling& r) {
+  if (s.c.on_divergence == divergence_policy::stop && s.c.compare_every == 0)
+    r.reject("replicas that differ are to stop, and compare_every is 0", "what is never compared is never found to differ",
+             {"compare_every", "on_divergence"},
+             {s.c.with(&contract::compare_every, contract{}.compare_every), s.c.with(divergence_policy::report)});
   if (s.c.deterministic || s.c.replication != replication::active) return;
   r.reject("active replication of a handler that is not deterministic",
            "replicas would part without a failure; let one execute and send its updates",

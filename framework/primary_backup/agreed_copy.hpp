@@ -29,6 +29,8 @@ public:
   void apply(std::span<const std::byte> change);
   /// The service with all changes applied; a cold one is read for it, and stays until `rest`.
   primary_service& current();
+  /// The service is there, with all changes applied.
+  bool up_to_date() const { return service_ && applies_at_once(); }
   /// From here on changes are applied at once (the member executes), or as the kind wants it.
   void in_office(bool now);
   /// Ends what `current` had to be made for: a cold copy goes back to its store.

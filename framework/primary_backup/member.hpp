@@ -28,6 +28,8 @@ public:
   /// `active_here`: this process is active in the view.
   void view_installed(const protocol::view& v, bool active_here);
 
+  /// The state is at hand: this member executes, or is a hot backup.
+  bool up_to_date() const { return agreed_.up_to_date(); }
   bool executes() const { return office_.who == self_ && office_.inc == inc_ && inc_ != 0; }
   /// If this member is the primary: executes pending requests until their update has about so many bytes. The update to be
   /// multicast in total order, empty if there was nothing to do; valid until the next call.

@@ -193,6 +193,7 @@ void core::impl::compute_deadline() {
   if (role == core_role::leader && has_state && !total_only() && log.cut_behind(log.last()) != lanes.held(in_force->number))
     at(cut_proposed + options.heartbeat);
   if (has_state && my_slot != no_slot && resend_due != never && !idle_alone) at(std::max(resend_due, now + options.heartbeat));
+  if (waits_for_time() && wall < wanted_time) at(now + std::min(wanted_time - wall, time_check));
   deadline = std::max(d, now + std::chrono::milliseconds(1));
   if (d == never) deadline = never;
 }
@@ -376,6 +377,8 @@ void core::checkpoint_failed(log_index index) {
 void core::chunk_loaded(member_id to, log_index index, std::uint32_t number, payload data) {
   impl_->chunk_loaded(to, index, number, std::move(data));
 }
+
+void core::want_time(wall_time due) { impl_->wanted_time = due; }
 
 void core::drain() { impl_->drain(); }
 outputs& core::out() { return impl_->out; }

@@ -146,6 +146,10 @@ public:
   /// Asks for a linearizable read; `deliver_read` with this tag follows in the delivery stream.
   void read(std::uint64_t tag);
 
+  /// The replica has a timer that is due at that agreed time; `wall_time::max()`: none. When it is over by the leader's clock and no
+  /// entry is as new, the leader proposes one (C12). The newest call counts.
+  void want_time(wall_time due);
+
   /// Asks for a checkpoint of what is applied now, before one is due: a member that stops has less to redo when it comes back.
   /// `deliver_checkpoint` follows unless the newest one covers it.
   void want_checkpoint();

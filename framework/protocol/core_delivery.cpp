@@ -183,6 +183,15 @@ void core::impl::deliver_total(const entry& e) {
   }
 }
 
+/// C12: an entry that brought its time to the replica with no T message, among what was delivered from `first` on.
+void core::impl::tell_time(const entry& e, std::size_t first) {
+  if (is_witness()) return;
+  for (auto i = first; i < out.deliveries.size(); ++i)
+    if (const auto* b = std::get_if<deliver_batch>(&out.deliveries[i]); b && b->cls == order::total && b->messages() > 0) return;
+  const auto time = mutated(mutation::timers_by_own_clock) ? std::max(wall, e.time) : e.time;
+  out.deliveries.emplace_back(deliver_time{e.index, time, in_force->number, delivered});
+}
+
 /// DL1: decided by the entry that orders it, so equal everywhere and for ever.
 bool core::impl::expired(const batch& b, const entry& e) const {
   if (b.deadline == wall_time{} || b.part.more || mutated(mutation::deadline_at_sending_only)) return false;  // a large message is judged by its end

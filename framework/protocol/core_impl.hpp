@@ -17,6 +17,9 @@ namespace cohort::protocol {
 
 struct inspector;
 
+/// A leader that waits for a timer looks at its clock so often, in case that was set (C12).
+inline constexpr wall_time time_check = std::chrono::seconds(1);
+
 /// Small deterministic generator for timeouts (splitmix64): the same on every compiler and library (N1).
 class random_source {
 public:
@@ -375,6 +378,8 @@ struct core::impl {
   bool checkpoint_wanted = false;                  ///< a joiner needs one and there is none, or the driver does
   transfer incoming;
 
+  wall_time wanted_time = wall_time::max();        ///< at which the replica's next timer is due (C12)
+
   outputs out;
   instant deadline = never;
 
@@ -455,6 +460,7 @@ struct core::impl {
   void deliver_unordered(const lane& l, const batch& b);
   bool pass(const frontier& limit, const frontier& stable, bool by_cut);
   bool ready(const batch& b, slot s, const frontier& stable, bool by_cut) const;
+  void tell_time(const entry& e, std::size_t first);
   void deliver_cut(const entry& e);
   void deliver_total(const entry& e);
   bool expired(const batch& b, const entry& e) const;
@@ -479,6 +485,8 @@ struct core::impl {
   void apply(const entry& e);
   log_index append_own(entry_kind kind, frontier cut, view_ptr next, std::vector<extra> extras = {});
   bool propose();
+  bool propose_time(const frontier& cut);
+  bool waits_for_time() const { return role == core_role::leader && has_state && log.last_time() < wanted_time && wanted_time != wall_time::max(); }
   void send_appends();
   void send_append(peer& p);
   void send_ack();

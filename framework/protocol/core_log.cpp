@@ -221,7 +221,9 @@ bool core::impl::apply_committed() {
 }
 
 void core::impl::apply(const entry& e) {
+  const auto ops = out.deliveries.size();
   deliver_cut(e);
+  tell_time(e, ops);
   applied = e.index;
   applied_time = e.time;
   applied_cut = e.cut;
@@ -269,7 +271,7 @@ bool core::impl::propose() {
     cut = closed_frontier(from, cut);
     urgent = cut_is_urgent(from, cut);
   }
-  if (cut == before) return false;
+  if (cut == before) return propose_time(before);
   COHORT_INVARIANT(covers(cut, before), log.last(), in_force->number);
   if (!urgent && now - cut_proposed < options.heartbeat) {
     closed = std::move(cut);
@@ -278,6 +280,14 @@ bool core::impl::propose() {
   closed = {};
   cut_proposed = now;
   append_own(entry_kind::cut, std::move(cut), nullptr);
+  return true;
+}
+
+/// C12: a timer is due and nothing else carries the time to it. One entry at a time: while it is on its way the log is as new as the
+/// timer wants it.
+bool core::impl::propose_time(const frontier& cut) {
+  if (!waits_for_time() || wall < wanted_time || mutated(mutation::timers_wait_for_messages)) return false;
+  append_own(entry_kind::noop, cut, nullptr);
   return true;
 }
 

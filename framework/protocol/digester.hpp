@@ -149,6 +149,10 @@ public:
     const auto& [inc, numbers] = x;
     all(inc, numbers);
   }
+  void add(const state_digest& x) {
+    const auto& [inc, position, digest] = x;
+    all(inc, position, digest);
+  }
 
   // ---- records
   void add(const persist_batch& x) { const auto& [what] = x; add(what); }

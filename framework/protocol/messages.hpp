@@ -241,8 +241,15 @@ struct calls_over {
   std::vector<std::uint64_t> numbers;
 };
 
+/// What a member's replica holds behind a position of the total order (framework/divergence/).
+struct state_digest {
+  incarnation inc = 0;          ///< of the replica
+  std::uint64_t position = 0;   ///< of the newest message applied
+  std::uint64_t digest = 0;
+};
+
 using message = std::variant<batch, append, ack, vote, wedge, report, pull, pull_chunk, chunk, join, form,
                              read_request, read_reply, take_over, change_request, change_reply, probe,
-                             component_control, call_answers, calls_over>;
+                             component_control, call_answers, calls_over, state_digest>;
 
 }  // namespace cohort::protocol

@@ -11,7 +11,7 @@ namespace cohort::protocol {
   X(vote_unsynced, "M2 F5", "D9 E4")                               \
   X(term_unsynced, "M3", "D9 E4")                                  \
   X(old_term_counted, "M4 F3", "C5")                               \
-  X(conflict_by_index_only, "M10", "C11")                          \
+  X(conflict_by_index_only, "M10", "C12")                          \
   X(no_check_quorum, "M14", "E6")                                  \
   X(read_before_own_commit, "M18", "R1")                           \
   X(lease_too_long, "M22 F43", "R2")                               \
@@ -126,6 +126,8 @@ namespace cohort::protocol {
   X(ended_lanes_not_named, "S4b", "S4")                            \
   X(passed_total_not_named, "S4c", "S4")                           \
   X(extras_not_named, "S4d", "S4")                                 \
+  X(timers_wait_for_messages, "C12", "C12")                        \
+  X(timers_by_own_clock, "C12b", "C12")                            \
   X(sham_extra_noop, "sham", "none")                               \
   X(sham_batch_size, "sham", "none")                               \
   X(sham_slower_timers, "sham", "none")                            \

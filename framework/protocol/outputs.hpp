@@ -128,6 +128,14 @@ struct deliver_void {
   lane_name lane() const { return {sender, inc, kind_of(cls)}; }
 };
 
+/// Agreed time went on with an entry that delivers no T message here (C12): who has timers is told.
+struct deliver_time {
+  log_index index = 0;
+  wall_time time{};
+  view_number view = 0;
+  std::uint64_t position = 0;  ///< of the newest T message before it
+};
+
 /// A read asked for with `read` may be answered from the state reached here (rules R1, R2).
 struct deliver_read {
   std::uint64_t tag = 0;
@@ -172,7 +180,7 @@ struct deliver_merge {
 };
 
 using delivery_op = std::variant<deliver_batch, deliver_view, deliver_read, deliver_checkpoint, deliver_restore, deliver_void,
-                                 deliver_component, deliver_transition, deliver_offer, deliver_merge>;
+                                 deliver_component, deliver_transition, deliver_offer, deliver_merge, deliver_time>;
 
 // ---- to whoever watches ---------------------------------------------------------------------------------------------
 

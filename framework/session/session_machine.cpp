@@ -11,6 +11,19 @@ namespace {
 
 constexpr std::uint64_t checkpoint_version = 1;
 
+/// FNV-1a, of the little that there is beside the machine's own digest.
+class digest_of_table final : public sink {
+public:
+  explicit digest_of_table(std::uint64_t seed) : value_(seed) {}
+  void write(std::span<const std::byte> bytes) override {
+    for (const auto b : bytes) value_ = (value_ ^ std::to_integer<std::uint64_t>(b)) * 0x100000001b3;
+  }
+  std::uint64_t value() const { return value_; }
+
+private:
+  std::uint64_t value_;
+};
+
 /// A state machine with a table of sessions in front of it.
 class session_machine final : public state_machine, public call_handler {
 public:
@@ -43,6 +56,13 @@ public:
     }
   }
 
+  void time_passed(const delivery& at, reply& answer) override {
+    newest_ = {at.position, at.index, at.view, at.time};
+    table_.advance(at.time);
+    inner_->time_passed(at, answer);
+  }
+  std::optional<wall_time> next_due() const override { return inner_->next_due(); }
+
   /// Of what is no request: the answers of those are kept and repeated.
   void answer_call(const delivery& d, order how, reply& answer) override {
     auto* inner = dynamic_cast<call_handler*>(inner_.get());
@@ -74,6 +94,14 @@ public:
       out.write_u64(f);
     table_.checkpoint(out);
     inner_->checkpoint(out);
+  }
+
+  std::optional<std::uint64_t> state_digest() const override {
+    const auto inner = inner_->state_digest();
+    if (!inner) return {};
+    digest_of_table all(*inner);
+    table_.checkpoint(all);
+    return all.value();
   }
 
   void restore(source& in) override {

@@ -3,6 +3,8 @@
 #include "framework/simulation/streams.hpp"
 #include "framework/simulation/trace.hpp"
 
+#include <utility>
+
 namespace cohort::sim {
 
 using namespace protocol;
@@ -45,6 +47,7 @@ void driver::pass(instant mono, wall_time wall) {
   ++passes_;
   now_ = std::max(now_, mono);
   core_.tick(mono, wall);
+  if (time_wanted_) core_.want_time(*std::exchange(time_wanted_, {}));
   tell_contacts();
   if (quiet_) pulses_.check(now_);
   while (!inputs_.empty()) {
@@ -70,6 +73,7 @@ void driver::pass(instant mono, wall_time wall) {
       send(to, s.what);
   }
   for (auto& d : out.deliveries) deliver(d);
+  if (const auto due = wish_.news(*machine_)) time_wanted_ = due;
   for (const auto& e : out.events) {
     if (e.kind == event_kind::chunk_wanted) world_.chunk_wanted(who_, e.member, e.index, static_cast<std::uint32_t>(e.number));
     for (auto& c : world_.watchers()) c->happened(who_, e);
@@ -241,6 +245,7 @@ void driver::deliver_total(const deliver_batch& b) {
     if (o.what == operation::kind::request) o.reply.assign(reply_.bytes().begin(), reply_.bytes().end());
     world_.returned(o, operation::outcome::done);
   }
+  wish_.told(b.time);
   for (auto& c : world_.watchers()) c->state_reached(who_, position_, app_.digest(*machine_));
 }
 
@@ -271,6 +276,15 @@ void driver::deliver(delivery_op& what) {
     assembler_.bound_by(*v->what);
     assembler_.view_installed(*v->what);
     for (auto& c : world_.watchers()) c->installed(who_, *v);
+  } else if (auto* t = std::get_if<deliver_time>(&what)) {
+    delivery d;
+    d.position = t->position;
+    d.index = t->index;
+    d.view = t->view;
+    d.time = t->time;
+    reply_.clear();
+    machine_->time_passed(d, reply_);
+    wish_.told(t->time);
   } else if (auto* r = std::get_if<deliver_read>(&what)) {
     auto& o = world_.op(r->tag);
     if (r->refused) {
@@ -296,6 +310,7 @@ void driver::deliver(delivery_op& what) {
     for (std::uint32_t n = 1; n <= restored->chunks; ++n) chunks.push_back(disk_.load(restored->at.index, n));
     restore(restored->at, chunks);
     position_ = restored->at.delivered;
+    wish_.told(restored->at.time);
     restored_ = true;
     for (auto& c : world_.watchers()) c->state_reached(who_, position_, app_.digest(*machine_));
   }

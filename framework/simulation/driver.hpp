@@ -1,6 +1,7 @@
 #pragma once
 
 #include "framework/protocol/assembler.hpp"
+#include "framework/protocol/time_wish.hpp"
 #include "framework/simulation/checker.hpp"
 #include "framework/simulation/workload.hpp"
 
@@ -89,7 +90,10 @@ public:
 
   const life& who() const { return who_; }
   const protocol::core& inside() const { return core_; }
-  protocol::instant next_deadline() const { return std::min(core_.next_deadline(), quiet_ ? pulses_.next_deadline() : protocol::never); }
+  protocol::instant next_deadline() const {
+    if (time_wanted_) return now_;  // the core is told in the next pass
+    return std::min(core_.next_deadline(), quiet_ ? pulses_.next_deadline() : protocol::never);
+  }
   std::uint64_t passes() const { return passes_; }
   std::uint64_t replica_digest() const { return app_.digest(*machine_); }
   std::uint64_t replica_position() const { return position_; }
@@ -137,6 +141,8 @@ private:
   protocol::assembler assembler_;
   std::array<std::deque<submission>, order_count> large_;  ///< by class, whose parts the core does not have yet
   std::unique_ptr<state_machine> machine_;
+  protocol::time_wish wish_;
+  std::optional<wall_time> time_wanted_;
   std::uint64_t position_ = 0;         ///< of the last message that the machine applied
   std::deque<input> inputs_;
   std::deque<held_send> held_;

@@ -343,6 +343,16 @@ const std::vector<named>& profiles() {
        s.weights[crash] = 10;
        s.weights[restart_all] = 3;
      }},
+    {"timers", 0,  // the state has timers, which expire in groups where little else happens (C12)
+     [](scenario& s, random& r) {
+       if (r.chance(300)) mixed(s, r);
+       s.timers = true;
+       s.rich_application = false;
+       s.idle_phases = true;
+       s.think_most = r.between(20'000, 400'000);
+       s.core.checkpoint_entries = static_cast<std::uint64_t>(r.between(10, 200));
+       s.weights[clock_step] = 3;
+     }},
     {"copies", 1,  // nothing is committed with fewer copies (W4)
      [](scenario& s, random& r) {
        s.members = r.chance(500) ? 3 : 5;

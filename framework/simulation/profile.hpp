@@ -58,6 +58,7 @@ struct scenario {
   bool quiet = false;                  ///< nodes have heartbeats of their own, and groups with nothing to do have none
   bool idle_phases = false;            ///< clients pause for seconds, all at the same time
   bool rich_application = false;       ///< the sample service instead of the small one
+  bool timers = false;                 ///< the small one has timers (C12)
 
   // Network. Times in microseconds.
   std::int64_t delay_least = 50, delay_most = 500;

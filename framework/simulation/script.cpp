@@ -489,7 +489,7 @@ outcome run_seed(std::uint64_t seed, std::string_view profile, const application
   auto plan = draw_scenario(seed, profile);
   disguise(plan);
   auto watchers = make_checkers();
-  const auto& app = plan.rich_application ? *apps.rich : *apps.small;
+  const auto& app = plan.rich_application ? *apps.rich : plan.timers ? *apps.timed : *apps.small;
   auto& ledger = static_cast<session_ledger&>(*watchers.emplace_back(std::make_unique<session_ledger>()));
   const session_workload behind_sessions(app, ledger);
   world w(plan, plan.sessions > 0 ? static_cast<const workload&>(behind_sessions) : app, watchers, sum);

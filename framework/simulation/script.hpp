@@ -61,6 +61,7 @@ private:
 struct applications {
   const workload* small = nullptr;
   const workload* rich = nullptr;
+  const workload* timed = nullptr;
 };
 
 /// Runs one seed. `sum` is the checksum of the records.

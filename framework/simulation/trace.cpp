@@ -66,6 +66,8 @@ void fields(const message& what, Put put) {
         put("to", m.to), put("items", m.items.size());
       } else if constexpr (std::is_same_v<M, calls_over>) {
         put("numbers", m.numbers.size());
+      } else if constexpr (std::is_same_v<M, state_digest>) {
+        put("position", m.position), put("digest", m.digest);
       }
     },
     what);
@@ -73,7 +75,7 @@ void fields(const message& what, Put put) {
 
 constexpr const char* names[] = {"batch", "append", "ack",   "vote", "wedge", "report",      "pull",
                                  "pull_chunk", "chunk", "join", "form", "read_request", "read_reply", "take_over", "change_request", "change_reply", "probe",
-                                 "component_control", "call_answers", "calls_over"};
+                                 "component_control", "call_answers", "calls_over", "state_digest"};
 
 }  // namespace
 

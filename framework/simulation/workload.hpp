@@ -31,6 +31,7 @@ public:
 };
 
 /// A small application of the simulation's own, whose digest covers every message with all that a replica is told.
-std::unique_ptr<workload> make_register_workload();
+/// `timers`: messages set some, and what expires when is in the digest, too.
+std::unique_ptr<workload> make_register_workload(bool timers = false);
 
 }  // namespace cohort::sim

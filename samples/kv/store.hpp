@@ -35,6 +35,7 @@ public:
 
   /// The same at replicas that applied the same messages, also across checkpoints; 0 for the empty store.
   std::uint64_t digest() const { return keys_.digest(); }
+  std::optional<std::uint64_t> state_digest() const override { return keys_.digest(); }
   /// Keys that are not expired at agreed time.
   std::uint64_t size() const { return keys_.live_count(); }
   const keyspace& keys() const { return keys_; }

@@ -39,6 +39,8 @@ class guarded_register final : public cohort::state_machine {
     }
     answer.write(std::to_string(value_));
   }
+  void time_passed(const cohort::delivery& at, cohort::reply& answer) override { hand_on(at.time, answer); }
+  std::optional<cohort::wall_time> next_due() const override { return locks_.next(); }
   /// Gives the lock to who waits if its lease is over by agreed time: at the same place of the order everywhere.
   void hand_on(cohort::wall_time now, cohort::reply& answer) {
     for (const auto& g : locks_.advance(now)) answer.settle(g.asked, std::to_string(g.token));
@@ -61,18 +63,16 @@ int main(int argc, char** argv) try {
   node.start();
   auto port = node.port("lease");
   cohort::completion_batch answers;
-  constexpr std::uint64_t asked = 1, tick = 2;
   for (std::string line; std::getline(std::cin, line);) {
     bool done = false, again = true;
-    for (int waited = 0; !done; ++waited) {
-      if (std::exchange(again, false)) port.submit(std::as_bytes(std::span(line)), asked);
-      // While somebody waits, agreed time must go on: what is delivered carries it.
-      else if (waited % 100 == 99) port.submit(std::as_bytes(std::span("get", 3)), tick);
-      port.flush();
+    while (!done) {
+      if (std::exchange(again, false)) {
+        port.submit(std::as_bytes(std::span(line)), 1);
+        port.flush();
+      }
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
       while (port.take(answers))
         for (std::size_t i = 0; i < answers.size(); ++i) {
-          if (answers[i].tag == tick) continue;
           again = refused(answers[i].outcome);  // it had no effect, so it may be submitted again
           done = !again;
           if (!done) continue;

@@ -87,8 +87,9 @@ void start(worker& w, const run_options& options, std::uint64_t from, unsigned s
 outcome run_one(std::uint64_t seed, const std::string& profile, protocol::mutation planted, bool tracing) {
   static const auto small = make_register_workload();
   static const auto rich = make_kv_workload();
+  static const auto timed = make_register_workload(true);
   protocol::planted = planted;
-  return run_seed(seed, profile, {small.get(), rich.get()}, record_checksum, tracing);
+  return run_seed(seed, profile, {small.get(), rich.get(), timed.get()}, record_checksum, tracing);
 }
 
 std::vector<outcome> run_seeds(const run_options& options, const std::function<void(const outcome&)>& on_outcome) {

@@ -118,6 +118,7 @@ void stage::feed(unsigned i, const std::function<void(protocol::core&)>& input) 
       }
     }
     if (const auto* v = std::get_if<deliver_view>(&d)) m.views.push_back(v->what->number);
+    if (const auto* t = std::get_if<deliver_time>(&d)) m.times.push_back(*t);
     if (const auto* r = std::get_if<deliver_read>(&d)) m.reads.push_back(*r);
     if (const auto* k = std::get_if<deliver_checkpoint>(&d)) {
       m.checkpoint = {{k->at, checkpoint_chunks}};
@@ -152,6 +153,11 @@ submit_status stage::submit(unsigned i, std::string text) {
 
 void stage::read(unsigned i, std::uint64_t tag) {
   feed(i, [&](auto& c) { c.read(tag); });
+}
+
+void stage::want_time(wall_time due) {
+  for (unsigned i = 0; i < members.size(); ++i)
+    if (members[i].up) feed(i, [&](auto& c) { c.want_time(due); });
 }
 
 void stage::hand_over(unsigned i, member_id to) {

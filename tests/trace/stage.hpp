@@ -40,6 +40,7 @@ public:
     std::vector<view_number> views;
     std::vector<event> events;
     std::vector<deliver_read> reads;
+    std::vector<deliver_time> times;
     std::uint64_t lives = 0;
     std::chrono::microseconds clock_error{};
   };
@@ -54,6 +55,8 @@ public:
 
   submit_status submit(unsigned i, std::string text);
   void read(unsigned i, std::uint64_t tag);
+  /// The replicas of all members that are up have a timer.
+  void want_time(wall_time due);
   void hand_over(unsigned i, member_id to = no_member);
   /// One pass of the driver without input.
   void pass(unsigned i);
@@ -82,9 +85,10 @@ public:
   std::vector<std::vector<bool>> cuts;
   instant now = 1s;
 
+  wall_time wall(unsigned i) const;
+
 private:
   void feed(unsigned i, const std::function<void(protocol::core&)>& input);
-  wall_time wall(unsigned i) const;
 };
 
 template <class Message>

@@ -218,6 +218,12 @@ const breach breaches[] = {
     {"G14", told, retaining_group, [](auto& g) { g.c.rate_bytes_max = 1u << 20; }, "may send in 1 h"},
     {"G15", no, crash_group,
      [](auto& g) {
+       g.c.compare_every = 0;
+       g.c.on_divergence = divergence_policy::stop;
+     },
+     "compare_every is 0"},
+    {"G15", no, crash_group,
+     [](auto& g) {
        g.c.replication = replication::active;
        g.c.deterministic = false;
      },

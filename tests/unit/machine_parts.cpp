@@ -1,6 +1,7 @@
 // Parts of replicated state machines: locks, timers, chance. Each must be a function of what is delivered, and survive a checkpoint
 // at any place.
 #include "framework/primary_backup/memory_stream.hpp"
+#include "framework/protocol/time_wish.hpp"
 #include "framework/simulation/random.hpp"
 
 #include <cohort/agreed_random.hpp>
@@ -44,6 +45,49 @@ TEST_CASE("a fence refuses older tokens, also after a checkpoint") {
   auto other = moved(f);
   CHECK_FALSE(other.admit(2));
   CHECK(other.admit(4));
+}
+
+TEST_CASE("a lock table is due when somebody who waits can be granted a lock, and not before") {
+  lock_table t;
+  t.advance(0s);
+  REQUIRE(t.acquire("a", 10s, 1));
+  CHECK_FALSE(t.next());  // nobody waits
+  REQUIRE_FALSE(t.acquire("a", 5s, 2));
+  CHECK(t.next() == 10s);
+  REQUIRE(t.acquire("b", 3s, 3));
+  REQUIRE_FALSE(t.acquire("b", 3s, 4));
+  CHECK(t.next() == 3s);
+  CHECK(moved(t).next() == 3s);
+  CHECK(t.advance(3s).size() == 1);
+  CHECK(t.next() == 10s);
+  t.advance(4s);
+  REQUIRE(t.release("a", 1));
+  CHECK(t.next() == 4s);  // at once
+  CHECK(t.advance(4s).size() == 1);
+  CHECK_FALSE(t.next());
+}
+
+TEST_CASE("a replica's wish for time is told when it changes, and no state machine keeps a group busy") {
+  struct waiting final : state_machine {
+    std::optional<wall_time> due;
+    void apply(const delivery&, reply&) override {}
+    void checkpoint(sink&) const override {}
+    void restore(source&) override {}
+    std::optional<wall_time> next_due() const override { return due; }
+  } m;
+  protocol::time_wish wish;
+  CHECK_FALSE(wish.news(m));
+  m.due = 5s;
+  CHECK(wish.news(m) == 5s);
+  CHECK_FALSE(wish.news(m));
+  wish.told(6s);  // it does not look at its timer
+  CHECK(wish.news(m) == 6s + protocol::time_wish::step);
+  wish.told(7s);
+  m.due = 9s;
+  CHECK(wish.news(m) == 9s);
+  m.due.reset();
+  CHECK(wish.news(m) == wall_time::max());
+  CHECK_FALSE(wish.news(m));
 }
 
 TEST_CASE("a lock goes from hand to hand in the order of the requests, and tokens only grow") {

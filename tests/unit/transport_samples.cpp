@@ -196,6 +196,10 @@ struct comparison {
     return a.inc == b.inc && a.to == b.to && std::ranges::equal(a.items, b.items, same_item) && same_payload(a.what, b.what);
   }
   bool operator()(const calls_over& a) const { return a.inc == as<calls_over>().inc && a.numbers == as<calls_over>().numbers; }
+  bool operator()(const state_digest& a) const {
+    const auto& b = as<state_digest>();
+    return a.inc == b.inc && a.position == b.position && a.digest == b.digest;
+  }
   bool operator()(const component_control& a) const { return a.bytes == as<component_control>().bytes; }
   bool operator()(const probe& a) const {
     const auto& b = as<probe>();
@@ -297,6 +301,7 @@ message draw(std::size_t kind, generator& r) {
       for (auto left = r() % 6; left > 0; --left) c.numbers.push_back(number(r));
       return c;
     }
+    case 20: return state_digest{number(r), number(r), number(r)};
     default:
       return probe{number(r), member_id{slot_number}, member_id{static_cast<std::uint16_t>(r())}, instant(static_cast<std::int64_t>(number(r))),
                    coin(r), static_cast<std::uint32_t>(r()), coin(r)};
