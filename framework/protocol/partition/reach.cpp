@@ -38,8 +38,12 @@ void core::impl::beat() {
 
 bool core::impl::must_change(const std::vector<process>& set) const {
   if (wedged() || set != view->members) return true;
-  return std::ranges::any_of(
-      set, [&](const process& m) { return m != self && peers.at(m.member).said.now.view != view->id; });
+  // One that stands still in this view, after an attempt that came to nothing, goes on only in another one.
+  return std::ranges::any_of(set, [&](const process& m) {
+    if (m == self) return false;
+    const auto& said = peers.at(m.member).said;
+    return said.now.view != view->id || said.promised > view->id.counter;
+  });
 }
 
 /// The leader is the smallest process in reach that takes itself for one: without a common neighbour nobody waits for
