@@ -166,7 +166,8 @@ public:
   /// Enters a group that was not among the options, if the directory does not hold it already, as `open` does for those that were.
   /// `done` runs on the journal thread once it is in the file, with an empty text, or with the reason why it is not: what the
   /// directory holds under that number is another group, or still being forgotten, or the journal ended. Waits for room on a full
-  /// disk. From then on the group is like any other. Any thread.
+  /// disk. From then on the group is like any other; under `one_flush` a power cut may take it back as long as nothing of it was
+  /// reported durable. Any thread.
   virtual void add(const group_options& group, told done) = 0;
 
   /// Drops a group with its records and checkpoints, a thousand rows at a time beside what else is committed. What was appended and
