@@ -122,7 +122,7 @@ cohort::session_name open_session(cohort::group_port& port) {
 /// Calls a second through a gateway.
 figure outside(const std::vector<std::string>& gateways, std::size_t bytes, double seconds) {
   constexpr std::uint64_t open_most = 4096;
-  cohort::client c({.gateways = gateways, .group = "sessions", .open_calls_max = 2 * open_most});
+  cohort::client c({.gateways = gateways, .group = "sessions", .waiting_calls_max = 2 * open_most});
   const std::string text(bytes, 'x');
   if (c.call(text).get().what != cohort::call_outcome::replied) throw std::runtime_error("the gateway does not serve");
   std::atomic<std::uint64_t> answered{0}, wrong{0};

@@ -13,6 +13,7 @@ constexpr auto tick = 5 * kj::MILLISECONDS;
 constexpr std::size_t batch_max = 256;
 constexpr std::size_t batch_bytes_max = 1u << 20;
 constexpr unsigned batches_max = 4;  ///< under way: one would leave the group idle while its answers travel
+constexpr std::size_t numbers_max = 1'000;  ///< above the acknowledged ones; a gateway's sessions take 1024
 constexpr std::size_t resolved_max = 1000;
 /// Past its deadline a call waits so long for the answer that it was not executed, before it ends as unknown.
 constexpr auto settle_grace = 500 * kj::MILLISECONDS;
@@ -58,8 +59,13 @@ void engine::send_now() {
 
 /// While a batch is under way, calls gather for the next: many small ones would cost more.
 bool engine::enough_for_a_batch() const {
-  if (waiting_.size() < batch_max || operations_.size() + batch_max > how_.open_calls_max) return false;
-  return true;
+  return waiting_.size() >= batch_max && numbers_left() >= batch_max;
+}
+
+/// A number too far above those acknowledged would be refused, and sent again and again until older ones are answered.
+std::size_t engine::numbers_left() const {
+  const auto most = std::min(how_.open_calls_max, numbers_max);
+  return done_.size() < most ? most - done_.size() : 0;
 }
 
 /// Nothing runs while nothing is open; else what is due is looked for again and again.
@@ -169,7 +175,7 @@ bool engine::send_some(const place_ptr& to) {
     ++at;
     if ((!o.all || o.settle) && o.retry_at <= now && fits(o)) add(o);
   }
-  while (!waiting_.empty() && !waiting_.front().all && operations_.size() < how_.open_calls_max && fits(waiting_.front())) {
+  while (!waiting_.empty() && !waiting_.front().all && numbers_left() > 0 && fits(waiting_.front())) {
     give_number(waiting_.front());
     const auto id = waiting_.front().id;
     add(operations_.emplace(id, std::move(waiting_.front())).first->second);

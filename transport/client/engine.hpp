@@ -60,6 +60,7 @@ private:
   void keep_session();
   bool send_some(const place_ptr& to);
   bool enough_for_a_batch() const;
+  std::size_t numbers_left() const;
   void send_group_calls(const place_ptr& to);
   void send_group_call(operation& o, const place_ptr& to);
   void take(place& from, std::uint64_t id, gateway_answer a);

@@ -63,7 +63,7 @@ void engine::send_group_calls(const place_ptr& to) {
     auto& o = known->second;
     if (o.all && !o.settle && !o.open_copy && o.retry_at <= now && (!o.deadline || *o.deadline > now)) send_group_call(o, to);
   }
-  while (!waiting_.empty() && waiting_.front().all && operations_.size() < how_.open_calls_max) {
+  while (!waiting_.empty() && waiting_.front().all && numbers_left() > 0) {
     give_number(waiting_.front());
     const auto id = waiting_.front().id;
     auto& o = operations_.emplace(id, std::move(waiting_.front())).first->second;
