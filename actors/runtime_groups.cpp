@@ -317,13 +317,15 @@ void runtime::forget(std::uint32_t index) {
   const auto at = std::ranges::find_if(ending_, [&](const auto& e) { return e->entry->index == index; });
   if (at == ending_.end()) return;
   const auto name = (*at)->entry->name;
+  const auto mark = wrong_state_mark(*(*at)->entry);
   ending_.erase(at);
   calls_.watch->group_deleted(name);
   journal_->forget(index, [this, name](const std::string& error) {
     log_.write(log_level::info, "group=" + name + (error.empty() ? " is deleted, and what it had on disk is free" : " is deleted; its journal goes on the next start: " + error));
   });
-  checkpoints_->post([files = cold_files(index)] {
+  checkpoints_->post([files = cold_files(index), mark] {
     std::error_code ignored;
+    std::filesystem::remove(mark, ignored);
     for (const auto& f : std::filesystem::directory_iterator(files.parent_path(), ignored)) {
       const auto file = f.path().filename().string();
       const auto own = files.filename().string();

@@ -3,9 +3,8 @@
 #include "framework/simulation/check/book.hpp"
 #include "framework/simulation/check/properties.hpp"
 
-#include <set>
-
 #include <map>
+#include <set>
 
 namespace cohort::sim {
 
@@ -20,6 +19,7 @@ public:
 
   void installed(const life& l, const deliver_view& d) override {
     if (!d.member) return;
+    early_.erase(l.number);
     const auto inc = book_.of(l).inc;
     const auto told = [&](const char* what) { fail(name_of(l) + " enters view " + std::to_string(d.what->number) + what); };
     if (inc == 0) return told(" as a member and is not in it");
@@ -29,7 +29,7 @@ public:
   void submitted(const life& l, order, std::uint64_t) override {
     if (book_.of(l).inc == 0) early_.insert(l.number);
   }
-  // What brought the view may have come in the same pass, and is told at its end.
+  // What brought the view may have come in the same pass, and is told at its end; so may one without it, after a pause.
   void time(instant) override {
     for (const auto number : early_)
       if (const auto& r = book_.readers().at(number); r.inc == 0) fail(name_of(r.who) + " multicasts and is in no view");
