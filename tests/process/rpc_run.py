@@ -173,6 +173,9 @@ def group_calls(group):
 
 def hedged(group):
     """The member that a client reads from is paused: another one answers, and the paused one is left alone for a while."""
+    # Local reads are as old as the member that answers: all have to be where the group is.
+    total = group.call("--read", "")
+    eventually("every member to have caught up", lambda: all(group.call("--read", "", "--fresh", "local", gateway=n) == total for n in NAMES))
     log = group.folder / "hedged.log"
     gateways = [word for g in group.gateways.values() for word in ("--gateway", g)]
     reader = Lines([group.cohort, "call", *gateways, "--group", "till", "--read", "--fresh", "local", "--verbose"], log)
