@@ -24,13 +24,21 @@ def owner_of(port, pids):
         return None
     wanted = f"socket:[{inode}]"
     for pid, name in pids.items():
-        try:
-            for fd in os.listdir(f"/proc/{pid}/fd"):
-                if os.readlink(f"/proc/{pid}/fd/{fd}") == wanted:
-                    return name
-        except OSError:
-            continue
+        if wanted in _open_files(pid):
+            return name
     return None
+
+
+def _open_files(pid):
+    try:
+        numbers = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return
+    for fd in numbers:
+        try:
+            yield os.readlink(f"/proc/{pid}/fd/{fd}")
+        except OSError:  # closed meanwhile; the others are still to be looked at
+            continue
 
 
 class Pipe:
@@ -121,9 +129,9 @@ class Mesh:
             inward, peer = listener.accept()
         except OSError:
             return
-        who = owner_of(peer[1], self.pids()) or "?"
+        who = owner_of(peer[1], self.pids())
         with self.lock:
-            blocked = (who, name) in self.blocked
+            blocked = who is None or (who, name) in self.blocked  # whose link it is not known could not be cut: it dials again
         outward = socket.socket()
         outward.settimeout(1)
         try:
