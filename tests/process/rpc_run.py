@@ -349,6 +349,13 @@ def hostile(group):
     # This address has all the connections it may have here: the client is served by another member.
     before = int(group.call("0", gateway="n2"))
     assert int(group.call("1", gateway="n2")) == before + 1
+
+    def gateway_figures():
+        done = subprocess.run([group.cohort, "metrics", "--node", group.folder / "n1"], capture_output=True, text=True, timeout=30)
+        return dict(line.rsplit(" ", 1) for line in done.stdout.splitlines() if line.startswith("cohort_gateway_"))
+
+    # Before they go: whom it takes only behind that is not one too many any more.
+    eventually("those above the limit to be turned away", lambda: float(gateway_figures()["cohort_gateway_turned_away_total"]) >= 10)
     for s in crowd:
         s.close()
     deadline = time.monotonic() + 10
@@ -361,9 +368,7 @@ def hostile(group):
     assert int(done.stdout) >= before + 2
     for node in group.nodes.values():
         assert node.poll() is None, "a node ended"
-    done = subprocess.run([group.cohort, "metrics", "--node", group.folder / "n1"], capture_output=True, text=True, timeout=30)
-    figures = dict(line.rsplit(" ", 1) for line in done.stdout.splitlines() if line.startswith("cohort_gateway_"))
-    assert float(figures["cohort_gateway_turned_away_total"]) >= 10, figures
+    figures = gateway_figures()
     assert float(figures['cohort_gateway_answers_total{verdict="replied"}']) >= 1, figures
     assert float(figures["cohort_gateway_latency_seconds_count"]) >= 1, figures
     assert float(figures["cohort_gateway_failures_total"]) == 0, "strangers' bytes are no failure of the gateway"
