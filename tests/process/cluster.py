@@ -81,6 +81,19 @@ def end_all():
 atexit.register(end_all)
 
 
+def conclude(site, run):
+    """Prints what `run(site)` returns; where it fails, the ends of its nodes' logs. Then nothing of the site is left."""
+    try:
+        print("sum at the end:", run(site))
+    except BaseException:
+        for name in site.nodes:
+            print(f"---- {name}\n" + site.log(name)[-3000:])
+        raise
+    finally:
+        site.end()
+        shutil.rmtree(site.folder, ignore_errors=True)
+
+
 def launch(command, piped=False, **options):
     """A child that dies with us. Call from the main thread only: the kernel ties its life to the calling thread's."""
     if piped:

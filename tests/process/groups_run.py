@@ -3,12 +3,11 @@ kill -9 of the node that was told, at moments all through what it does, and with
 
 `groups_run.py COUNTERS COHORT`."""
 import os
-import shutil
 import subprocess
 import sys
 import time
 
-from cluster import eventually
+from cluster import conclude, eventually
 from counter_run import Counter
 from nodes_run import Load, Site
 
@@ -132,18 +131,5 @@ def run(site):
     return total
 
 
-def main():
-    site = Place(*sys.argv[1:3])
-    try:
-        print("sum at the end:", run(site))
-    except BaseException:
-        for name in site.nodes:
-            print(f"---- {name}\n" + site.log(name)[-3000:])
-        raise
-    finally:
-        site.end()
-        shutil.rmtree(site.folder, ignore_errors=True)
-
-
 if __name__ == "__main__":
-    main()
+    conclude(Place(*sys.argv[1:3]), run)

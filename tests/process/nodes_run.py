@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 
-from cluster import eventually, free_port
+from cluster import conclude, eventually, free_port
 from counter_run import Counter
 
 
@@ -216,18 +216,5 @@ def run_switched(site):
     return 8
 
 
-def main():
-    site = Site(*sys.argv[1:3])
-    try:
-        print("sum at the end:", {"grown": run, "switched": run_switched}[sys.argv[3]](site))
-    except BaseException:
-        for name in site.nodes:
-            print(f"---- {name}\n" + site.log(name)[-3000:])
-        raise
-    finally:
-        site.end()
-        shutil.rmtree(site.folder, ignore_errors=True)
-
-
 if __name__ == "__main__":
-    main()
+    conclude(Site(*sys.argv[1:3]), {"grown": run, "switched": run_switched}[sys.argv[3]])
