@@ -1,6 +1,6 @@
 #include "tests/sim/crowd.hpp"
 
-#include "framework/simulation/world.hpp"
+#include "tests/sim/gathering.hpp"
 #include "tests/sim/kv_workload.hpp"
 
 #include <algorithm>
@@ -57,17 +57,13 @@ public:
     if (!one_view(240s, "churn")) return false;
     talks_ = false;
     if (!w_.run_until(w_.now() + 20s)) return false;
-    for (const auto& c : watchers_) {
-      c->finished({w_.operations().begin(), w_.operations().end()});
-      if (!c->broken().empty()) w_.fail(std::string(c->property()) + ": " + c->broken());
-    }
-    return w_.broken().empty();
+    return judge(w_, watchers_);
   }
 
   void report() const {
     std::printf("{\"members\": %u, \"churning\": %u, \"minutes\": %.1f, \"departures\": %" PRIu64 ", \"views\": %" PRIu64
                 ", \"multicasts\": %" PRIu64 ", \"events\": %" PRIu64 ", \"broken\": \"%s\", \"trace_hash\": \"%016" PRIx64 "\"}\n",
-                w_.members(), churning_, static_cast<double>(w_.now().count()) / 60e9, departures_, newest_view(), multicasts_, w_.events(),
+                w_.members(), churning_, static_cast<double>(w_.now().count()) / 60e9, departures_, newest_view(w_), multicasts_, w_.events(),
                 w_.broken().c_str(), w_.trace_hash());
   }
 
@@ -110,39 +106,19 @@ private:
     w_.at(w_.now() + milli(20 + chance_.below(80)), [this] { talk(); });
   }
 
-  std::uint64_t newest_view() const {
-    std::uint64_t newest = 0;
-    for (unsigned i = 0; i < w_.members(); ++i)
-      if (const auto* c = w_.core_of(i); c && inspector::of(*c).in_force) newest = std::max(newest, inspector::of(*c).in_force->number);
-    return newest;
-  }
-
-  /// How many are in the newest view as they should be.
-  unsigned together() const {
-    const auto newest = newest_view();
-    unsigned there = 0;
-    for (unsigned i = 0; i < w_.members(); ++i) {
-      const auto* c = w_.core_of(i);
-      if (!c) continue;
-      const auto& in = inspector::of(*c);
-      there += in.in_force && in.in_force->number == newest && in.my_slot != no_slot;
-    }
-    return there;
-  }
-
   bool one_view(duration patience, const char* after) {
     for (const auto end = w_.now() + patience; w_.now() < end;) {
-      if (together() == w_.members()) return true;
+      if (together(w_) == w_.members()) return true;
       if (!w_.run_until(w_.now() + 1s)) return false;
     }
-    w_.fail(std::string("I20 liveness: ") + std::to_string(patience / 1s) + " s after the " + after + " only " + std::to_string(together()) +
-            " of " + std::to_string(w_.members()) + " members are in view " + std::to_string(newest_view()));
+    w_.fail(std::string("I20 liveness: ") + std::to_string(patience / 1s) + " s after the " + after + " only " + std::to_string(together(w_)) +
+            " of " + std::to_string(w_.members()) + " members are in view " + std::to_string(newest_view(w_)));
     return false;
   }
 
   void tell() const {
     std::fprintf(stderr, "%.0f s: view %" PRIu64 ", %u members in it, %" PRIu64 " departures, %" PRIu64 " events\n",
-                 static_cast<double>(w_.now().count()) / 1e9, newest_view(), together(), departures_, w_.events());
+                 static_cast<double>(w_.now().count()) / 1e9, newest_view(w_), together(w_), departures_, w_.events());
   }
 
   unsigned churning_;

@@ -1,6 +1,6 @@
 #include "tests/sim/fleet.hpp"
 
-#include "framework/simulation/world.hpp"
+#include "tests/sim/gathering.hpp"
 #include "tests/sim/kv_workload.hpp"
 
 #include <cinttypes>
@@ -48,23 +48,19 @@ public:
     w_.at(10s, [this] { talk(); });
     if (!w_.run_until(10s + span)) return false;
     talks_ = false;
-    for (const auto end = w_.now() + 60s; !whole(); )
+    for (const auto end = w_.now() + 60s; together(w_) < per_group; )
       if (w_.now() >= end)
         w_.fail("I20 liveness: a minute after the last mishap the group is not whole");
       else if (!w_.run_until(w_.now() + 100ms))
         return false;
     whole_after = w_.now() - (10s + span);
     if (!w_.run_until(w_.now() + 10s)) return false;
-    for (const auto& c : watchers_) {
-      c->finished({w_.operations().begin(), w_.operations().end()});
-      if (!c->broken().empty()) w_.fail(std::string(c->property()) + ": " + c->broken());
-    }
-    return w_.broken().empty();
+    return judge(w_, watchers_);
   }
 
   const std::string& broken() const { return w_.broken(); }
   std::uint64_t events() const { return w_.events(); }
-  std::uint64_t views() const { return newest_view(); }
+  std::uint64_t views() const { return newest_view(w_); }
   std::uint64_t multicasts = 0;
   duration whole_after{};
 
@@ -100,21 +96,6 @@ private:
         w_.multicast(seat, w_.chance().below(2) == 0 ? order::fifo : order::causal, 16 + w_.chance().below(200));
     }
     w_.at(w_.now() + milli(500 + w_.chance().below(2000)), [this] { talk(); });
-  }
-
-  std::uint64_t newest_view() const {
-    std::uint64_t newest = 0;
-    for (unsigned i = 0; i < per_group; ++i)
-      if (const auto* c = w_.core_of(i); c && inspector::of(*c).in_force) newest = std::max(newest, inspector::of(*c).in_force->number);
-    return newest;
-  }
-
-  bool whole() const {
-    for (unsigned i = 0; i < per_group; ++i) {
-      const auto* c = w_.core_of(i);
-      if (!c || !inspector::of(*c).in_force || inspector::of(*c).in_force->number != newest_view() || inspector::of(*c).my_slot == no_slot) return false;
-    }
-    return true;
   }
 
   checkers watchers_;
