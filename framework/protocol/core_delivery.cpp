@@ -256,6 +256,16 @@ frontier core::impl::closed_frontier(frontier from, const frontier& limit) const
   return from;
 }
 
+/// FC2: receivers drop what reaches two windows above the applied cut, and it is sent again a while later (L7). So the next cut does
+/// not wait for its time once half a window is behind the last one.
+bool core::impl::cut_is_large(const frontier& before, const frontier& cut) const {
+  if (mutated(mutation::cuts_by_time_alone)) return false;
+  const auto& table = *lanes.table_of(in_force->number);
+  for (slot s = 0; s < table.lanes.size(); ++s)
+    if (table.lanes[s]->bytes_above(at(before, s)) - table.lanes[s]->bytes_above(at(cut, s)) >= options.lane_window / 2) return true;
+  return false;
+}
+
 /// Only T waits for cuts. What else there is can be covered by and by: for trimming, and for those who catch up by the log.
 bool core::impl::cut_is_urgent(const frontier& before, const frontier& cut) const {
   if (!in_force->options.orders.has(order::total)) return false;

@@ -473,6 +473,7 @@ struct core::impl {
   frontier stable_frontier();
   frontier closed_frontier(frontier from, const frontier& limit) const;
   bool cut_is_urgent(const frontier& before, const frontier& cut) const;
+  bool cut_is_large(const frontier& before, const frontier& cut) const;
   void begin_view_delivery();
 
   // ---- core_log.cpp

@@ -269,7 +269,7 @@ bool core::impl::propose() {
     auto from = before;
     raise(from, closed);
     cut = closed_frontier(from, cut);
-    urgent = cut_is_urgent(from, cut);
+    urgent = cut_is_urgent(from, cut) || cut_is_large(before, cut);
   }
   if (cut == before) return propose_time(before);
   COHORT_INVARIANT(covers(cut, before), log.last(), in_force->number);

@@ -51,6 +51,7 @@ namespace cohort::protocol {
   X(pa5_checkpoint_sets_match, "PA5", "C3")                        \
   X(pa6_joins_not_held, "PA6", "V1")                               \
   X(pa7_windows_by_acks_alone, "PA7", "FC1")                       \
+  X(cuts_by_time_alone, "FC2", "FC2")                              \
   X(pa8_logged_lanes_dropped, "PA8", "L6")                         \
   X(pa11_old_life_not_silent, "PA11", "V6")                        \
   X(pa12_echo_of_any_term, "PA12", "R1 E6")                        \

@@ -251,6 +251,24 @@ TEST_SUITE("directed") {
     });
   }
 
+  TEST_CASE("FC2: cuts keep up with the senders of orders that do not wait for cuts") {
+    falls_with(mutation::cuts_by_time_alone, [] {
+      auto o = in_memory();
+      o.orders.add(order::fifo);
+      o.lane_window = 4096;
+      o.part_bytes = 2000;
+      auto s = stage::founded(3, o);
+      const auto a = static_cast<unsigned>(s.leader());
+      const unsigned b = (a + 1) % 3, c = (a + 2) % 3;
+      unsigned taken = 0;
+      for (int i = 0; i < 100; ++i) {  // many windows, and no heartbeat meanwhile
+        taken += s.submit(b, std::string(1000, 'x'), order::fifo) == submit_status::taken;
+        s.settle();
+      }
+      return taken == 100 && s.members[c].delivered.size() == 100 && s.members[a].delivered.size() == 100;
+    });
+  }
+
   TEST_CASE("PA8: after a restart of all, payload of every logged view's lanes is held") {
     falls_with(mutation::pa8_logged_lanes_dropped, [] {
       auto s = stage::founded(3, durable());

@@ -142,11 +142,11 @@ void stage::pass(unsigned i) {
   feed(i, [](auto&) {});
 }
 
-submit_status stage::submit(unsigned i, std::string text) {
+submit_status stage::submit(unsigned i, std::string text, order how) {
   submit_status result{};
   feed(i, [&](auto& c) {
     const std::span<const std::byte> one = std::as_bytes(std::span(text));
-    result = c.submit({&one, 1});
+    result = c.submit({&one, 1}, how);
   });
   return result;
 }

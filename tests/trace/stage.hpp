@@ -53,7 +53,7 @@ public:
   const inspector::inside& inside(unsigned i) const { return inspector::of(*members[i].core); }
   int leader() const;
 
-  submit_status submit(unsigned i, std::string text);
+  submit_status submit(unsigned i, std::string text, order how = order::total);
   void read(unsigned i, std::uint64_t tag);
   /// The replicas of all members that are up have a timer.
   void want_time(wall_time due);
