@@ -18,7 +18,7 @@ public:
     return core_.submit_part(part, more, how, deadline);
   }
   void give_up_parts(order how) override { core_.give_up_parts(how); }
-  void receive(protocol::voter_id from, protocol::message&& what) override { core_.receive(from, std::move(what)); }
+  bool receive(protocol::voter_id from, protocol::message&& what) override { return core_.receive(from, std::move(what)); }
   void persisted(protocol::journal_position up_to) override { core_.persisted(up_to); }
   void link_up(protocol::voter_id peer, bool blank) override { core_.link_up(peer, blank); }
   void link_down(member_id peer, bool reset) override { core_.link_down(peer, reset); }
@@ -62,7 +62,10 @@ public:
     return core_.submit_part(part, more, how, deadline);
   }
   void give_up_parts(order how) override { core_.give_up_parts(how); }
-  void receive(protocol::voter_id from, protocol::message&& what) override { core_.receive(from, std::move(what)); }
+  bool receive(protocol::voter_id from, protocol::message&& what) override {
+    core_.receive(from, std::move(what));
+    return true;
+  }
   void persisted(protocol::journal_position) override {}
   void link_up(protocol::voter_id peer, bool blank) override { core_.link_up(peer, blank); }
   void link_down(member_id peer, bool reset) override { core_.link_down(peer, reset); }

@@ -18,7 +18,8 @@ public:
   virtual protocol::submit_status submit_part(std::span<const std::byte> part, bool more, order how,
                                               wall_time deadline) = 0;
   virtual void give_up_parts(order how) = 0;
-  virtual void receive(protocol::voter_id from, protocol::message&& what) = 0;
+  /// Whether a pass is called for.
+  virtual bool receive(protocol::voter_id from, protocol::message&& what) = 0;
   virtual void persisted(protocol::journal_position up_to) = 0;
   virtual void link_up(protocol::voter_id peer, bool blank) = 0;
   virtual void link_down(member_id peer, bool reset) = 0;

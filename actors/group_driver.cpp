@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t chunk_bytes = 64u << 10;   // of submissions per call of the core, about one batch
 constexpr std::size_t chunk_messages = 2048;
 constexpr std::size_t spare_works = 64;
+constexpr auto contacts_fresh = std::chrono::milliseconds(20);
 constexpr std::size_t digests_per_turn = 1024;   // of states, from others
 
 protocol::instant steady_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
@@ -94,8 +95,16 @@ void group_driver::receive(protocol::voter_id from, protocol::message&& what) {
     if (digests_.size() < digests_per_turn) digests_.emplace_back(from.member, *d);
     return touch();
   }
-  begin_turn();
-  core_->receive(from, std::move(what));
+  // Most acknowledgements change nothing that a pass would look at, and a pass over a group that was not looked at lately is dear.
+  // But the core hears of its contacts before anything else (Q5).
+  const auto now = steady_now();
+  if (in_turn_ || !std::holds_alternative<protocol::ack>(what) || now - passed_ > contacts_fresh) {
+    begin_turn();
+    core_->receive(from, std::move(what));
+    return;
+  }
+  core_->tick(now, wall_now());
+  if (core_->receive(from, std::move(what))) begin_turn();
 }
 
 void group_driver::persisted(protocol::journal_position up_to) {
@@ -320,6 +329,7 @@ void group_driver::pass() {
   }
   core_->drained();
   in_turn_ = false;
+  passed_ = now_;
   release_sends();
   release_deliveries();
   pass_calls();

@@ -172,6 +172,7 @@ private:
   const std::unique_ptr<group_core> core_;
   const std::chrono::nanoseconds bound_;
   protocol::instant now_{};
+  protocol::instant passed_{};  ///< the last pass
   bool in_turn_ = false;  ///< the core has been ticked in this turn
 
   std::vector<pending_port> ports_;  ///< with blocks waiting for the core

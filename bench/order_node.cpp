@@ -114,6 +114,7 @@ public:
         {
           std::lock_guard guard(ready->mutex);
           ready->ports.push_back(i);
+          if (ready->ports.size() > 1) return;  // woken already
         }
         std::uint64_t one = 1;
         if (::write(event, &one, sizeof one) < 0) return;

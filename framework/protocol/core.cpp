@@ -274,9 +274,9 @@ submit_status core::submit_part(std::span<const std::byte> part, bool more, orde
 }
 void core::give_up_parts(order how) { impl_->open_messages[static_cast<std::size_t>(how)] = {}; }
 
-void core::receive(voter_id from, message&& what) {
+bool core::receive(voter_id from, message&& what) {
   auto& c = *impl_;
-  if (from.member == c.self() || !std::ranges::binary_search(c.known_members, from.member)) return;
+  if (from.member == c.self() || !std::ranges::binary_search(c.known_members, from.member)) return false;
   auto& sender = c.peer_of(from);
   sender.heard_order = ++c.heard_counter;
   sender.heard_at = c.now;
@@ -308,6 +308,7 @@ void core::receive(voter_id from, message&& what) {
       if constexpr (std::is_same_v<Message, probe>) c.receive_probe(from, m);
     },
     what);
+  return !told || c.calls_for_pass(from, *told);
 }
 
 void core::persisted(journal_position up_to) {

@@ -114,8 +114,9 @@ public:
   submit_status submit_part(std::span<const std::byte> part, bool more, order how = order::total, wall_time deadline = {});
   void give_up_parts(order how);
 
-  /// A message from `from`, whom the link has identified. Vectors and payload owners are taken over.
-  void receive(voter_id from, message&& what);
+  /// A message from `from`, whom the link has identified. Vectors and payload owners are taken over. False: nothing can follow from
+  /// it, so that the pass with the next input, or that of the deadline, is early enough.
+  bool receive(voter_id from, message&& what);
 
   /// Everything up to this position is on disk. (Volatile groups: never called, never needed.)
   void persisted(journal_position up_to);

@@ -493,6 +493,8 @@ struct core::impl {
   void send_ack();
   std::vector<member_id> concerned(const ack& a);
   bool everybody_counts() const;
+  bool leader_and_one_decide() const;
+  bool calls_for_pass(voter_id from, const ack& a) const;
   bool takes_safe_orders() const;
   log_index durable_match();
   template <class Value>

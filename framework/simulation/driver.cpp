@@ -3,6 +3,7 @@
 #include "framework/simulation/streams.hpp"
 #include "framework/simulation/trace.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace cohort::sim {
@@ -46,6 +47,7 @@ void driver::restore(const mark& at, const std::vector<payload>& chunks) {
 void driver::pass(instant mono, wall_time wall) {
   ++passes_;
   now_ = std::max(now_, mono);
+  bool called_for = inputs_.empty() || time_wanted_ || next_deadline() <= now_;
   core_.tick(mono, wall);
   if (time_wanted_) core_.want_time(*std::exchange(time_wanted_, {}));
   tell_contacts();
@@ -53,8 +55,10 @@ void driver::pass(instant mono, wall_time wall) {
   while (!inputs_.empty()) {
     auto what = std::move(inputs_.front());
     inputs_.pop_front();
-    feed(what);
+    called_for |= feed(what);
   }
+  called_for |= std::ranges::any_of(large_, [](const auto& queue) { return !queue.empty(); });
+  if (!called_for) return;  // as in production: acknowledgements that change nothing wait for the next pass
   submit_parts();
   tell_contacts();
   core_.drain();
@@ -98,10 +102,10 @@ void driver::tell_contacts() {
     if (const auto peer = static_cast<member_id>(i); peer != who_.id.member) core_.contact(peer, pulses_.contact(peer, 0));
 }
 
-void driver::feed(input& what) {
-  if (auto* m = std::get_if<in_message>(&what)) {
-    core_.receive(m->from, std::move(m->what));
-  } else if (auto* p = std::get_if<in_persisted>(&what)) {
+/// Whether a pass is called for.
+bool driver::feed(input& what) {
+  if (auto* m = std::get_if<in_message>(&what)) return core_.receive(m->from, std::move(m->what));
+  if (auto* p = std::get_if<in_persisted>(&what)) {
     persisted_ = std::max(persisted_, p->up_to);
     core_.persisted(p->up_to);
   } else if (auto* up = std::get_if<in_link_up>(&what)) {
@@ -125,10 +129,11 @@ void driver::feed(input& what) {
   } else if (auto* o = std::get_if<in_operation>(&what)) {
     if (o->read) {
       core_.read(o->number);
-      return;
+      return true;
     }
     submit({std::move(o->bytes), order::total, o->deadline, o->number});
   }
+  return true;
 }
 
 void driver::submit(submission s) {

@@ -104,7 +104,7 @@ private:
     std::vector<member_id> to;
     protocol::message what;
   };
-  void feed(input& what);
+  bool feed(input& what);
   void touch(std::uint32_t group) override;
   void tell_contacts();
   void release_sends();
