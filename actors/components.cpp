@@ -101,6 +101,14 @@ std::vector<std::byte> components::offer() const {
   return std::move(out.bytes);
 }
 
+void components::checkpoint(sink& out) const {
+  if (state_) state_->checkpoint(out);
+}
+
+void components::restore(source& in) {
+  if (state_) state_->restore(in);
+}
+
 void components::merge(const protocol::deliver_merge& m) {
   if (!state_) return;
   if (how_ != merge_policy::application) {

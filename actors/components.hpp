@@ -24,6 +24,9 @@ public:
   /// The state of this side, for the others. Throws `std::length_error` if it cannot be sent.
   std::vector<std::byte> offer() const;
   void merge(const protocol::deliver_merge& m);
+  /// The state for this node's own disk, and back.
+  void checkpoint(sink& out) const;
+  void restore(source& in);
 
 private:
   std::vector<component_member> members(const std::vector<protocol::partition::process>& all) const;

@@ -66,7 +66,7 @@ public:
     core_.receive(from, std::move(what));
     return true;
   }
-  void persisted(protocol::journal_position) override {}
+  void persisted(protocol::journal_position up_to) override { core_.persisted(up_to); }
   void link_up(protocol::voter_id peer, bool blank) override { core_.link_up(peer, blank); }
   void link_down(member_id peer, bool reset) override { core_.link_down(peer, reset); }
   std::uint64_t request(protocol::change_kind, member_id, const protocol::view_options&) override { return 0; }
@@ -74,9 +74,9 @@ public:
   void hand_over() override {}
   void read(std::uint64_t tag) override { core_.read(tag); }
   void want_time(wall_time) override {}  // a component has no agreed time
-  void want_checkpoint() override {}
-  void checkpoint_stored(log_index, std::uint32_t) override {}
-  void checkpoint_failed(log_index) override {}
+  void want_checkpoint() override { core_.want_checkpoint(); }
+  void checkpoint_stored(log_index number, std::uint32_t chunks) override { core_.checkpoint_stored(number, chunks); }
+  void checkpoint_failed(log_index number) override { core_.checkpoint_failed(number); }
   void chunk_loaded(member_id, log_index, std::uint32_t, protocol::payload) override {}
   void offer_ready(protocol::partition::component_id view, std::vector<std::byte> state) override {
     core_.offer_ready(view, std::move(state));
@@ -107,6 +107,9 @@ public:
     s.inc = here.self.inc;
     s.in_force = view_;
     s.delivered = here.delivered;
+    // A component has no log; its checkpoints are numbered.
+    s.checkpoint = here.checkpoint;
+    s.applied = here.checkpoint + here.since_checkpoint;
     s.payload_bytes = here.payload_bytes;
     return s;
   }

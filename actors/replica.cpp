@@ -316,7 +316,10 @@ void replica::deliver(protocol::deliver_time& t, work&) {
 void replica::deliver(protocol::deliver_checkpoint& c, work&) {
   services_.store_checkpoint(c.at, [this, &c](sink& out) {
     assembler_.checkpoint(c.at, out);
-    if (machine_) machine_->checkpoint(out);
+    if (components_)
+      components_->checkpoint(out);
+    else if (machine_)
+      machine_->checkpoint(out);
   });
 }
 
@@ -330,12 +333,15 @@ void replica::deliver(protocol::deliver_restore& r, work&) {
     protocol::deliver_view v;
     v.what = r.at.in_force;
     v.member = active_in(*v.what);
-    group_->watch->view(group_->name, describe(v, *services_.nodes), false);
+    group_->watch->view(group_->name, describe(v, *services_.nodes), components_ != nullptr);
   }
-  if (r.at.in_force) assembler_.bound_by(*r.at.in_force);
+  if (r.at.in_force && !components_) assembler_.bound_by(*r.at.in_force);
   chunk_source from(r.at.index, r.chunks, services_);
   if (r.at.with_parts) assembler_.restore(from);
-  if (machine_) machine_->restore(from);
+  if (components_)
+    components_->restore(from);
+  else if (machine_)
+    machine_->restore(from);
   wish_.told(r.at.time);
   if (guard_) guard_->restored(r.at.delivered);
   if (guard_ && r.at.in_force) guard_->view_installed(*r.at.in_force, active_in(*r.at.in_force));

@@ -96,7 +96,7 @@ private:
   /// What a group begins from.
   struct prepared {
     std::unique_ptr<group_core> core;
-    std::shared_ptr<const protocol::recovered_state> state;
+    std::shared_ptr<const protocol::recovered_state> state;  ///< groups with one history
     protocol::journal_position last = 0;
     std::optional<persistence::checkpoint_info> checkpoint;
     std::string line;  ///< for the log
@@ -110,7 +110,8 @@ private:
   std::filesystem::path cold_files(std::uint32_t index) const;
   prepared prepare(group& g, std::size_t groups);
   void begin_by_decree(const group_entry& g, protocol::core_start& start) const;
-  std::unique_ptr<group_core> core_for(const group_entry& g, const protocol::core_start& start, std::size_t groups) const;
+  std::unique_ptr<group_core> core_for(const group_entry& g, const protocol::core_start& start,
+                                       protocol::partition::recovered_ptr life, std::size_t groups) const;
   void begin(group& g, prepared p);
   void connect(group& g);
   static void disconnect(group& g);

@@ -136,11 +136,13 @@ void runtime::store_checkpoint(std::uint32_t index, const caf::actor& ordering, 
 runtime::prepared runtime::prepare(group& g, std::size_t groups) {
   const auto index = g.entry->index;
   const bool journaled = g.entry->how.durability == durability::journaled;
+  const bool apart = g.entry->how.partitions == partition_policy::partitionable;
   const auto witnesses = witnesses_of(g);
   g.witness = std::ranges::binary_search(witnesses, self_);
   protocol::recovery recovered;
+  protocol::partition::recovery process;
   if (g.witness) recovered.without_payload();
-  auto contents = persistence::recover(*journal_, index, recovered);
+  auto contents = apart ? persistence::recover(*journal_, index, process) : persistence::recover(*journal_, index, recovered);
   if (!contents.damage.empty()) throw node_error(contents.damage);
 
   g.voter = journaled ? journal_->identity().directory_id : boot_id_;
@@ -156,23 +158,28 @@ runtime::prepared runtime::prepare(group& g, std::size_t groups) {
   g.blank = contents.blank && !contents.founded && !g.entry->created;
   start.blank = g.blank;
   start.ever_founded = contents.founded;
-  if (journaled && !contents.blank) {
+  const auto damaged = [&](const std::string& why, const char* then) {
+    return node_error("the journal of group " + g.entry->name + " in " + config_.data.string() + " is damaged: " + why +
+                      ". Move the data directory away; the node then " + then);
+  };
+  protocol::partition::recovered_ptr life;
+  if (journaled && !contents.blank && apart) {
+    life = process.finish();
+    if (!life) throw damaged(process.why(), "begins anew, and its empty state is merged with that of the others");
+  } else if (journaled && !contents.blank) {
     start.state = recovered.finish();
     // D10: a member whose journal lost what it promised must not go on under its old vote.
-    if (!start.state)
-      throw node_error("the journal of group " + std::string(g.entry->name) + " in " + config_.data.string() +
-                       " is damaged: " + recovered.why() +
-                       ". Move the data directory away; the node then comes back as a learner and is given the state");
+    if (!start.state) throw damaged(recovered.why(), "comes back as a learner and is given the state");
   }
   if (g.entry->created && !start.state && g.entry->how.partitions == partition_policy::primary) begin_by_decree(*g.entry, start);
 
   prepared p;
-  p.last = recovered.last_position();
-  p.core = core_for(*g.entry, start, groups);
+  p.last = apart ? contents.last : recovered.last_position();
+  p.core = core_for(*g.entry, start, life, groups);
   if (journaled && !g.witness) p.checkpoint = journal_->newest_checkpoint(index);  // W1: a witness keeps no state
   p.line = "group=" + g.entry->name + " " + (journaled ? "journaled" : "volatile") + ", " +
-           (g.entry->how.partitions == partition_policy::partitionable ? "begins in a component of its own"
-            : start.blank                                              ? "blank: waits for all founders"
+           (apart && !life ? "begins in a component of its own"
+            : start.blank  ? "blank: waits for all founders"
             : g.entry->created && contents.blank ? start.state ? "number " + std::to_string(index) + ", one of its founders"
                                                                : "number " + std::to_string(index) + ", asks to join"
                                                  : std::to_string(contents.records) + " journal records read, last position " +
@@ -192,7 +199,8 @@ void runtime::begin_by_decree(const group_entry& g, protocol::core_start& start)
   else start.ever_founded = !journaled;  // it says so if nobody is left who holds the group
 }
 
-std::unique_ptr<group_core> runtime::core_for(const group_entry& g, const protocol::core_start& start, std::size_t groups) const {
+std::unique_ptr<group_core> runtime::core_for(const group_entry& g, const protocol::core_start& start,
+                                              protocol::partition::recovered_ptr life, std::size_t groups) const {
   if (g.how.partitions == partition_policy::primary) return make_core(core_options_of(g.how, groups), start);
   protocol::partition::core_start s;
   s.self = start.self;
@@ -200,6 +208,7 @@ std::unique_ptr<group_core> runtime::core_for(const group_entry& g, const protoc
   s.inc = static_cast<incarnation>(std::chrono::duration_cast<std::chrono::microseconds>(clock).count());
   s.founders = start.founders;
   s.founder = !start.ever_founded;
+  s.state = std::move(life);
   return make_core(component_options_of(g.how), s, rules_of(g.how));
 }
 

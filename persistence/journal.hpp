@@ -210,11 +210,13 @@ inline constexpr std::size_t chunk_bytes = 256u << 10;
 /// XXH3-64, the checksum of records on disk (`protocol::checksum_fn`).
 std::uint64_t checksum(std::span<const std::byte> bytes, std::uint64_t seed);
 
-/// Reads a group into `protocol::recovery`. Inline, so that persistence itself does not link the recovery rules.
-inline group_contents recover(journal& from, std::uint32_t group, protocol::recovery& into) {
+/// Reads a group into `protocol::recovery` or `protocol::partition::recovery`. Inline, so that persistence itself does not
+/// link the recovery rules.
+template <class Recovery>
+group_contents recover(journal& from, std::uint32_t group, Recovery& into) {
   struct adapter final : recovery_reader {
-    protocol::recovery& to;
-    explicit adapter(protocol::recovery& r) : to(r) {}
+    Recovery& to;
+    explicit adapter(Recovery& r) : to(r) {}
     void checkpoint(const protocol::mark& at, std::uint32_t chunks) override { to.checkpoint(at, chunks); }
     void state(const protocol::hard_state& what) override { to.state(what); }
     bool record(const protocol::persist_op& op) override { return to.record(op); }

@@ -10,7 +10,8 @@
 
 namespace cohort {
 
-/// A process of a partitionable group: a member's name and which of its lives.
+/// A process of a partitionable group: a member's name and which of its lives. In a journaled group a life goes on behind
+/// a restart, as long as its data directory is there.
 struct component_member {
   std::string name;
   cohort::incarnation incarnation = 0;

@@ -17,7 +17,6 @@ std::vector<missing_feature> not_built(const contract& c) {
   missing(c.lossy, "lossy", "dropping what is late");
   missing(c.model != failure_model::crash, "model", std::string("the ") + to_string(c.model) + " model");
   const bool partitionable = c.partitions == partition_policy::partitionable;
-  missing(partitionable && c.durability == durability::journaled, "durability", "a partitionable group whose state is on disk");
   missing(partitionable && c.sessions, "sessions", "sessions in a partitionable group");
   missing(partitionable && c.calls, "calls",
           "calls in a partitionable group (who is to answer is a view that the whole group agrees on; submit, and let members multicast "

@@ -138,7 +138,9 @@ std::vector<std::string> survived(const situation& s) {
                   " voters (V16)");
   if (!s.is_volatile()) {
     all.push_back("the restart of any number of members, and of all, by kill -9 or power cut (D9, S8)");
-    if (f > 0)
+    if (s.is_partitionable())
+      all.push_back("the loss of a disk: its node begins anew, and its empty state is merged with the others' (P7)");
+    else if (f > 0)
       all.push_back("the loss of a disk: its node comes back as a learner, and votes once it has caught up (D3, S7)");
   }
   if (s.c.links == link_security::authenticated)
@@ -156,7 +158,9 @@ std::vector<std::string> not_survived(const situation& s) {
     all.push_back(std::to_string(s.q.tolerated + 1) +
                   " members away: it stops, answers nothing wrong, and goes on when " + std::to_string(s.q.quorum) +
                   " are back (D7)");
-  if (s.is_volatile())
+  if (s.is_volatile() && s.is_partitionable())
+    all.push_back("a restart of all: a state is where somebody lives who has it (P7)");
+  else if (s.is_volatile())
     all.push_back("a restart of a majority: a life's promises end with it, and a new epoch is needed (PA1, V19)");
   else if (!s.is(failure_model::byzantine))
     all.push_back("the loss of " + std::to_string(s.q.stable) + " disks at once (D8)");

@@ -67,8 +67,9 @@ public:
     all(number, roster, burnt, notes, options, kinds, barred, admitted, largest_message);
   }
   void add(const mark& x) {
-    const auto& [index, term, time, cut, in_force, delivered, with_parts, ended, missed] = x;
+    const auto& [index, term, time, cut, in_force, delivered, with_parts, ended, missed, component] = x;
     all(index, term, time, cut, in_force, delivered, with_parts, ended, missed);
+    bytes(component);
   }
   void add(const ended_lane& x) { const auto& [lane, view, upto, extras] = x; all(lane, view, upto, extras); }
   void add(const lane_history& x) { const auto& [complete_from, lanes] = x; all(complete_from, lanes); }
@@ -135,9 +136,9 @@ public:
     all(term, asker, subject, asked, answered, deaf, reset);
   }
   void add(const component_control& x) {
-    const auto& [bytes] = x;
-    word(bytes.size());
-    for (const auto b : bytes) word(std::to_integer<std::uint64_t>(b));
+    const auto& [said] = x;
+    word(said.size());
+    for (const auto b : said) word(std::to_integer<std::uint64_t>(b));
   }
   void add(const call_answers& x) {
     const auto& [inc, to, items, what] = x;
@@ -162,9 +163,15 @@ public:
   void add(const persist_chunk& x) { const auto& [index, number, data] = x; all(index, number, data); }
   void add(const persist_install& x) { const auto& [at, chunks] = x; all(at, chunks); }
   void add(const persist_trim& x) { const auto& [below] = x; add(below); }
+  void add(const persist_component& x) { const auto& [what] = x; bytes(what); }
   void add(const persist_op& x) { const auto& [position, what] = x; all(position, what); }
 
 private:
+  void bytes(const bytes_ptr& x) {
+    word(x ? x->size() + 1 : 0);
+    if (!x) return;
+    for (const auto b : *x) word(std::to_integer<std::uint64_t>(b));
+  }
   void word(std::uint64_t value) {
     a_ = (a_ ^ value) * 0xbf58476d1ce4e5b9ull;
     a_ ^= a_ >> 29;

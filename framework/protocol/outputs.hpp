@@ -51,11 +51,16 @@ struct persist_trim {
   journal_position below = 0;
 };
 
+/// Partitionable groups: what a process is and has promised, `partition::encode` of a `memory`. The newest one counts.
+struct persist_component {
+  bytes_ptr bytes;
+};
+
 /// Every operation takes the next journal position, in the order given.
 struct persist_op {
   journal_position position = 0;
   std::variant<persist_batch, persist_entry, persist_truncate, persist_state, persist_chunk, persist_install,
-               persist_trim>
+               persist_trim, persist_component>
     what;
 };
 

@@ -36,7 +36,10 @@ std::size_t history_size(const lane_history_ptr& h) {
 }
 std::size_t missed_size(const missed_ptr& m) { return 1 + (m ? 3 * 8 + 1 + 4 + run_bytes * m->runs.size() : 0); }
 std::size_t place_size(const mark& m) { return 4 * 8 + 1 + frontier_size(m.cut) + view_size(m.in_force); }
-std::size_t mark_size(const mark& m) { return place_size(m) + history_size(m.ended) + missed_size(m.missed); }
+std::size_t bytes_size(const bytes_ptr& b) { return 4 + (b ? b->size() : 0); }
+std::size_t mark_size(const mark& m) {
+  return place_size(m) + history_size(m.ended) + missed_size(m.missed) + bytes_size(m.component);
+}
 
 std::size_t head_size(const persist_batch& b) {
   return batch_fixed_bytes + b.what.what.sizes.size_bytes() + 8 * b.what.deps.size();
@@ -49,6 +52,7 @@ std::size_t head_size(const persist_state& s) { return 8 + 2 + 3 * 8 + place_siz
 std::size_t head_size(const persist_install& i) { return mark_size(i.at) + 4; }
 std::size_t head_size(const persist_chunk&) { return 0; }
 std::size_t head_size(const persist_trim&) { return 0; }
+std::size_t head_size(const persist_component& c) { return bytes_size(c.bytes); }
 
 constexpr record_type type_of(const persist_batch&) { return record_type::batch; }
 constexpr record_type type_of(const persist_entry&) { return record_type::entry; }
@@ -58,6 +62,7 @@ constexpr record_type type_of(const persist_install&) { return record_type::inst
 // Not records; never asked for, because their head size is 0.
 constexpr record_type type_of(const persist_chunk&) { return record_type{}; }
 constexpr record_type type_of(const persist_trim&) { return record_type{}; }
+constexpr record_type type_of(const persist_component&) { return record_type::component; }
 
 // ---- encoding -------------------------------------------------------------------------------------------------------
 
@@ -165,10 +170,17 @@ void put(byte_writer& w, const missed_ptr& m) {
   }
 }
 
+/// None and empty are the same: whoever has something to say has some bytes.
+void put(byte_writer& w, const bytes_ptr& b) {
+  w.put(static_cast<std::uint32_t>(b ? b->size() : 0));
+  if (b) w.put_bytes(*b);
+}
+
 void put(byte_writer& w, const mark& m) {
   put_place(w, m);
   put(w, m.ended);
   put(w, m.missed);
+  put(w, m.component);
 }
 
 void put(byte_writer& w, const persist_batch& b) {
@@ -222,6 +234,7 @@ void put(byte_writer& w, const persist_install& i) {
 
 void put(byte_writer&, const persist_chunk&) {}
 void put(byte_writer&, const persist_trim&) {}
+void put(byte_writer& w, const persist_component& c) { put(w, c.bytes); }
 
 std::span<const std::byte> blob_of(const persist_op& op) {
   const auto* b = std::get_if<persist_batch>(&op.what);
@@ -418,11 +431,19 @@ mark get_place(byte_reader& r, std::uint16_t version) {
   return m;
 }
 
+bytes_ptr get_bytes(byte_reader& r) {
+  const auto count = r.get_count(1, std::numeric_limits<std::uint32_t>::max());
+  const auto bytes = r.get_bytes(count);
+  if (bytes.empty()) return nullptr;
+  return std::make_shared<const std::vector<std::byte>>(bytes.begin(), bytes.end());
+}
+
 mark get_mark(byte_reader& r, std::uint16_t version) {
   auto m = get_place(r, version);
   if (version >= 4) {
     m.ended = get_history(r);
     m.missed = get_missed(r);
+    if (version >= 6) m.component = get_bytes(r);
   } else if (m.in_force) {
     m.ended = std::make_shared<lane_history>(lane_history{m.in_force->number, {}});  // older versions kept none
   }
@@ -603,6 +624,7 @@ record_error decode_record(std::span<const std::byte> bytes, journal_position ex
     case record_type::truncate: out.op.what = persist_truncate{r.get<std::uint64_t>()}; break;
     case record_type::state: out.op.what = get_state(r, h.version); break;
     case record_type::install: out.op.what = get_install(r, h.version); break;
+    case record_type::component: out.op.what = persist_component{get_bytes(r)}; break;
     case record_type::mark:
     default: return record_error::malformed;
   }

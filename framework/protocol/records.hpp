@@ -12,10 +12,18 @@ using checksum_fn = std::uint64_t (*)(std::span<const std::byte> bytes, std::uin
 
 /// Version of the record layout; a journal with a larger one is refused. Older ones are read: those of version 1 know no orders
 /// but T, those of version 2 no large messages in parts, those of version 3 no lanes that are over, those of
-/// version 4 no limits but the default ones.
-inline constexpr std::uint16_t record_version = 5;
+/// version 4 no limits but the default ones, those of version 5 no partitionable groups.
+inline constexpr std::uint16_t record_version = 6;
 
-enum class record_type : std::uint8_t { batch = 1, entry = 2, truncate = 3, state = 4, install = 5, mark = 6 };
+enum class record_type : std::uint8_t {
+  batch = 1,
+  entry = 2,
+  truncate = 3,
+  state = 4,
+  install = 5,
+  mark = 6,
+  component = 7
+};
 
 /// Record = fixed header {u64 checksum, u64 position, u32 group, u32 length, u16 version, u8 type, u8 0, u32 0} and
 /// `length` bytes of body, all little endian. A batch's body ends with its blob. The checksum covers everything behind

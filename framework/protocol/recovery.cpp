@@ -8,6 +8,7 @@ recovery::recovery() : state_(std::make_shared<recovered_state>()) {}
 recovery::~recovery() = default;
 
 void recovery::checkpoint(const mark& at, std::uint32_t chunks) {
+  if (at.component) why_ = "checkpoint " + std::to_string(at.index) + " is of a partitionable group";
   state_->has_checkpoint = true;
   state_->checkpoint = at;
   state_->checkpoint_chunks = chunks;
@@ -49,6 +50,9 @@ bool recovery::record(const persist_op& op) {
     }
   } else if (const auto* h = std::get_if<persist_state>(&op.what)) {
     state(h->what);
+  } else if (std::holds_alternative<persist_component>(op.what)) {
+    why_ = "the record at journal position " + std::to_string(op.position) + " is of a partitionable group";
+    return false;
   }
   return true;
 }

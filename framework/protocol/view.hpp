@@ -3,6 +3,7 @@
 #include "framework/protocol/missed.hpp"
 #include "framework/protocol/types.hpp"
 
+#include <cstddef>
 #include <cohort/order.hpp>
 
 #include <memory>
@@ -162,6 +163,9 @@ std::size_t stability_threshold(const view& v);
 /// lanes start at 0 (rules V13, PA15).
 frontier carry_over(const view& from, const frontier& cut, const view& to);
 
+/// Bytes that are shared and never change.
+using bytes_ptr = std::shared_ptr<const std::vector<std::byte>>;
+
 /// The point at which an entry has been applied: everything needed to go on from there without what lies before.
 /// Heads a checkpoint and a trimmed log alike (rules PA15, PA17).
 struct mark {
@@ -174,6 +178,7 @@ struct mark {
   bool with_parts = true;       ///< the state begins with unfinished large messages; older versions wrote none
   lane_history_ptr ended;       ///< lanes that are over; null: none that is known of
   missed_ptr missed;            ///< of a checkpoint that was given to a member: what that one was not delivered (S4)
+  bytes_ptr component;          ///< partitionable groups: `partition::encode` of the `place`; null in others
 };
 
 }  // namespace cohort::protocol

@@ -119,29 +119,20 @@ void disk::crash(random& chance) {
   std::erase_if(received_, [](const auto&) { return true; });  // a transfer begins anew; chunks not installed are garbage
 }
 
-disk::found disk::recover(bool witness) {
-  found result;
-  recovery r;
-  if (witness) r.without_payload();
-  bool anything = false;
+std::string disk::read(const reader& into, bool& anything) {
   if (!checkpoints_.empty()) {
     mark at;
     std::uint32_t chunks = 0;
-    if (decode_mark(checkpoints_.back().head, sum_, at, chunks) != record_error::none) {
-      result.damage = "the checkpoint's head does not decode";
-      return result;
-    }
-    r.checkpoint(at, chunks);
-    result.checkpoint = at;
+    if (decode_mark(checkpoints_.back().head, sum_, at, chunks) != record_error::none)
+      return "the checkpoint's head does not decode";
+    into.checkpoint(at, chunks);
     anything = true;
   }
   if (!state_record_.empty()) {
     decoded_record d;
-    if (decode_record(state_record_, state_position_, sum_, d) != record_error::none) {
-      result.damage = "the state record does not decode";
-      return result;
-    }
-    r.state(std::get<persist_state>(d.op.what).what);
+    if (decode_record(state_record_, state_position_, sum_, d) != record_error::none)
+      return "the state record does not decode";
+    into.state(std::get<persist_state>(d.op.what).what);
     anything = true;
   }
   for (std::size_t i = 0; i < records_.size(); ++i) {
@@ -153,16 +144,27 @@ disk::found disk::recover(bool witness) {
         ++torn_;
         break;
       }
-      result.damage = "record " + std::to_string(records_[i].first) + ": " + to_string(error);
-      return result;
+      return "record " + std::to_string(records_[i].first) + ": " + to_string(error);
     }
-    if (!r.record(d.op)) {
-      result.damage = r.why();
-      return result;
-    }
+    if (!into.record(d.op)) return "record " + std::to_string(records_[i].first) + " makes no sense";
     anything = true;
   }
-  if (!anything) return result;
+  return {};
+}
+
+disk::found disk::recover(bool witness) {
+  found result;
+  recovery r;
+  if (witness) r.without_payload();
+  bool anything = false;
+  const reader into{[&](const mark& at, std::uint32_t chunks) {
+                      r.checkpoint(at, chunks);
+                      result.checkpoint = at;
+                    },
+                    [&](const hard_state& s) { r.state(s); }, [&](const persist_op& op) { return r.record(op); }};
+  result.damage = read(into, anything);
+  if (!r.why().empty()) result.damage = r.why();
+  if (!result.damage.empty() || !anything) return result;
   auto state = r.finish();
   if (!state) {
     result.damage = r.why();

@@ -4,6 +4,7 @@
 #include "framework/simulation/random.hpp"
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -61,6 +62,16 @@ public:
   void crash(random& chance);
   /// `witness`: the log covers payload that was never held.
   found recover(bool witness = false);
+  /// Takes what the disk has, in the order of `recover`: a checkpoint, the state, records. `record` is false when one
+  /// makes no sense.
+  struct reader {
+    std::function<void(const protocol::mark& at, std::uint32_t chunks)> checkpoint;
+    std::function<void(const protocol::hard_state& what)> state;
+    std::function<bool(const protocol::persist_op& op)> record;
+  };
+  /// Empty, or what is damaged. `anything`: there was something to read.
+  std::string read(const reader& into, bool& anything);
+  protocol::journal_position synced_to() const { return synced_to_; }
   /// Chunks of the newest checkpoint, to restore the application from.
   const stored_checkpoint* newest_checkpoint() const { return checkpoints_.empty() ? nullptr : &checkpoints_.back(); }
   const image& testifies() const { return image_; }

@@ -75,7 +75,6 @@ int main(int argc, char** argv) try {
   chat::room room(members);
   console out;
   const auto how = cohort::contract::multicast(cohort::order::causal)
-                       .with(cohort::durability::in_memory)
                        .with(cohort::partition_policy::partitionable, cohort::merge_policy::application)
                        .with(&cohort::contract::fail_after, 1000ms);
   node.listen(

@@ -27,6 +27,7 @@ std::map<line_key, std::string> read_lines(cohort::source& in) {
     key.number = in.read_u64();
     key.author = in.read_bytes();
     key.life = in.read_u64();
+    key.view = in.read_u64();
     lines[key] = in.read_bytes();
   }
   return lines;
@@ -89,7 +90,7 @@ void visitor::deliver(const cohort::delivery_batch& batch) {
   const auto* at = batch.blob.data();
   for (const auto size : batch.sizes) {
     const auto* bytes = std::exchange(at, at + size);
-    line_key key{0, room_.name_of(batch.sender), batch.sender_incarnation};
+    line_key key{0, room_.name_of(batch.sender), batch.sender_incarnation, batch.view};
     if (size < sizeof key.number) continue;  // no line of ours
     for (std::size_t i = 0; i < sizeof key.number; ++i)
       key.number |= std::to_integer<std::uint64_t>(bytes[i]) << (8 * i);
@@ -110,6 +111,7 @@ void visitor::checkpoint(cohort::sink& out) const {
     out.write_u64(key.number);
     out.write_bytes(key.author);
     out.write_u64(key.life);
+    out.write_u64(key.view);
     out.write_bytes(text);
   }
 }

@@ -12,11 +12,13 @@
 namespace chat {
 
 /// Place of a line in everybody's history. `number` is one more than the largest its author had seen, so the order of
-/// keys agrees with who knew what (Lamport, 1978), and it is the same at all members however the lines came in.
+/// keys agrees with who knew what (Lamport, 1978), and it is the same at all members however the lines came in. Whoever
+/// crashed may use a number again that others have seen: never in the same view.
 struct line_key {
   std::uint64_t number = 0;
   std::string author;
   cohort::incarnation life = 0;
+  cohort::view_number view = 0;
   auto operator<=>(const line_key&) const = default;
 };
 

@@ -34,6 +34,48 @@ bool are_one(cluster& c, std::size_t members = 3) {
 }  // namespace
 
 TEST_SUITE("partitionable") {
+  TEST_CASE("journaled: when all are killed and start again, the history is there, and goes on") {
+    auto how = going_on_apart().with(durability::journaled);
+    how.checkpoint_bytes = 256u << 10;  // some checkpoints, and messages behind them
+    cluster c(3, how);
+    c.start_all();
+    REQUIRE(eventually([&] { return are_one(c); }));
+    std::vector<std::string> said;
+    for (int i = 0; i < 60; ++i) {
+      said.push_back(std::to_string(i) + std::string(10'000, 'x'));
+      REQUIRE(c.submit(i % 3, said.back()) == outcome::replied);
+    }
+    for (int life = 0; life < 2; ++life) {
+      for (int i = 0; i < 3; ++i) c.kill(i);
+      c.start_all();
+      REQUIRE(eventually([&] { return are_one(c); }));
+      for (int i = 0; i < 3; ++i) REQUIRE(eventually([&, i] { return c.messages(i) == said; }));
+      said.push_back("after restart " + std::to_string(life));
+      REQUIRE(c.submit(0, said.back()) == outcome::replied);
+    }
+    for (int i = 0; i < 3; ++i) CHECK(eventually([&, i] { return c.messages(i) == said; }));
+  }
+
+  TEST_CASE("journaled: one side goes on while the other is down, and all have the same when it is back") {
+    cluster c(3, going_on_apart().with(durability::journaled));
+    c.start_all();
+    REQUIRE(eventually([&] { return are_one(c); }));
+    REQUIRE(c.submit(0, "of all") == outcome::replied);
+    c.kill(2);
+    REQUIRE(eventually([&] { return are_one(c, 2); }));
+    REQUIRE(c.submit(0, "of two") == outcome::replied);
+    for (int i = 0; i < 2; ++i) c.kill(i);
+    c.start(2);  // alone it knows what it knew
+    REQUIRE(eventually([&] { return c.messages(2) == std::vector<std::string>{"of all"}; }));
+    c.kill(2);
+    for (int i = 0; i < 2; ++i) c.start(i);
+    const std::vector<std::string> both{"of all", "of two"};
+    REQUIRE(eventually([&] { return are_one(c, 2) && c.messages(0) == both && c.messages(1) == both; }));
+    c.start(2);  // the larger side's state is everybody's
+    REQUIRE(eventually([&] { return are_one(c); }));
+    for (int i = 0; i < 3; ++i) CHECK(eventually([&, i] { return c.messages(i) == both; }));
+  }
+
   TEST_CASE("a large message arrives whole everywhere, and small ones need not wait for it") {
     cluster c(3, going_on_apart());
     c.start_all();

@@ -1,4 +1,4 @@
-"""Runs the chat as its users would: five people, a network cut in two, and everybody's words afterwards.
+"""Runs the chat as its users would: five people, a network cut in two, everybody killed, and everybody's words afterwards.
 
 `chat_run.py PROGRAM`. The cut is that of `mesh.py`: bytes vanish, nothing is closed.
 """
@@ -112,15 +112,58 @@ def main(program):
         assert len(histories[0]) == 6, histories[0]  # five lines and their number
         assert all(h == histories[0] for h in histories), histories
 
-        people["bert"].process.kill()  # comes back with nothing, and is given everything
-        people["bert"].process.wait()
-        others = [p for p in everybody if p.name != "bert"]
-        meet(others)
-        people["bert"] = Person(program, "bert", folder, ports["bert"], members)
-        everybody = list(people.values())
-        meet(everybody)
+        def kill(names):
+            for name in names:
+                people[name].process.kill()
+                people[name].process.wait()
+
+        def start(names):
+            for name in names:
+                people[name] = Person(program, name, folder, ports[name], members)
+            return [people[name] for name in names]
+
+        kill(["bert"])  # comes back with nothing, and is given everything
+        meet([p for p in everybody if p.name != "bert"])
+        shutil.rmtree(folder / "bert")
+        start(["bert"])
+        meet(list(people.values()))
         people["bert"].sees("~ <emil> welcome back")
         eventually("bert's history", lambda: people["bert"].history() == histories[0])
+
+        # Power fails on both sides of a cut: each side has its own words again, and all have all of them afterwards.
+        for a in NAMES[:2]:
+            for b in NAMES[2:]:
+                mesh.cut(a, b)
+        meet([people[n] for n in NAMES[:2]])
+        meet([people[n] for n in NAMES[2:]])
+        people["bert"].type("only anna hears this")
+        people["anna"].sees("<bert> only anna hears this")
+        people["carl"].type("and this not")
+        people["emil"].sees("<carl> and this not")
+        before = {n: people[n].history() for n in NAMES}
+        assert before["anna"] == before["bert"] != before["carl"] == before["dora"] == before["emil"], before
+        kill(NAMES)
+        start(NAMES)
+        meet([people[n] for n in NAMES[:2]])
+        meet([people[n] for n in NAMES[2:]])
+        for n in NAMES:
+            eventually(f"{n}'s own side", lambda n=n: people[n].history() == before[n])
+        mesh.heal()
+        meet(list(people.values()))
+        people["anna"].sees("~ <carl> and this not")
+        people["dora"].sees("~ <bert> only anna hears this")
+        histories = []
+
+        def all_know_all():
+            histories[:] = [people[n].history() for n in NAMES]
+            return len(histories[0]) == 8 and all(h == histories[0] for h in histories)  # seven lines and their number
+
+        eventually("everybody's history", all_know_all)
+        kill(NAMES)
+        everybody = start(NAMES)
+        meet(everybody)
+        for p in everybody:
+            eventually(f"{p.name}'s history", lambda p=p: p.history() == histories[0])
         for p in everybody:
             p.type("/quit")
         for p in everybody:

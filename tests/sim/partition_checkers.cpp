@@ -203,7 +203,7 @@ TEST_SUITE("partition codec") {
     v.flushes.push_back({id(3), {A, B}, {1, 2, 3, 4}, {0, 1, 2, 3}, {0, 1, 0, 1}});
     v.sides.push_back({{id(3), 1}, {A, B}, {{id(2), 7, 9}}, id(1), true});
     const std::vector<pp::control_body> bodies{
-        pp::progress{id(3), 77, true, {1, 2}},
+        pp::progress{id(3), 77, true, {1, 2}, {3, 4}},
         pp::standing{9, A.member, {A, C}, {id(3), 77, false, {1}}},
         pp::gather{id(5)},
         pp::account{id(5),
@@ -225,7 +225,7 @@ TEST_SUITE("partition codec") {
     };
     REQUIRE(bodies.size() == std::variant_size_v<pp::control_body>);
     for (const auto& body : bodies) {
-      const auto bytes = pp::encode({42, body});
+      const auto bytes = pp::encode(pp::control{42, body});
       pp::control back;
       REQUIRE(pp::decode(bytes, back));
       CHECK(back.inc == 42);
@@ -244,6 +244,6 @@ TEST_SUITE("partition codec") {
   TEST_CASE("members that are not ascending are refused") {
     pp::standing s{9, A.member, {B, A}, {}};
     pp::control back;
-    CHECK_FALSE(pp::decode(pp::encode({1, s}), back));
+    CHECK_FALSE(pp::decode(pp::encode(pp::control{1, s}), back));
   }
 }

@@ -103,7 +103,7 @@ TEST_CASE("explain: models and policies that are not built are described, and sa
   for (const char* part : {"all active members of the view (FS6)", "FS12", "the fail_stop model is not built yet"})
     CHECK_MESSAGE(holds(text, part), part);
   text = explain(contract{}.with(partition_policy::partitionable, merge_policy::largest_component), {.members = 5});
-  for (const char* part : {"every side goes on", "largest_component", "inside one component's view"})
+  for (const char* part : {"every side goes on", "largest_component", "inside one component's view", "its node begins anew"})
     CHECK_MESSAGE(holds(text, part), part);
   auto timing =
       contract{}.with(failure_model::timing).with(&contract::delay_bound, 20ms).with(&contract::deadline, 200ms);
@@ -125,7 +125,7 @@ TEST_CASE("not built: nothing that is asked for is left out in silence, and the 
   CHECK(not_built(all).empty());
   for (const auto& [c, field] :
        {std::pair{contract{}.with(failure_model::timing), "model"}, std::pair{contract{}.with(&contract::deadline, 200ms), "deadline"},
-        std::pair{contract{}.with(partition_policy::partitionable), "durability"},
+        std::pair{contract{}.with(partition_policy::partitionable).with(&contract::calls, true), "calls"},
         std::pair{contract{}.with(&contract::rate_bytes_max, std::uint64_t{1000}), "rate_bytes_max"},
         std::pair{contract{}.with(link_security::authenticated), "links"}}) {
     const auto missing = not_built(c);

@@ -31,7 +31,8 @@ std::vector<persist_op> all_kinds() {
           {6, persist_state{sample_state(5)}},
           {7, persist_state{}},
           {8, persist_install{sample_mark(42), 17}},
-          {9, persist_batch{sample_causal_batch(3, {"c", ""})}}};
+          {9, persist_batch{sample_causal_batch(3, {"c", ""})}},
+          {10, persist_component{sample_bytes("what a process has promised")}}};
 }
 
 }  // namespace
@@ -90,6 +91,8 @@ TEST_SUITE("records") {
     CHECK(causal.deadline == wall_time{1'700'000'000'000'001});
     CHECK(causal.deps == frontier{0, 7, 0xffff'ffff'ffu});
     CHECK(causal.part.whole());
+    REQUIRE(decoded(encoded(ops[9]), 10, back) == record_error::none);
+    CHECK(*std::get<persist_component>(back.op.what).bytes == *sample_bytes("what a process has promised"));
     auto part = sample_causal_batch(8, {"a part"});
     REQUIRE(decoded(encoded({9, persist_batch{part}}), 9, back) == record_error::none);
     CHECK(std::get<persist_batch>(back.op.what).what.part == message_part{3, true, 2});
@@ -117,6 +120,7 @@ TEST_SUITE("records") {
     CHECK(*back.missed == *m.missed);
     for (std::size_t size = 0; size < bytes.size(); ++size)
       REQUIRE(decode_mark(std::span(bytes).first(size), persistence::checksum, back, chunks) != record_error::none);
+    CHECK_FALSE(back.component);
     decoded_record record;
     REQUIRE(decoded(encoded({8, persist_install{m, 17}}), 8, record) == record_error::none);
     CHECK(*std::get<persist_install>(record.op.what).at.missed == *m.missed);
@@ -125,6 +129,19 @@ TEST_SUITE("records") {
     REQUIRE(decoded(encoded({8, state}), 8, record) == record_error::none);
     CHECK(!std::get<persist_state>(record.op.what).what.base.missed);
     CHECK(!std::get<persist_state>(record.op.what).what.base.ended);
+  }
+
+  TEST_CASE("a checkpoint's head tells where in its view a process of a partitionable group was") {
+    auto m = sample_mark(42);
+    m.component = sample_bytes("a place");
+    mark back;
+    std::uint32_t chunks = 0;
+    const auto bytes = encode_mark(m, 5, persistence::checksum);
+    REQUIRE(decode_mark(bytes, persistence::checksum, back, chunks) == record_error::none);
+    REQUIRE(back.component);
+    CHECK(*back.component == *m.component);
+    for (std::size_t size = 0; size < bytes.size(); ++size)
+      REQUIRE(decode_mark(std::span(bytes).first(size), persistence::checksum, back, chunks) != record_error::none);
   }
 
   TEST_CASE("a record gathered in two parts is the same record") {

@@ -34,6 +34,11 @@ inline std::vector<std::string> messages(const protocol::payload& p) {
   return result;
 }
 
+inline protocol::bytes_ptr sample_bytes(const std::string& text) {
+  const auto all = std::as_bytes(std::span(text));
+  return std::make_shared<const std::vector<std::byte>>(all.begin(), all.end());
+}
+
 inline protocol::batch sample_batch(sequence seq, const std::vector<std::string>& texts, member_id owner = no_member,
                                     incarnation inc = 0) {
   return {3, 1, seq, 0x1234'5678'9abc'def0u, sample_payload(texts), owner, inc, order::total, 0, {}, {}, {}};

@@ -32,7 +32,12 @@ public:
   void add(const flush& x) { all(x.view, x.together, x.want, x.stable, x.holders); }
   void add(const side& x) { all(x.state, x.members, x.history, x.descends_from, x.blank); }
   void add(const component_view& x) { all(x.id, x.members, x.flushes, x.sides, x.primary); }
-  void add(const progress& x) { all(x.view, x.clock, x.merged, x.have); }
+  void add(const progress& x) { all(x.view, x.clock, x.merged, x.have, x.sealed[0], x.sealed[1]); }
+  void add(const memory& x) { all(x.inc, x.founder, x.promised, *x.view, x.last_primary, x.attempted); }
+  void add(const place& x) {
+    all(x.is, x.descends_from, x.blank, x.history, x.digest, x.delivered, x.clock, x.totals_delivered);
+    all(x.passed, x.unordered, x.totals, x.stable, x.trimmed);
+  }
   void add(const standing& x) { all(x.promised, x.leader, x.hears, x.now); }
   void add(const gather& x) { add(x.attempt); }
   void add(const account& x) {
@@ -101,7 +106,20 @@ public:
     list(x.sides, 47, members_max);
     get(x.primary);
   }
-  void get(progress& x) { all(x.view, x.clock, x.merged, x.have); }
+  void get(progress& x) { all(x.view, x.clock, x.merged, x.have, x.sealed[0], x.sealed[1]); }
+  void get(memory& x) {
+    component_view v;
+    all(x.inc, x.founder, x.promised, v, x.last_primary);
+    x.view = std::make_shared<const component_view>(std::move(v));
+    list(x.attempted, 22, attempts_max);
+  }
+  void get(place& x) {
+    all(x.is, x.descends_from, x.blank);
+    list(x.history, 34, history_max);
+    all(x.digest, x.delivered, x.clock, x.totals_delivered, x.passed, x.unordered, x.totals, x.stable, x.trimmed);
+    for (const auto* f : {&x.passed, &x.unordered, &x.totals, &x.stable, &x.trimmed})
+      if (f->size() != 2 * x.is.view->members.size()) in_.fail();
+  }
   void get(standing& x) {
     all(x.promised, x.leader);
     processes(x.hears);
@@ -181,9 +199,38 @@ bool decode(std::span<const std::byte> bytes, control& out) {
   return decode_body(std::to_integer<std::size_t>(bytes[0]), in, out.body) && in.ended_well();
 }
 
+namespace {
+
+/// In front of what is on disk.
+constexpr std::uint8_t disk_layout = 1;
+
+template <class T>
+std::vector<std::byte> encode_for_disk(const T& what) {
+  appender out;
+  out.put(disk_layout);
+  out.add(what);
+  return std::move(out.bytes);
+}
+
+template <class T>
+bool decode_from_disk(std::span<const std::byte> bytes, T& out) {
+  if (bytes.empty() || bytes.front() != std::byte{disk_layout}) return false;
+  parser in(bytes.subspan(1));
+  in.get(out);
+  return in.ended_well();
+}
+
+}  // namespace
+
+std::vector<std::byte> encode(const memory& what) { return encode_for_disk(what); }
+std::vector<std::byte> encode(const place& what) { return encode_for_disk(what); }
+bool decode(std::span<const std::byte> bytes, memory& out) { return decode_from_disk(bytes, out); }
+bool decode(std::span<const std::byte> bytes, place& out) { return decode_from_disk(bytes, out); }
+
 view_ptr as_view(const component_view& v) {
   auto same = std::make_shared<protocol::view>();
   same->number = same->admitted = v.id.counter;
+  same->kinds = bit_of(lane_kind::plain) | bit_of(lane_kind::causal);
   for (const auto& m : v.members) same->roster.push_back({{m.member, 0}, m.inc, true, true, false});
   return same;
 }

@@ -3,16 +3,31 @@
 
 namespace cohort::protocol::partition {
 
-core::impl::impl(const core_options& o, const core_start& s) : options(o), start(s), self{s.self.member, s.inc} {
+core::impl::impl(const core_options& o, const core_start& s)
+    : options(o),
+      start(s),
+      self{s.self.member, s.state ? s.state->newest().inc : s.inc},
+      founder(s.state ? s.state->newest().founder : s.founder) {
+  if (start.state) {  // gone through with the first tick: what is delivered again is judged by a clock (DL2)
+    view = start.state->newest().view;
+    return;
+  }
   // A process begins alone: that others are there is what views find out (P3).
   auto alone = std::make_shared<component_view>();
   alone->id = {1, self.member, self.inc};
   alone->members = {self};
   alone->sides.push_back({{alone->id, 0}, {self}, {}, {}, true});
-  alone->primary = start.founder && start.founders == std::vector<member_id>{self.member};
+  alone->primary = founder && start.founders == std::vector<member_id>{self.member};
   promised = alone->id.counter;
-  happened(event_kind::founded);
   enter(std::move(alone));
+  happened(event_kind::founded);
+  speak_up();
+}
+
+/// Nothing is said before it is on disk who says it, and to which attempts this process is lost (P6).
+void core::impl::speak_up() {
+  write_memory(view);
+  identity_at = last_position;
 }
 
 void core::impl::tick(instant mono, wall_time w) {
@@ -21,21 +36,29 @@ void core::impl::tick(instant mono, wall_time w) {
   if (std::exchange(ticked, true)) return;
   wanted_since = now;
   next_beat = now;
+  if (!start.state) return;
+  resume(*start.state);
+  speak_up();
 }
 
 void core::impl::happened(event_kind kind, bool flag, member_id who, std::uint64_t number) {
   results.events.push_back({kind, flag, who, number, 0, absence::none});
 }
 
-void core::impl::send(message&& what, std::span<const member_id> to) {
+void core::impl::send(message&& what, std::span<const member_id> to, journal_position needs) {
   if (to.empty()) return;
   const auto first = static_cast<std::uint32_t>(results.targets.size());
   results.targets.insert(results.targets.end(), to.begin(), to.end());
-  results.sends.push_back({first, static_cast<std::uint32_t>(to.size()), 0, std::move(what)});
+  results.sends.push_back({first, static_cast<std::uint32_t>(to.size()), needs, std::move(what)});
 }
 
 void core::impl::send(const control_body& what, std::span<const member_id> to) {
-  if (!to.empty()) send(message(component_control{encode({self.inc, what})}), to);
+  if (!to.empty()) send(message(component_control{encode(control{self.inc, what})}), to, identity_at);
+}
+
+void core::impl::promise(const control_body& what, std::span<const member_id> to) {
+  const auto needs = mistaken(mistake::promises_unwritten) ? identity_at : last_position;
+  if (!to.empty()) send(message(component_control{encode(control{self.inc, what})}), to, needs);
 }
 
 std::vector<member_id> core::impl::others() const {
@@ -112,15 +135,21 @@ void core::impl::receive_control(peer& p, control&& what) {
 
 void core::impl::drain() {
   look_around();
+  if (entering != 0) install_view();
   prepare();
   go_on_with_attempt();
+  if (merge_unwritten && now >= checkpoint_not_before) {
+    merge_unwritten = false;
+    take_checkpoint(true);
+  }
   pull_missing();
   ask_for_offers();
   while (may_deliver()) {
     const auto before = open_bytes;
     seal();
     find_stable();
-    deliver({&stable, false, false});
+    checkpoint_if_due();
+    if (!checkpoint_waits()) deliver({&stable, false, false});
     if (open_bytes == before) break;
   }
   answer_reads();
@@ -133,6 +162,7 @@ void core::impl::drain() {
 instant core::impl::next_deadline() const {
   auto next = next_beat;
   if (leading) next = std::min(next, leading->until);
+  if (checkpoint_not_before > now) next = std::min(next, checkpoint_not_before);
   if (const auto steady = wanted_since + options.steady_for; steady > now) next = std::min(next, steady);
   return next;
 }
@@ -157,10 +187,15 @@ void core::read(std::uint64_t tag) {
   impl_->reads.emplace_back(tag, impl_->clock);
 }
 void core::offer_ready(component_id view, std::vector<std::byte> state) { impl_->offer_ready(view, std::move(state)); }
+void core::persisted(journal_position up_to) { impl_->persisted(up_to); }
+void core::checkpoint_stored(log_index number, std::uint32_t) { impl_->checkpoint_stored(number); }
+void core::checkpoint_failed(log_index number) { impl_->checkpoint_failed(number); }
+void core::want_checkpoint() { impl_->checkpoint_wanted = impl_->options.durable; }
 void core::drain() { impl_->drain(); }
 outputs& core::out() { return impl_->results; }
 void core::drained() {
   auto& o = impl_->results;
+  o.persists.clear();
   o.targets.clear();
   o.sends.clear();
   o.deliveries.clear();
@@ -178,6 +213,8 @@ core_status core::status() const {
   s.delivered = impl_->delivered;
   for (const auto& l : impl_->lanes) s.payload_bytes += l->bytes();
   s.part_bytes = impl_->part_bytes_under_way();
+  s.checkpoint = impl_->stored_checkpoint;
+  s.since_checkpoint = impl_->since_checkpoint > 0;
   return s;
 }
 

@@ -25,7 +25,8 @@ struct peer {
 
 /// What this member knows of one member of the view, by rank.
 struct member_state {
-  frontier have;  ///< acknowledged
+  frontier have;            ///< acknowledged
+  sequence sealed[2] = {};  ///< by kind: of its own lanes, sealed
   bool merged = false;
   std::uint64_t clock = 0;  ///< no batch that is still to be received has a stamp up to this
   std::deque<std::pair<sequence, std::uint64_t>>
@@ -80,6 +81,7 @@ struct core::impl {
   impl(const core_options& o, const core_start& s);
 
   // ---- core.cpp
+  void speak_up();
   void tick(instant mono, wall_time w);
   void receive(voter_id from, message&& what);
   void receive_control(peer& p, control&& what);
@@ -87,9 +89,28 @@ struct core::impl {
   void link_down(member_id who, bool reset);
   void drain();
   instant next_deadline() const;
+  /// A promise leaves when all that is written by now is on disk; anything else once it is on disk who speaks.
+  void promise(const control_body& what, std::span<const member_id> to);
   void send(const control_body& what, std::span<const member_id> to);
-  void send(message&& what, std::span<const member_id> to);
+  void send(message&& what, std::span<const member_id> to, journal_position needs);
   std::vector<member_id> others() const;  ///< of the view
+  // ---- durable.cpp, recovery.cpp
+  bool on_disk(journal_position at) const { return at <= persisted_to; }
+  /// Something is being written that this member's account of itself would have to speak of: none is given.
+  bool writes() const { return entering != 0 || pending_checkpoint.of_merge || merge_unwritten; }
+  journal_position persist(persist_op&& op);
+  void write_memory(component_ptr in);
+  void persisted(journal_position up_to);
+  bool checkpoint_waits();
+  void checkpoint_if_due();
+  void take_checkpoint(bool of_merge);
+  void checkpoint_stored(log_index number);
+  void checkpoint_failed(log_index number);
+  void resume(const recovered& from);
+  void begin_at(const place& p);
+  void restore_batch(const recovered::stored_batch& b);
+  void install_again(component_ptr next);
+
   void happened(event_kind kind, bool flag = false, member_id who = no_member, std::uint64_t number = 0);
 
   // ---- lanes.cpp: submission, receipt, repair
@@ -102,10 +123,12 @@ struct core::impl {
   void tell_open_window();
   void receive_batch(voter_id from, batch&& b);
   void store(batch&& b);
+  bool take_into_lane(batch&& b, journal_position at);
   void receive_pull(member_id from, const pull& what);
   void receive_progress(process from, const progress& what);
   void note_clock(std::size_t rank);
-  progress own_progress() const;
+  progress own_progress();
+  frontier own_front() const;
   void pull_missing();
   void ask_for(slot s, sequence to, member_id whom);
   void find_stable();
@@ -131,7 +154,7 @@ struct core::impl {
   bool reaches(const peer& p) const;
   void look_around();
   void beat();
-  standing own_standing() const;
+  standing own_standing();
   bool must_change(const std::vector<process>& wanted) const;
   void begin_attempt(std::vector<process> wanted);
   void receive_gather(const peer& from, const gather& g);
@@ -139,11 +162,13 @@ struct core::impl {
   void receive_account(process from, account&& a);
   void receive_proposal(const peer& from, const proposal& p);
   void receive_prepared(process from, const prepared& p);
+  void count_ready(process who);
   void go_on_with_attempt();
   void propose();
   bool holds_majority(const primary_mark& of) const;
   bool is_primary() const;
   void prepare();
+  void seal_at_flush(const flush& f);
   const flush* own_flush(const component_view& v) const;
   void may_be_installed(component_id seen);
   void install_view();
@@ -162,6 +187,7 @@ struct core::impl {
   const core_options options;
   const core_start start;
   const process self;
+  const bool founder;
   outputs results;
   instant now{};
   wall_time wall{};
@@ -176,6 +202,7 @@ struct core::impl {
   frontier passed, unordered_passed;  ///< by slot: passed by deliveries (O1); U delivered up to
   std::vector<member_state> members;
   frontier stable;
+  frontier totals_passed;                    ///< by slot: T delivered up to, when this life began in the view
   std::vector<std::deque<sequence>> totals;  ///< by slot: T batches held and not delivered
   log_index totals_delivered = 0;            ///< batches, in this view: what `batch::tdep` counts
   std::uint64_t clock = 0;                   ///< largest stamp seen or used
@@ -187,9 +214,9 @@ struct core::impl {
 
   std::deque<std::unique_ptr<open_batch>> open[2];
   std::size_t open_bytes = 0;
-  open_message large[order_count];  ///< by order
+  open_message large[order_count];                                  ///< by order
   std::deque<std::pair<sequence, std::size_t>> parts_under_way[2];  ///< by kind: number and bytes, ascending
-  std::deque<std::pair<std::uint64_t, std::uint64_t>> reads;  ///< tag, stamp up to which all T must be delivered
+  std::deque<std::pair<std::uint64_t, std::uint64_t>> reads;        ///< tag, stamp up to which all T must be delivered
 
   // Membership.
   member_id leader = no_member;
@@ -213,6 +240,24 @@ struct core::impl {
   primary_mark last_primary;
   std::vector<primary_mark> attempted;
   exchange states;
+
+  // The disk, in durable groups; elsewhere all positions are 0, and everything is on it.
+  struct checkpoint_under_way {
+    log_index number = 0;        ///< 0: none
+    journal_position floor = 0;  ///< what lies below is not needed behind it
+    bool of_merge = false;
+  };
+  journal_position last_position = 0, persisted_to = 0;
+  journal_position identity_at = 0;  ///< where it was written who this process is
+  journal_position prepared_at = 0;  ///< when this is on disk, so is all that the flush delivers
+  journal_position entering = 0;     ///< of the record of the view that is to be installed; 0: none
+  view_number resumed = 0;           ///< newest view of an earlier life
+  bool replaying = false;
+  checkpoint_under_way pending_checkpoint;
+  bool merge_unwritten = false, checkpoint_wanted = false;
+  log_index checkpoints = 0, stored_checkpoint = 0;
+  std::uint64_t since_checkpoint = 0;  ///< bytes written behind the newest one
+  instant checkpoint_not_before{};
 };
 
 inline slot slot_of(std::size_t rank, lane_kind k) { return static_cast<slot>(2 * rank + static_cast<std::size_t>(k)); }

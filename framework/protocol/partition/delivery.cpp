@@ -25,7 +25,7 @@ bool core::impl::is_expired(const batch& b) const {
 }
 
 void core::impl::hand_up(const batch& b, std::uint64_t position) {
-  const bool own = b.owner == self.member && b.inc == self.inc;
+  const bool own = b.owner == self.member && b.inc == self.inc && b.view > resumed;
   const bool late = b.deadline != wall_time{} && wall > b.deadline;
   if (is_expired(b) || (late && b.cls == order::unordered)) {  // DL1, DL2
     results.deliveries.push_back(deliver_void{void_cause::expired, b.owner, b.inc, b.seq, own, b.what, b.cls, b.part});

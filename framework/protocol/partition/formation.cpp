@@ -4,6 +4,7 @@
 namespace cohort::protocol::partition {
 
 void core::impl::begin_attempt(std::vector<process> set) {
+  if (writes()) return;
   auto counter = promised;
   for (const auto& [member, p] : peers) counter = std::max(counter, p.said.promised);
   if (!wedged()) happened(event_kind::wedged, true);
@@ -18,13 +19,14 @@ void core::impl::begin_attempt(std::vector<process> set) {
   leading->asked = std::move(set);
   leading->until = now + options.account_wait;
   leading->accounts[self] = own_account(taking_part);
+  write_memory(view);
   for (const auto& m : leading->asked)
-    if (m != self) send(gather{taking_part}, std::array{m.member});
+    if (m != self) promise(gather{taking_part}, std::array{m.member});
 }
 
 void core::impl::receive_gather(const peer& from, const gather& g) {
   const auto& a = g.attempt;
-  if (a.coordinator != from.who.member || a.inc != from.who.inc || leader != a.coordinator) return;
+  if (a.coordinator != from.who.member || a.inc != from.who.inc || leader != a.coordinator || writes()) return;
   const bool again = a == taking_part && a.counter == promised;
   if (!again && a.counter <= promised) return;
   if (!again) {
@@ -36,15 +38,16 @@ void core::impl::receive_gather(const peer& from, const gather& g) {
     early.clear();
     early_bytes = 0;
     leading.reset();
+    write_memory(view);
   }
-  send(own_account(a), std::array{a.coordinator});
+  promise(own_account(a), std::array{a.coordinator});
 }
 
 account core::impl::own_account(component_id attempt) const {
   account a;
   a.attempt = attempt;
   a.view = view->id;
-  a.front = own_progress().have;
+  a.front = own_front();
   a.stable = stable;
   a.descends_from = descends_from;
   a.blank = blank;
@@ -52,7 +55,7 @@ account core::impl::own_account(component_id attempt) const {
   a.history = history;
   a.last_primary = last_primary;
   a.attempted = attempted;
-  a.founder = start.founder;
+  a.founder = founder;
   return a;
 }
 
@@ -63,17 +66,18 @@ void core::impl::receive_account(process from, account&& a) {
 }
 
 void core::impl::go_on_with_attempt() {
-  if (!leading) return;
+  if (!leading || entering != 0) return;
   if (!leading->proposed) {
     if (leading->accounts.size() < leading->asked.size() && now < leading->until) return;
     propose();
   }
   const auto& members_to_be = leading->proposed->members;
+  if (is_prepared && on_disk(prepared_at)) count_ready(self);
   if (leading->ready.size() == members_to_be.size() || mistaken(mistake::install_unprepared)) {
     std::vector<member_id> to;
     for (const auto& m : members_to_be)
       if (m != self) to.push_back(m.member);
-    send(install{leading->id}, to);
+    promise(install{leading->id}, to);
     is_prepared = true;
     return install_view();
   }
@@ -158,7 +162,7 @@ void core::impl::propose() {
   leading->proposed = v;
   leading->until = now + options.prepare_wait;
   for (const auto& m : v->members)
-    if (m != self) send(proposal{v}, std::array{m.member});
+    if (m != self) promise(proposal{v}, std::array{m.member});
   next_view = v;
   prepare();
 }
@@ -174,13 +178,12 @@ void core::impl::receive_proposal(const peer& from, const proposal& p) {
       rank_of(v, self) == no_slot)
     return;
   if (next_view) {  // told again: our answer was lost
-    if (is_prepared) send(prepared{v.id}, std::array{from.who.member});
+    if (is_prepared) promise(prepared{v.id}, std::array{from.who.member});
     return;
   }
   const auto* f = own_flush(v);
   const auto n = lanes.size();
-  if (!f || f->want.size() != n || f->stable.size() != n || f->holders.size() != n ||
-      !covers(f->want, own_progress().have))
+  if (!f || f->want.size() != n || f->stable.size() != n || f->holders.size() != n || !covers(f->want, own_front()))
     return;
   if (std::ranges::any_of(f->holders, [&](auto h) { return h >= f->together.size(); })) return;
   const auto here = [&](const side& s) { return std::ranges::find(s.members, self) != s.members.end(); };
@@ -198,37 +201,55 @@ void core::impl::prepare() {
   const auto* f = own_flush(*next_view);
   for (std::size_t s = 0; s < lanes.size(); ++s)
     if (lanes[s]->held() < at(f->want, s) && !mistaken(mistake::flush_not_fetched)) return;
-  for (std::size_t s = 0; s < lanes.size(); ++s) {
-    // What lay behind a gap and has become contiguous is nobody's: no account told of it.
-    const auto last = std::min(lanes[s]->held(), at(f->want, s));
-    lanes[s]->seal(last);
-    while (!totals[s].empty() && totals[s].back() > last) totals[s].pop_back();
-  }
+  seal_at_flush(*f);
   is_prepared = true;
   if (next_view->primary) {
     // Equal members make equal conditions: the newest of them says it all.
     std::erase_if(attempted, [this](const auto& tried) { return tried.members == next_view->members; });
     attempted.push_back({next_view->id, next_view->members});
+    write_memory(view);
   }
-  if (leading)
-    leading->ready.push_back(self);
-  else
-    send(prepared{next_view->id}, std::array{next_view->id.coordinator});
+  prepared_at = mistaken(mistake::promises_unwritten) ? 0 : last_position;
+  if (!leading) promise(prepared{next_view->id}, std::array{next_view->id.coordinator});
+}
+
+/// What lay behind a gap and has become contiguous is nobody's: no account told of it.
+void core::impl::seal_at_flush(const flush& f) {
+  for (std::size_t s = 0; s < lanes.size(); ++s) {
+    const auto last = std::min(lanes[s]->held(), at(f.want, s));
+    lanes[s]->seal(last);
+    while (!totals[s].empty() && totals[s].back() > last) totals[s].pop_back();
+  }
+}
+
+void core::impl::count_ready(process who) {
+  if (std::ranges::find(leading->ready, who) == leading->ready.end()) leading->ready.push_back(who);
 }
 
 void core::impl::receive_prepared(process from, const prepared& p) {
   if (!leading || p.attempt != leading->id || !leading->proposed || rank_of(*leading->proposed, from) == no_slot)
     return;
-  if (std::ranges::find(leading->ready, from) == leading->ready.end()) leading->ready.push_back(from);
+  count_ready(from);
 }
 
 void core::impl::may_be_installed(component_id seen) {
-  if (!wedged() || !next_view || seen != next_view->id) return;
+  if (!wedged() || !next_view || seen != next_view->id || entering != 0) return;
   if (is_prepared || mistaken(mistake::install_unprepared)) install_view();
 }
 
 /// P4, P5: what was safe in the old view first, then the transitional view, then what only those who come along hold.
+///
+/// A process that has delivered anything behind this point must know on its next start that it did: the view is written
+/// down first.
 void core::impl::install_view() {
+  if (options.durable && !replaying) {
+    if (entering == 0) {
+      write_memory(next_view);
+      entering = last_position;
+    }
+    if (!on_disk(entering) && !mistaken(mistake::view_unwritten)) return;
+    entering = 0;
+  }
   const auto next = next_view;
   const auto* f = own_flush(*next);
   if (merged) deliver({mistaken(mistake::all_stable_at_transition) ? nullptr : &f->stable, true, false});
@@ -254,6 +275,7 @@ void core::impl::enter(component_ptr next) {
   stable.assign(2 * n, 0);
   pulled.assign(2 * n, never);
   totals.assign(2 * n, {});
+  totals_passed.assign(2 * n, 0);
   totals_delivered = 0;
   delivered = 0;
   for (auto& parts : parts_under_way) parts.clear();
@@ -285,7 +307,7 @@ void core::impl::enter(component_ptr next) {
   } else {
     merged = open_for_messages = false;
     state = {view->id, side_here};
-    begin_merge(side_here);
+    if (!replaying) begin_merge(side_here);
   }
   early_bytes = 0;
   for (auto& b : std::exchange(early, {})) store(std::move(b));

@@ -110,21 +110,32 @@ void core::impl::seal_one(std::unique_ptr<open_batch> b) {
   open_bytes -= b->blob.size() + b->sizes.size() * sizeof(std::uint32_t);
   const std::shared_ptr<open_batch> owner = std::move(b);
   sealed.what = {owner, owner->sizes, owner->blob};
-  send(message(sealed), others());
+  send(message(sealed), others(), identity_at);
   store(std::move(sealed));
 }
 
 /// Into its lane, and whatever is contiguous now takes effect.
 void core::impl::store(batch&& b) {
+  const auto bytes = b.what.bytes();
+  if (!options.durable) {
+    progress_due = true;
+    take_into_lane(std::move(b), 0);
+  } else if (take_into_lane(batch(b), last_position + 1)) {
+    since_checkpoint += bytes;
+    persist({0, persist_batch{std::move(b)}});  // it is acknowledged when that is done
+  }
+}
+
+bool core::impl::take_into_lane(batch&& b, journal_position at) {
   const auto s = b.slot;
   auto& l = *lanes[s];
   const auto before = l.held();
   clock = std::max(clock, b.stamp);
-  progress_due = true;
-  if (!l.store(std::move(b), 0)) return;
+  if (!l.store(std::move(b), at)) return false;
   for (auto seq = before + 1; seq <= l.held(); ++seq)
-    if (const auto* next = l.find(seq); next->cls == order::total) totals[s].push_back(seq);
+    if (const auto* next = l.find(seq); next->cls == order::total && seq > totals_passed[s]) totals[s].push_back(seq);
   if (kind_at(s) == lane_kind::causal) note_clock(s / 2u);
+  return true;
 }
 
 void core::impl::receive_batch(voter_id from, batch&& b) {
@@ -135,7 +146,9 @@ void core::impl::receive_batch(voter_id from, batch&& b) {
   const bool of_next = is_prepared && wedged() && b.view == taking_part.counter;
   const auto& v = of_next ? *next_view : *view;
   const auto r = rank_of(v, {b.owner, b.inc});
-  if (r == no_slot || rank_of(v, sender.who) == no_slot || process{b.owner, b.inc} == self) return;
+  if (r == no_slot || rank_of(v, sender.who) == no_slot) return;
+  // Own ones come from others only if this process forgot them with a crash.
+  if (process{b.owner, b.inc} == self && b.view > resumed) return;
   b.slot = slot_of(r, kind_of(b.cls));
   if (b.deps.size() > 2 * v.members.size()) return;
   if (of_next) {  // its view is being installed: the owner was told first
@@ -169,13 +182,23 @@ void core::impl::receive_pull(member_id from, const pull& what) {
   for (auto seq = std::max(what.from, l.trimmed() + 1); seq <= last && bytes < options.pull_bytes_max; ++seq) {
     const auto* b = l.find(seq);
     bytes += b->what.bytes();
-    send(message(*b), to);
+    send(message(*b), to, identity_at);
   }
 }
 
-progress core::impl::own_progress() const {
-  progress p{view->id, clock, merged, frontier(lanes.size())};
-  for (std::size_t s = 0; s < lanes.size(); ++s) p.have[s] = lanes[s]->held();
+frontier core::impl::own_front() const {
+  frontier front(lanes.size());
+  for (std::size_t s = 0; s < lanes.size(); ++s) front[s] = lanes[s]->held();
+  return front;
+}
+
+/// All of it is on disk, but for what was sealed: whoever hears of that asks for it.
+progress core::impl::own_progress() {
+  progress p{view->id, clock, members[rank].merged, own_front()};
+  for (const auto k : {lane_kind::plain, lane_kind::causal})
+    p.sealed[static_cast<std::size_t>(k)] = p.have[slot_of(rank, k)];
+  if (options.durable && !mistaken(mistake::acknowledged_unwritten))
+    for (std::size_t s = 0; s < lanes.size(); ++s) p.have[s] = lanes[s]->durable(persisted_to);
   return p;
 }
 
@@ -190,7 +213,8 @@ void core::impl::receive_progress(process from, const progress& what) {
   auto& m = members[r];
   raise(m.have, what.have);
   m.merged |= what.merged;
-  m.promises.emplace_back(at(what.have, slot_of(r, lane_kind::causal)), what.clock);
+  for (std::size_t k = 0; k < 2; ++k) m.sealed[k] = std::max(m.sealed[k], what.sealed[k]);
+  m.promises.emplace_back(what.sealed[static_cast<std::size_t>(lane_kind::causal)], what.clock);
   if (m.promises.size() > promises_max) m.promises.pop_front();
   note_clock(r);
   see_barrier();
@@ -209,7 +233,7 @@ void core::impl::note_clock(std::size_t r) {
 
 void core::impl::find_stable() {
   for (std::size_t s = 0; s < lanes.size(); ++s) {
-    auto least = lanes[s]->held();
+    auto least = options.durable ? lanes[s]->durable(persisted_to) : lanes[s]->held();
     for (std::size_t r = 0; r < members.size(); ++r)
       if (r != rank) least = std::min(least, at(members[r].have, s));
     stable[s] = std::max(stable[s], least);
@@ -220,7 +244,7 @@ void core::impl::ask_for(slot s, sequence to, member_id whom) {
   if (whom == self.member) return;
   const auto& l = *lanes[s];
   const std::array target{whom};
-  send(message(pull{view->id.counter, s, l.held() + 1, to, l.owner.member, l.inc, l.kind}), target);
+  send(message(pull{view->id.counter, s, l.held() + 1, to, l.owner.member, l.inc, l.kind}), target, identity_at);
 }
 
 /// L7: what another is known to hold and did not come by itself.
@@ -229,7 +253,7 @@ void core::impl::pull_missing() {
   if (wedged() && !f) return;
   for (std::size_t s = 0; s < lanes.size(); ++s) {
     const auto owner = s / 2;
-    const auto target = f ? at(f->want, s) : at(members[owner].have, s);
+    const auto target = f ? at(f->want, s) : members[owner].sealed[s % 2];
     auto& since = pulled[s];
     if (lanes[s]->held() >= target) {
       since = never;

@@ -78,6 +78,11 @@ void core::impl::complete_merge() {
   state = {view->id, merged_side};
   blank = std::ranges::all_of(view->sides, &side::blank);
   if (!mistaken(mistake::descent_not_inherited)) descends_from = descent_of_merged(*view, options.merge);
+  if (options.durable) {
+    // S1: who relies on this state being there must find it after a restart of all.
+    take_checkpoint(true);
+    if (!mistaken(mistake::merge_told_unwritten)) return;
+  }
   members[rank].merged = true;
   progress_due = true;
   see_barrier();

@@ -13,7 +13,8 @@ struct progress {
   component_id view;
   std::uint64_t clock = 0;  ///< no later batch of the sender's has a stamp up to this
   bool merged = false;      ///< the sender holds the view's merged state
-  frontier have;            ///< contiguous, by slot; the sender's own slots tell how far it has sealed
+  frontier have;            ///< contiguous, by slot; in durable groups on the sender's disk
+  sequence sealed[2] = {};  ///< by kind: how far the sender has sealed its own lanes
 };
 
 /// Heartbeat, to all processes that are known.
@@ -83,6 +84,10 @@ struct control {
 };
 
 std::vector<std::byte> encode(const control& what);
+std::vector<std::byte> encode(const memory& what);
+std::vector<std::byte> encode(const place& what);
+bool decode(std::span<const std::byte> bytes, memory& out);
+bool decode(std::span<const std::byte> bytes, place& out);
 /// False if the bytes are none of ours; `out` is then unspecified. Takes any bytes; counts are checked before memory is
 /// spent.
 bool decode(std::span<const std::byte> bytes, control& out);

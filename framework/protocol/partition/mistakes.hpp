@@ -20,16 +20,23 @@ namespace cohort::protocol::partition {
   X(no_barrier, "P7")                  \
   X(unmerged_told_apart_by_view, "P7") \
   X(own_side_first, "P7")              \
-  X(parts_go_on, "L11")               \
-  X(parts_without_window, "L10")      \
-  X(expiry_by_own_clock, "DL1")       \
-  X(expired_delivered, "DL1")         \
-  X(smallest_wins, "P7")              \
-  X(tie_by_order, "P7")               \
-  X(blank_side_wins, "P7")            \
-  X(descent_ignored, "P7")            \
-  X(descent_before_merge, "P7")       \
-  X(descent_not_inherited, "P7")      \
+  X(parts_go_on, "L11")                \
+  X(parts_without_window, "L10")       \
+  X(expiry_by_own_clock, "DL1")        \
+  X(expired_delivered, "DL1")          \
+  X(acknowledged_unwritten, "D9")      \
+  X(promises_unwritten, "D9")          \
+  X(promise_forgotten, "P6")           \
+  X(view_unwritten, "P6")              \
+  X(merge_told_unwritten, "P7")        \
+  X(seals_after_restart, "L2")         \
+  X(journal_cut_early, "S2")           \
+  X(smallest_wins, "P7")               \
+  X(tie_by_order, "P7")                \
+  X(blank_side_wins, "P7")             \
+  X(descent_ignored, "P7")             \
+  X(descent_before_merge, "P7")        \
+  X(descent_not_inherited, "P7")       \
   X(primary_forgets_attempts, "P9")    \
   X(sham_slower_heartbeat, "none")
 

@@ -10,7 +10,7 @@ bool core::impl::reaches(const peer& p) const {
   return std::ranges::find(p.said.hears, self) != p.said.hears.end();
 }
 
-standing core::impl::own_standing() const {
+standing core::impl::own_standing() {
   standing s{promised, leader, {}, own_progress()};
   for (const auto& [member, p] : peers)
     if (p.who.inc != 0 && now - p.heard < options.fail_after) s.hears.push_back(p.who);
@@ -28,17 +28,18 @@ void core::impl::beat() {
     if (m == self) continue;
     const std::array to{m.member};
     if (!leading->proposed) {
-      if (!leading->accounts.contains(m)) send(gather{leading->id}, to);
+      if (!leading->accounts.contains(m)) promise(gather{leading->id}, to);
     } else if (rank_of(*leading->proposed, m) != no_slot &&
                std::ranges::find(leading->ready, m) == leading->ready.end()) {
-      send(proposal{leading->proposed}, to);
+      promise(proposal{leading->proposed}, to);
     }
   }
 }
 
 bool core::impl::must_change(const std::vector<process>& set) const {
   if (wedged() || set != view->members) return true;
-  // One that stands still in this view, after an attempt that came to nothing, goes on only in another one.
+  // One that stands still in this view, after an attempt that came to nothing or a restart, goes on only in another
+  // one.
   return std::ranges::any_of(set, [&](const process& m) {
     if (m == self) return false;
     const auto& said = peers.at(m.member).said;

@@ -88,7 +88,31 @@ struct component_view {
 using component_ptr = std::shared_ptr<const component_view>;
 
 /// The view in the words of views with one history: all members are active voters, and who is in it was admitted by it.
+/// Its slots are those of the component's view.
 view_ptr as_view(const component_view& v);
+
+/// What a process of a durable group is and has promised, as it stands on its disk (rules D9, P6). Its batches are
+/// beside it: those of `view` follow the memory that named this view first.
+struct memory {
+  incarnation inc = 0;
+  bool founder = false;
+  view_number promised = 0;  ///< newest attempt taken part in
+  component_ptr view;        ///< installed
+  primary_mark last_primary;
+  std::vector<primary_mark> attempted;
+};
+
+/// Where in its view a process was when its application wrote its state down.
+struct place {
+  memory is;
+  component_id descends_from;
+  bool blank = false;
+  std::vector<past_view> history;
+  std::uint64_t digest = 0, delivered = 0, clock = 0;
+  log_index totals_delivered = 0;
+  /// By slot: passed by deliveries; U delivered up to; T delivered up to; held by all; not kept any more up to.
+  frontier passed, unordered, totals, stable, trimmed;
+};
 
 /// Rank of `who` in the view; `no_slot`: not a member.
 std::uint16_t rank_of(const component_view& v, process who);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <set>
+#include <stdexcept>
 
 namespace cohort::sim::partition {
 
@@ -41,6 +42,8 @@ void world::deliver(unsigned n, const delivery_op& what) {
     auto position = b.position;
     for (const auto size : b.what.sizes) {
       const auto number = number_of({bytes, size});
+      if (b.own && here.submitted.erase(number) == 0)
+        throw std::logic_error(message_name(seen_, number) + " is answered to who did not submit it");
       if (b.cls == order::total) here.grow(number);
       auto& s = add(n, step_kind::delivers);
       s.message = number;
@@ -49,6 +52,7 @@ void world::deliver(unsigned n, const delivery_op& what) {
       s.time = b.time;
       s.wall = wall(n);
       s.late = b.late;
+      s.at = first_time(n, s);
       bytes += size;
     }
   } else if (const auto* e = std::get_if<deliver_void>(&what)) {
@@ -64,8 +68,15 @@ void world::deliver(unsigned n, const delivery_op& what) {
     }
   } else if (const auto* v = std::get_if<deliver_component>(&what)) {
     here.parts.view_installed(*protocol::partition::as_view(*v->what));
-    add(n, step_kind::enters).view = v->what;
+    const auto& steps = seen_.lives[here.life].steps;
+    const auto last = std::ranges::find(steps.rbegin(), steps.rend(), step_kind::enters, &step::kind);
+    if (last != steps.rend() && last->view->id == v->what->id) return;  // told again behind a restart
+    auto& s = add(n, step_kind::enters);
+    s.view = v->what;
+    s.at = first_time(n, s);
     if (now_ < scenario_.faults_until && chance_.chance(80)) cut_at_random();  // while others do not know yet
+  } else if (const auto* c = std::get_if<deliver_checkpoint>(&what)) {
+    store(n, c->at);
   } else if (const auto* t = std::get_if<deliver_transition>(&what)) {
     auto& s = add(n, step_kind::transition);
     s.id = t->view;
@@ -74,8 +85,8 @@ void world::deliver(unsigned n, const delivery_op& what) {
     std::vector<std::byte> bytes(here.state.size() * sizeof(std::uint64_t));
     if (!bytes.empty()) std::memcpy(bytes.data(), here.state.data(), bytes.size());
     at(now_ + microseconds(chance_.between(10, scenario_.offer_delay)),
-       [this, n, life = here.life, view = o->view, bytes] {
-         if (!nodes_[n]->core || nodes_[n]->life != life) return;
+       [this, n, start = here.starts, view = o->view, bytes] {
+         if (!nodes_[n]->core || nodes_[n]->starts != start) return;
          nodes_[n]->core->tick(now_, wall(n));
          nodes_[n]->core->offer_ready(view, bytes);
          plan_pass(n, now_);
@@ -99,9 +110,9 @@ void world::deliver(unsigned n, const delivery_op& what) {
 /// The application of a member goes on sending until faults end.
 void world::submit_some(unsigned n) {
   auto& here = *nodes_[n];
-  at(now_ + microseconds(chance_.between(1, 2 * scenario_.pause_between)), [this, n, life = here.life] {
+  at(now_ + microseconds(chance_.between(1, 2 * scenario_.pause_between)), [this, n, start = here.starts] {
     auto& sender = *nodes_[n];
-    if (!sender.core || sender.life != life || now_ > scenario_.faults_until + milliseconds(500)) return;
+    if (!sender.core || sender.starts != start || now_ > scenario_.faults_until + milliseconds(500)) return;
     std::vector<order> orders;
     for (std::size_t o = 0; o < order_count; ++o)
       if (scenario_.options.orders.has(static_cast<order>(o))) orders.push_back(static_cast<order>(o));
@@ -121,7 +132,8 @@ void world::submit_some(unsigned n) {
       give_parts(n);
     } else {
       const std::span<const std::byte> one(bytes);
-      if (sender.core->submit({&one, 1}, how, deadline) == submit_status::taken) taken(n, number, how, deadline, one.size());
+      if (sender.core->submit({&one, 1}, how, deadline) == submit_status::taken)
+        taken(n, number, how, deadline, one.size());
     }
     submit_some(n);
   });
@@ -130,6 +142,7 @@ void world::submit_some(unsigned n) {
 void world::taken(unsigned n, std::uint64_t number, order how, wall_time deadline, std::size_t size) {
   const auto& here = *nodes_[n];
   seen_.messages[number] = {{here.id.member, here.inc}, how, size, deadline};
+  nodes_[n]->submitted.insert(number);
   add(n, step_kind::submits).message = number;
   plan_pass(n, now_);
 }

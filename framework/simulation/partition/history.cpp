@@ -25,6 +25,7 @@ const std::vector<property>& properties() {
       {"whole messages", whole_messages},
       {"bounded memory", bounded_memory},
       {"termination", termination},
+      {"durability", durability},
       {"liveness", liveness},
   };
   return all;
@@ -58,6 +59,15 @@ std::vector<stay> stays(const history& h) {
     }
     if (now.view) all.push_back(now);
   }
+  return all;
+}
+
+std::vector<const step*> timeline(const life& l) {
+  std::vector<const step*> all;
+  for (const auto& tail : l.lost)
+    for (const auto& s : tail) all.push_back(&s);
+  for (const auto& s : l.steps) all.push_back(&s);
+  std::ranges::stable_sort(all, {}, &step::at);
   return all;
 }
 

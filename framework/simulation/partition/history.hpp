@@ -52,14 +52,19 @@ struct life {
   process who;
   bool ended = false;  ///< crashed
   std::vector<step> steps;
+  /// Durable groups: what it had seen when it crashed and its disk did not tell its next start; oldest first. Its steps
+  /// go on from what the disk did tell.
+  std::vector<std::vector<step>> lost;
+  std::uint64_t resumed = 0;  ///< when it started last; 0: it never crashed
 };
 
 /// A whole run, as the checkers see it.
 struct history {
   std::vector<member_id> founders;
-  merge_policy merge = merge_policy::application;  ///< whose state all take; `none`: the group has no state
-  bool dependencies = true;  ///< batches name what they depend on
-  bool healed = false;       ///< faults ended early enough for all to be one again
+  merge_policy merge = merge_policy::application;   ///< whose state all take; `none`: the group has no state
+  bool durable = false;                             ///< restarts go on from disks
+  bool dependencies = true;                         ///< batches name what they depend on
+  bool healed = false;                              ///< faults ended early enough for all to be one again
   std::size_t payload_most = 0, payload_bound = 0;  ///< bytes that any member held of its view's lanes
   std::size_t parts_most = 0, parts_bound = 0;      ///< bytes that any had under way of large messages
   std::uint64_t interrupted = 0;                    ///< large messages that began again in another view
@@ -93,6 +98,7 @@ std::string primary_chain(const history& h);
 std::string whole_messages(const history& h);
 std::string bounded_memory(const history& h);
 std::string termination(const history& h);
+std::string durability(const history& h);
 std::string liveness(const history& h);
 
 const std::vector<property>& properties();
@@ -111,6 +117,8 @@ struct stay {
   bool ended_by_crash() const { return !next && of->ended; }
 };
 std::vector<stay> stays(const history& h);
+/// All that a process ever saw, also what it forgot with a crash, in the order of time.
+std::vector<const step*> timeline(const life& l);
 bool is_in(const std::vector<process>& set, process who);
 std::string name_of(process p);
 std::string name_of(const component_id& v);

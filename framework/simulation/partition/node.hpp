@@ -1,9 +1,13 @@
 #pragma once
 
 #include "framework/protocol/assembler.hpp"
+#include "framework/simulation/disk.hpp"
 #include "framework/simulation/partition/world.hpp"
 
+#include <deque>
+#include <map>
 #include <optional>
+#include <set>
 
 namespace cohort::sim::partition {
 
@@ -13,6 +17,12 @@ struct link_end {
   bool up = false;
   std::uint64_t session = 0;
   instant last_arrival{};
+};
+
+struct held_send {
+  journal_position needs = 0;
+  unsigned to = 0;
+  message what;
 };
 
 /// A message of which the core has taken some parts.
@@ -29,6 +39,13 @@ struct world::node {
   std::unique_ptr<protocol::partition::core> core;  ///< null: down
   voter_id id;
   incarnation inc = 0;
+  std::unique_ptr<disk> journal;           ///< durable groups: it outlives processes
+  std::map<log_index, std::size_t> taken;  ///< by checkpoint: how many steps the process had taken
+  bool syncing = false;
+  std::uint64_t starts = 0;
+  std::set<std::uint64_t> submitted;  ///< by this start, and not answered
+  std::deque<held_send> held;         ///< until what they promise is on disk
+  component_id told_merged;           ///< newest view of which it said that it holds the merged state
   std::uint64_t lives = 0;
   std::size_t life = 0;  ///< in `history::lives`
   std::vector<link_end> links;

@@ -32,6 +32,12 @@ scenario draw(std::uint64_t seed) {
   if (chance.chance(500)) s.large = 100;
   if (chance.chance(500)) s.deadlines = 300;
   if (chance.chance(300)) s.skew_most = 80'000;
+  if (chance.chance(500)) {
+    s.options.durable = true;
+    if (chance.chance(500)) s.flush_most = 120'000;
+    s.options.checkpoint_bytes = chance.chance(500) ? 2'000 : 20'000;
+    if (chance.chance(500)) s.aimed = static_cast<unsigned>(chance.between(5, 40));
+  }
   s.offer_delay = chance.chance(300) ? 400'000 : 5'000;
   s.faults_until = milliseconds(chance.between(5000, 12000));
   s.quiet_after = std::chrono::seconds(12);

@@ -8,8 +8,18 @@ namespace cohort::sim::partition {
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
+namespace {
+
+std::uint64_t checksum(std::span<const std::byte> bytes, std::uint64_t seed) {
+  for (const auto b : bytes) seed = mix(seed, std::to_integer<std::uint64_t>(b));
+  return seed;
+}
+
+}  // namespace
+
 world::world(const scenario& s, std::uint64_t seed) : scenario_(s), chance_(seed * 2 + 1) {
   seen_.merge = s.options.merge;
+  seen_.durable = s.options.durable;
   seen_.dependencies = needs_dependencies(s.options.orders);
   const auto lane = 2 * s.options.lane_window + s.options.batch_bytes + 2 * s.options.part_bytes;
   seen_.payload_bound = 2 * s.members * lane;
@@ -19,6 +29,7 @@ world::world(const scenario& s, std::uint64_t seed) : scenario_(s), chance_(seed
     nodes_.push_back(std::make_unique<node>());
     nodes_.back()->links.resize(s.members);
     nodes_.back()->skew = chance_.between(0, s.skew_most);
+    if (s.options.durable) nodes_.back()->journal = std::make_unique<disk>(chance_.next(), true, &checksum);
   }
   cut_.assign(s.members, std::vector<bool>(s.members, false));
 }
@@ -61,22 +72,26 @@ step& world::add(unsigned n, step_kind kind) {
 void world::start(unsigned n) {
   auto& here = *nodes_[n];
   if (here.core) return;
-  ++here.lives;
-  here.id = {static_cast<member_id>(n), chance_.next()};
-  here.inc = static_cast<incarnation>(now_.count() / 1000 + 1'000'000 + static_cast<std::int64_t>(here.lives));
   here.begin_anew();
   here.parts = assembler(std::size_t{1} << 20);
   here.large.reset();
-  here.life = seen_.lives.size();
-  seen_.lives.push_back({{here.id.member, here.inc}, false, {}});
-  protocol::partition::core_start s{here.id, here.inc, seen_.founders, here.lives == 1};
-  here.core = std::make_unique<protocol::partition::core>(scenario_.options, s);
+  here.submitted.clear();
+  if (!resume(n)) {
+    ++here.lives;
+    here.id = {static_cast<member_id>(n), here.journal ? here.journal->identity() : chance_.next()};
+    here.inc = static_cast<incarnation>(now_.count() / 1000 + 1'000'000 + static_cast<std::int64_t>(here.lives));
+    here.life = seen_.lives.size();
+    seen_.lives.push_back({{here.id.member, here.inc}, false, {}, {}, 0});
+    protocol::partition::core_start s{here.id, here.inc, seen_.founders, here.lives == 1, nullptr};
+    here.core = std::make_unique<protocol::partition::core>(scenario_.options, s);
+  }
+  ++here.starts;
   for (unsigned other = 0; other < scenario_.members; ++other)
     if (other != n) at(now_ + microseconds(chance_.between(200, 50'000)), [this, n, other] { connect(n, other); });
   plan_pass(n, now_);
   // Some applications look around for a while before they say something: their state stays blank.
-  at(now_ + milliseconds(chance_.chance(400) ? chance_.between(0, 3000) : 0), [this, n, life = here.life] {
-    if (nodes_[n]->life == life) submit_some(n);
+  at(now_ + milliseconds(chance_.chance(400) ? chance_.between(0, 3000) : 0), [this, n, start = here.starts] {
+    if (nodes_[n]->starts == start) submit_some(n);
   });
 }
 
@@ -84,6 +99,7 @@ void world::crash(unsigned n) {
   auto& here = *nodes_[n];
   if (!here.core) return;
   here.core.reset();
+  if (here.journal) here.journal->crash(chance_);
   seen_.lives[here.life].ended = true;
   for (unsigned other = 0; other < scenario_.members; ++other) {
     here.links[other].up = false;
@@ -152,6 +168,7 @@ void world::cut_at_random() {
 }
 
 void world::transmit(unsigned from, unsigned to, const message& what) {
+  aim(from, what);
   auto& end = nodes_[from]->links[to];
   if (!end.up || cut_[from][to] || chance_.chance(scenario_.loss)) return;
   const unsigned copies = chance_.chance(scenario_.duplication) ? 2 : 1;
@@ -185,9 +202,15 @@ void world::pass(unsigned n) {
   here.core->tick(now_, wall(n));
   here.core->drain();
   auto& out = here.core->out();
+  for (const auto& op : out.persists) here.journal->append(op);
   for (const auto& op : out.sends)
-    for (std::uint32_t i = 0; i < op.target_count; ++i)
-      transmit(n, static_cast<unsigned>(to_index(out.targets[op.first_target + i])), op.what);
+    for (std::uint32_t i = 0; i < op.target_count; ++i) {
+      const auto to = static_cast<unsigned>(to_index(out.targets[op.first_target + i]));
+      if (here.journal && op.needs > here.journal->synced_to())
+        here.held.push_back({op.needs, to, op.what});
+      else
+        transmit(n, to, op.what);
+    }
   for (const auto& d : out.deliveries) deliver(n, d);
   const bool opened = std::ranges::any_of(out.events, [](const auto& e) { return e.kind == event_kind::window_open; });
   here.core->drained();
@@ -195,15 +218,17 @@ void world::pass(unsigned n) {
   seen_.payload_most = std::max(seen_.payload_most, status.payload_bytes);
   seen_.parts_most = std::max(seen_.parts_most, status.part_bytes);
   if (opened) give_parts(n);
+  write(n);
   plan_pass(n, here.core->next_deadline());
 }
 
 /// A side loses power: its processes end together and begin together, often out of reach of the others.
 void world::restart_many() {
+  const bool all = chance_.chance(300);
   if (chance_.chance(700)) cut_at_random();
   const auto spared = static_cast<unsigned>(chance_.below(scenario_.members));
   for (unsigned n = 0; n < scenario_.members; ++n) {
-    if (cut_[spared][n] || (n != spared && chance_.chance(600))) {
+    if (all || cut_[spared][n] || (n != spared && chance_.chance(600))) {
       crash(n);
       at(now_ + milliseconds(chance_.between(100, 400)), [this, n] { start(n); });
     }

@@ -21,6 +21,8 @@ struct scenario {
   bool reorders = false;                            ///< else links keep the order, as production's do
   std::int64_t pause_between = 20'000;              ///< microseconds between two messages of a member, on average
   std::int64_t offer_delay = 5'000;                 ///< at most: how long an application takes to write its state
+  std::int64_t flush_most = 3'000;                  ///< durable groups: microseconds that a flush of the disk takes
+  unsigned aimed = 0;  ///< durable groups, per mille of the promises: the process that gave it crashes at once
   protocol::duration faults_until{};
   protocol::duration quiet_after{};  ///< from the end of faults on, until all must be one
 };
@@ -47,6 +49,10 @@ private:
   void at(protocol::instant when, std::function<void()> what);
   void run_until(protocol::instant until);
   void start(unsigned n);
+  bool resume(unsigned n);
+  void write(unsigned n);
+  void store(unsigned n, const protocol::mark& at);
+  void aim(unsigned n, const protocol::message& what);
   void crash(unsigned n);
   void connect(unsigned a, unsigned b);
   void lose_link(unsigned from, unsigned to, bool reset);
@@ -63,6 +69,7 @@ private:
   void restart_many();
   void next_fault();
   step& add(unsigned n, step_kind kind);
+  std::uint64_t first_time(unsigned n, const step& s) const;
 
   const scenario scenario_;
   random chance_;

@@ -17,14 +17,14 @@ std::string causal_order(const history& h) {
   std::map<std::uint64_t, std::vector<std::uint64_t>> past;
   for (const auto& l : h.lives) {
     std::map<std::pair<process, order>, std::uint64_t> seen;
-    for (const auto& s : l.steps) {
-      const auto m = h.messages.find(s.message);
-      if (m == h.messages.end() || (s.kind != step_kind::submits && s.kind != step_kind::delivers)) continue;
+    for (const auto* s : timeline(l)) {
+      const auto m = h.messages.find(s->message);
+      if (m == h.messages.end() || (s->kind != step_kind::submits && s->kind != step_kind::delivers)) continue;
       const auto how = m->second.how;
-      if (s.kind == step_kind::submits && how >= order::causal)
-        for (const auto& [stream, newest] : seen) past[s.message].push_back(newest);
-      const bool counts = s.kind == step_kind::delivers || how != order::total;
-      if (how != order::unordered && counts) seen[{m->second.sender, how}] = s.message;
+      if (s->kind == step_kind::submits && how >= order::causal)
+        for (const auto& [stream, newest] : seen) past[s->message].push_back(newest);
+      const bool counts = s->kind == step_kind::delivers || how != order::total;
+      if (how != order::unordered && counts) seen[{m->second.sender, how}] = s->message;
     }
   }
   for (const auto& s : all) {

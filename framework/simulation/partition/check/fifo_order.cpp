@@ -33,10 +33,10 @@ std::string fifo_order(const history& h) {
   std::map<std::uint64_t, std::uint64_t> number;
   for (const auto& l : h.lives) {
     std::map<std::pair<component_id, int>, std::uint64_t> count;
-    for (const auto& s : l.steps)
-      if (const auto at = where.find(s.message); s.kind == step_kind::submits && at != where.end())
-        if (const int stream = stream_of(h.messages.at(s.message).how); stream >= 0)
-          number[s.message] = ++count[{at->second, stream}];
+    for (const auto* s : timeline(l))
+      if (const auto at = where.find(s->message); s->kind == step_kind::submits && at != where.end())
+        if (const int stream = stream_of(h.messages.at(s->message).how); stream >= 0)
+          number[s->message] = ++count[{at->second, stream}];
   }
   for (const auto& s : all) {
     std::map<std::pair<process, int>, std::uint64_t> last;

@@ -8,8 +8,8 @@ namespace cohort::sim::partition {
 std::string integrity(const history& h) {
   std::map<std::uint64_t, std::uint64_t> sent_at;
   for (const auto& l : h.lives)
-    for (const auto& s : l.steps)
-      if (s.kind == step_kind::submits) sent_at.emplace(s.message, s.at);
+    for (const auto* s : timeline(l))
+      if (s->kind == step_kind::submits) sent_at.emplace(s->message, s->at);
   for (const auto& l : h.lives) {
     std::set<std::uint64_t> seen;
     for (const auto& s : l.steps) {

@@ -11,7 +11,7 @@ std::string self_delivery(const history& h) {
     if (l.ended) continue;
     std::set<std::uint64_t> open;
     for (const auto& s : l.steps) {
-      if (s.kind == step_kind::submits) open.insert(s.message);
+      if (s.kind == step_kind::submits && s.at > l.resumed) open.insert(s.message);
       if (s.kind == step_kind::delivers || s.kind == step_kind::expires) open.erase(s.message);
     }
     if (!open.empty()) return name_of(l.who) + " never delivers its own " + message_name(h, *open.begin());

@@ -12,8 +12,8 @@ std::set<std::uint64_t> messages_of(const history& h, const std::vector<const st
   for (const auto* d : deliveries) {
     // Each receiver decides by its own clock whether an unordered message came in time (DL2, DL3).
     const auto m = h.messages.find(d->message);
-    const bool own_choice = m != h.messages.end() && m->second.how == order::unordered &&
-                            m->second.deadline != wall_time{};
+    const bool own_choice =
+        m != h.messages.end() && m->second.how == order::unordered && m->second.deadline != wall_time{};
     if (!own_choice) all.insert(d->message);
   }
   return all;
