@@ -66,23 +66,30 @@ def raw():
 
 
 class OrderNodes:
-    """Three measured nodes in processes of their own, whose group takes messages of one order."""
+    """Measured nodes in processes of their own, whose group takes messages of one order."""
 
-    def __init__(self, order="total", groups=1):
+    def __init__(self, order="total", groups=1, members=3, state=0):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cohort-bench-"))
-        names = ["n1", "n2", "n3"]
-        members = [f"{n}=127.0.0.1:{free_port()}" for n in names]
+        names = [f"n{i + 1}" for i in range(members)]
+        self.arguments = ["--log-level", "warn", "--order", order, "--groups", groups, "--state", state]
+        for name in names:
+            self.arguments += ["--member", f"{name}=127.0.0.1:{free_port()}"]
         self.nodes = {}
         self.run = 0
         for name in names:
-            command = [options.build / "bench/order_node", "--name", name, "--data", self.folder / name, "--log-level", "warn",
-                       "--order", order, "--groups", groups]
-            for member in members:
-                command += ["--member", member]
-            log = open(self.folder / f"{name}.log", "w")
-            process = launch_piped(command, log)
-            self.nodes[name] = process
-        eventually("the measured groups", lambda: all(self.ask(n, "ready").get("ready") == groups for n in names), 60)
+            self.start(name)
+        eventually("the measured groups", lambda: all(self.ask(n, "ready").get("ready") == groups for n in self.nodes), 60)
+
+    def kill(self, name):
+        process = self.nodes.pop(name)
+        process.kill()
+        process.wait()
+        eventually(f"{name} is out", lambda: all(self.ask(n, "status")["members"] == len(self.nodes) for n in self.nodes), 30)
+
+    def start(self, name):
+        log = open(self.folder / f"{name}.log", "a")
+        command = [options.build / "bench/order_node", "--name", name, "--data", self.folder / name, *self.arguments]
+        self.nodes[name] = launch_piped(command, log)
 
     def tell(self, name, line):
         self.nodes[name].stdin.write(line + "\n")
@@ -119,6 +126,17 @@ class OrderNodes:
         start = min(s["first"] for s in sent.values())
         end = max(t["last"] for t in got.values())
         return total / (end - start)
+
+    def under_load(self, sender, size, seconds, window, meanwhile):
+        """`meanwhile(run)` happens while `sender` submits for so long; tells the number of the run when all is delivered."""
+        self.run += 1
+        run = self.run
+        self.tell(sender, f"run {run} {size} {seconds} {window}")
+        meanwhile(run)
+        sent = self.answer(sender)
+        if sent["wrong"] or sent["open"]:
+            raise RuntimeError(f"not all were answered well: {sent}")
+        return run
 
     def close(self):
         for process in self.nodes.values():
@@ -178,6 +196,95 @@ def measure_order(order):
                     report(name, rate, "msg/s")
                 must = FIFO_SHARE.get(size) if order == "fifo" and len(senders) == 1 else None
                 report(f"{name}, share of TCP", rate, "msg/s", limit / size, "TCP limit in this run", must)
+    finally:
+        nodes.close()
+
+
+@measure
+def members():
+    """Total order in larger groups: one sender, beside a group of three in the same run."""
+    three = {}
+    for count in (3, 5, 7):
+        nodes = OrderNodes(members=count)
+        try:
+            for size in (64, 1024):
+                sender = [nodes.leader()]
+                nodes.throughput(sender, size, 0.3, 4 << 20)
+                turns = 1 if options.quick else 3
+                rate = statistics.median(nodes.throughput(sender, size, 1.0 if options.quick else 4.0, 4 << 20) for _ in range(turns))
+                three.setdefault(size, rate)
+                report(f"total, {size} B, {count} members", rate, "msg/s", three[size], "three members in this run")
+        finally:
+            nodes.close()
+
+
+@measure
+def view_change():
+    """Deliveries of a group under load while a member comes, and while one leaves; nobody dies."""
+    seconds = 3.0 if options.quick else 6.0
+    nodes = OrderNodes(members=4)
+    try:
+        leader = nodes.leader()
+        guest = next(n for n in nodes.nodes if n != leader)
+        nodes.kill(guest)
+        others = list(nodes.nodes)
+
+        def widest(meanwhile):
+            run = nodes.under_load(leader, 1024, seconds, 256 << 10, meanwhile)
+            return max(nodes.ask(n, f"wait {run} 1")["widest"] for n in others) * 1000
+
+        def come(_):
+            time.sleep(seconds / 3)
+            nodes.start(guest)
+
+        def go(_):
+            time.sleep(seconds / 3)
+            left = nodes.ask(guest, "leave")
+            if not left["done"]:
+                raise RuntimeError(f"{guest} may not leave: {left['why']}")
+
+        widest(lambda _: time.sleep(seconds / 3))  # to warm up
+        calm = widest(lambda _: time.sleep(seconds / 3))
+        report("longest time without a delivery, no change", calm, "ms")
+        must = 50 + 3 * raw()["round_trip_us"] / 1000
+        what = "must: 50 ms + 3 round trips"
+        report("longest time without a delivery, one comes", widest(come), "ms", must, what, 1, lower=True)
+        eventually("the new member", lambda: nodes.ask(guest, "status")["active"], 30)
+        report("longest time without a delivery, one leaves", widest(go), "ms", must, what, 1, lower=True)
+    finally:
+        nodes.close()
+
+
+@measure
+def join():
+    """A member comes back without its state while one submits as fast as it can: what the others still do meanwhile."""
+    mebibytes = 128 if options.quick else 1024
+    nodes = OrderNodes(state=mebibytes)
+    try:
+        leader = nodes.leader()
+        joiner, witness = [n for n in nodes.nodes if n != leader]
+        nodes.throughput([leader], 1024, 1, 4 << 20)
+        nodes.kill(joiner)
+        found = {}
+
+        def delivered(run):
+            return nodes.ask(witness, f"wait {run} 0")["messages"], time.monotonic()
+
+        def come(run):
+            time.sleep(1)
+            before = delivered(run)
+            time.sleep(2 if options.quick else 5)
+            begun = delivered(run)
+            nodes.start(joiner)
+            eventually("the member is back", lambda: nodes.ask(joiner, "status")["active"], 60)
+            done = delivered(run)
+            found["before"] = (begun[0] - before[0]) / (begun[1] - before[1])
+            found["during"] = (done[0] - begun[0]) / (done[1] - begun[1])
+            found["took"] = done[1] - begun[1]
+
+        nodes.under_load(leader, 1024, 8 if options.quick else 30, 4 << 20, come)
+        report(f"join with a state of {mebibytes} MiB", found["took"], "s")
+        report("messages while it joins, 1024 B", found["during"], "msg/s", found["before"], "just before", 0.7)
     finally:
         nodes.close()
 

@@ -1,14 +1,16 @@
-// One of three nodes whose group (with `--groups N`: groups) is measured: volatile, of one order (`--order NAME`, total if none
-// is named), every message delivered to an application process on each node. Driven by lines on stdin, answers each with one
-// JSON line on stdout:
+// One of the nodes whose group (with `--groups N`: groups) is measured: volatile, of one order (`--order NAME`, total if none
+// is named), every message delivered to an application process on each node; with `--state MIB`, to a state machine whose
+// checkpoint is so large. Driven by lines on stdin, answers each with one JSON line on stdout:
 //
 //   status                          {"leader": NAME, "active": BOOL, "members": N}
 //   ready                           {"ready": N}: groups that serve here
 //   run ID BYTES SECONDS WINDOW     submits for SECONDS, at most WINDOW bytes unanswered, then a mark
 //   spread ID BYTES SECONDS WINDOW BURST  the same over all groups in turn: BURST bytes into each; the window is of all together
-//   wait ID SENDERS                 waits for the marks of SENDERS nodes; tells what was delivered here of that run, and when
+//   wait ID SENDERS                 waits for the marks of SENDERS nodes; tells what was delivered here of that run, when the
+//                                   last of it was, and the longest time without any (`widest`, seconds)
 //   alone ID BYTES COUNT            COUNT messages, one at a time: submit to delivery in the application here, and to the
 //                                   answer in the thread that submitted
+//   leave                           {"done": BOOL, "why": TEXT}: this node leaves the group
 //
 // Times are CLOCK_MONOTONIC, so nodes of one machine can be compared.
 #include <cohort/node.hpp>
@@ -48,6 +50,7 @@ struct tally {
   std::uint64_t messages = 0, bytes = 0;
   std::uint32_t marks = 0;
   double last = 0;
+  double widest = 0;
 };
 
 // Shared by the process (which counts) and the main thread (which asks).
@@ -59,6 +62,7 @@ public:
     t.messages += messages;
     t.bytes += bytes;
     t.marks += marks;
+    if (t.last > 0) t.widest = std::max(t.widest, at - t.last);
     t.last = at;
     if (marks) changed_.notify_all();
   }
@@ -104,6 +108,34 @@ public:
 
 private:
   std::shared_ptr<board> counts_;
+};
+
+// The same with a state, which is what whoever joins has to be given.
+class stateful_process final : public cohort::state_machine {
+public:
+  stateful_process(std::shared_ptr<board> counts, std::size_t bytes) : counts_(std::move(counts)), state_(bytes / sizeof(std::uint64_t)) {
+    for (std::size_t i = 0; i < state_.size(); ++i) state_[i] = i * 0x9e3779b97f4a7c15;  // nothing that compresses
+  }
+
+  void apply(const cohort::delivery& d, cohort::reply&) override {
+    head h;
+    if (d.payload.size() < sizeof h) return;
+    std::memcpy(&h, d.payload.data(), sizeof h);
+    if (!state_.empty()) state_[h.serial % state_.size()] += h.run;
+    counts_->add(h.run, !h.mark, h.mark ? 0 : d.payload.size(), h.mark, now());
+  }
+  void checkpoint(cohort::sink& out) const override {
+    out.write_u64(state_.size());
+    out.write(std::as_bytes(std::span(state_)));
+  }
+  void restore(cohort::source& in) override {
+    state_.resize(in.read_u64());
+    in.read(std::as_writable_bytes(std::span(state_)));
+  }
+
+private:
+  std::shared_ptr<board> counts_;
+  std::vector<std::uint64_t> state_;
 };
 
 class sender {
@@ -266,50 +298,42 @@ private:
   std::size_t wrong_ = 0;
 };
 
-/// The order named behind `--order`, which it takes out of the arguments.
-std::size_t take_groups(int& argc, char** argv) {
-  std::size_t groups = 1;
+/// What stands behind `option`; both are taken out of the arguments, which are then those of a node.
+std::string take(int& argc, char** argv, std::string_view option, std::string otherwise) {
   int kept = 1;
   for (int i = 1; i < argc; ++i)
-    if (std::string_view(argv[i]) == "--groups" && i + 1 < argc)
-      groups = std::stoul(argv[++i]);
+    if (argv[i] == option && i + 1 < argc)
+      otherwise = argv[++i];
     else
       argv[kept++] = argv[i];
   argc = kept;
-  return groups;
+  return otherwise;
 }
 
-cohort::order take_order(int& argc, char** argv) {
-  auto how = cohort::order::total;
-  int kept = 1;
-  for (int i = 1; i < argc; ++i) {
-    if (std::string_view(argv[i]) != "--order") {
-      argv[kept++] = argv[i];
-      continue;
-    }
-    const std::string_view name = ++i < argc ? argv[i] : "";
-    std::size_t found = 0;
-    while (found < cohort::order_count && name != cohort::to_string(static_cast<cohort::order>(found))) ++found;
-    if (found == cohort::order_count)
-      throw std::invalid_argument("--order takes unordered, fifo, safe_fifo, causal, safe_causal or total");
-    how = static_cast<cohort::order>(found);
-  }
-  argc = kept;
-  return how;
+cohort::order order_named(std::string_view name) {
+  for (std::size_t i = 0; i < cohort::order_count; ++i)
+    if (const auto how = static_cast<cohort::order>(i); name == cohort::to_string(how)) return how;
+  throw std::invalid_argument("--order takes unordered, fifo, safe_fifo, causal, safe_causal or total");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) try {
-  const auto order = take_order(argc, argv);
-  const auto groups = take_groups(argc, argv);
+  const auto order = order_named(take(argc, argv, "--order", "total"));
+  const auto groups = std::stoul(take(argc, argv, "--groups", "1"));
+  const auto state = std::stoul(take(argc, argv, "--state", "0")) << 20;
   auto config = cohort::config_from_arguments(argc, argv);
   cohort::node node(config);
   auto counts = std::make_shared<board>();
   const auto how = cohort::contract::multicast(order).with(cohort::durability::in_memory);
   std::vector<std::string> names{"bench"};
   while (names.size() < groups) names.push_back("bench-" + std::to_string(names.size()));
-  for (auto& name : names) node.listen(name, [counts] { return std::make_unique<counting_process>(counts); }, how);
+  for (auto& name : names)
+    if (state > 0)
+      node.replicate(name, [counts, state] { return std::make_unique<stateful_process>(counts, state); },
+                     how.with(&cohort::contract::replication, cohort::replication::active));
+    else
+      node.listen(name, [counts] { return std::make_unique<counting_process>(counts); }, how);
   node.start();
   sender from(node, names);
   for (std::string line; std::getline(std::cin, line);) {
@@ -338,8 +362,11 @@ int main(int argc, char** argv) try {
       std::uint32_t id = 0, marks = 0;
       words >> id >> marks;
       auto t = counts->wait(id, marks, 30);
-      std::printf("{\"messages\": %llu, \"bytes\": %llu, \"marks\": %u, \"last\": %.9f}\n",
-        static_cast<unsigned long long>(t.messages), static_cast<unsigned long long>(t.bytes), t.marks, t.last);
+      std::printf("{\"messages\": %llu, \"bytes\": %llu, \"marks\": %u, \"last\": %.9f, \"widest\": %.9f}\n",
+        static_cast<unsigned long long>(t.messages), static_cast<unsigned long long>(t.bytes), t.marks, t.last, t.widest);
+    } else if (what == "leave") {
+      const auto left = node.leave("bench").get();
+      std::printf("{\"done\": %s, \"why\": \"%s\"}\n", left.done ? "true" : "false", left.why.c_str());
     } else if (what == "alone") {
       std::uint32_t id = 0;
       std::size_t size = 0, count = 0;

@@ -451,6 +451,7 @@ struct core::impl {
   sequence acked(slot s);
   frontier acked_frontier();
   std::vector<member_id> active_others() const;
+  bool far_behind(const roster_entry& r, const peer& p) const;
   void window_check();
 
   // ---- core_delivery.cpp
@@ -556,6 +557,8 @@ struct core::impl {
   view_ptr next_view(bool with_promotions, bool with_requests) const;
   bool feasible(const view& next) const;
   bool caught_up(const roster_entry& r) const;
+  bool close_behind(const peer& p) const;
+  bool window_behind(const peer& p) const;
   bool waits_for_admission(const peer& p) const;
   bool admissible(const peer& p) const;
   bool stuck(const peer& p) const;

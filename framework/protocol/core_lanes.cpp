@@ -101,9 +101,17 @@ std::vector<member_id> core::impl::active_others() const {
   for (const auto& r : in_force->roster) {
     if (!r.active || r.id == start.self) continue;
     const auto* p = known_peer(r.id);
-    if (!p || !p->no_state) members.push_back(r.id.member);
+    if (!p || (!p->no_state && !far_behind(r, *p))) members.push_back(r.id.member);
   }
   return members;
+}
+
+/// A learner that lacks more of our lanes than it would take (FC2) pulls what it can use.
+bool core::impl::far_behind(const roster_entry& r, const peer& p) const {
+  if (r.voter || p.inc != r.inc || p.view != in_force->number) return false;
+  for (slot s = my_slot; s < own_slots_end(); ++s)
+    if (lanes.find(in_force->number, s)->bytes_above(at(p.have, s)) > 2 * options.lane_window) return true;
+  return false;
 }
 
 bool core::impl::seal() {

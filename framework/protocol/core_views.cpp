@@ -154,10 +154,24 @@ void core::impl::receive_join(voter_id from, const join& j) {
 
 // ---- the leader -----------------------------------------------------------------------------------------------------
 
+/// W6. Everybody's window waits for it from its promotion on: it may lack no more of a lane than a voter may.
 bool core::impl::caught_up(const roster_entry& r) const {
   const auto* p = known_peer(r.id);
-  return p && p->inc == r.inc && !p->no_state && p->view == in_force->number && p->match_term == promises.term &&
-         p->match + options.append_window >= log.last();  // W6
+  return p && p->inc == r.inc && !p->no_state && p->view == in_force->number && close_behind(*p) && (r.witness || window_behind(*p));
+}
+
+bool core::impl::close_behind(const peer& p) const {
+  return p.match_term == promises.term && p.match + options.append_window >= log.last();
+}
+
+bool core::impl::window_behind(const peer& p) const {
+  if (mutated(mutation::promoted_far_behind)) return true;
+  const auto upto = std::min(p.match, log.last());
+  if (log.last_view().index > view_index) return true;  // slots of another view; nobody is promoted before it is installed
+  const auto cut = upto > view_index && upto >= log.base().index ? log.cut_behind(upto) : view_floor;
+  for (slot s = 0; s < lane_count(*in_force); ++s)
+    if (lanes.find(in_force->number, s)->bytes_above(at(cut, s)) > options.lane_window + options.part_bytes) return false;
+  return true;
 }
 
 /// FC4, policy `exclude`: it answers heartbeats but has acknowledged nothing for T_fail although it lags, as with a disk
@@ -218,7 +232,7 @@ bool core::impl::admissible(const peer& p) const {
   if (!p.join_has_state) return true;
   // V23: it hears us, too, or it would be admitted only to go again.
   if (now - std::max(p.echo, awake_since) > options.election_max && !mutated(mutation::deaf_admitted)) return false;
-  return p.match_term == promises.term && p.match + options.append_window >= log.last();
+  return close_behind(p);
 }
 
 /// S3: a member that this log cannot serve is excluded. Where that would take its own vote, somebody else, whose log reaches

@@ -121,6 +121,7 @@ namespace cohort::protocol {
   X(interrupted_goes_on, "L11", "L11")                             \
   X(interrupted_delivered, "L11b", "L11")                          \
   X(learner_kept, "FC4b", "FC4 S3")                                \
+  X(promoted_far_behind, "W6", "W6 FC1")                           \
   X(together_by_name, "V15", "V15")                                \
   X(retention_begins_anew, "S4e", "S4")                            \
   X(gap_not_told, "M54", "S4")                                     \

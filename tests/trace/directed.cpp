@@ -269,6 +269,42 @@ TEST_SUITE("directed") {
     });
   }
 
+  TEST_CASE("W6: a learner does not become a voter while it lacks more than a window") {
+    falls_with(mutation::promoted_far_behind, [] {
+      auto o = in_memory();
+      o.lane_window = 4096;
+      o.part_bytes = 2000;
+      auto s = stage::founded(3, o);
+      const auto a = static_cast<unsigned>(s.leader());
+      const unsigned c = (a + 2) % 3;
+      s.crash(c);
+      s.go(4s);
+      s.start(c);
+      const auto number = s.inside(a).in_force->number;
+      const auto some = [&](const auto& fits) {  // answers may be answered for ever
+        int left = 100;
+        s.deliver([&](const flying& f) { return fits(f) && left-- > 0; });
+      };
+      for (int i = 0; i < 1000 && s.inside(a).in_force->number == number; ++i) {  // it is admitted
+        s.go(10ms, false);
+        some([&](const flying& f) { return f.to != c || !s.inside(a).change.running; });
+      }
+      for (int i = 0; i < 20; ++i) {  // what the others have delivered when it installs that view
+        if (s.submit(a, std::string(1000, 'x')) != submit_status::taken) return false;
+        some([&](const flying& f) { return f.to != c; });
+      }
+      for (int i = 0; i < 50; ++i) {
+        s.go(10ms, false);
+        some([&](const flying& f) { return f.to != c || !is<batch>(f); });
+        s.drop([&](const flying& f) { return f.to == c && is<batch>(f); });
+      }
+      const bool waits = s.status(c).active && s.inside(a).in_force->number == number + 1;
+      s.go(2s);  // now it gets what it lacks
+      const auto* r = find(*s.inside(a).in_force, s.members[c].id);
+      return waits && r && r->voter && s.members[c].delivered.size() >= 20;
+    });
+  }
+
   TEST_CASE("PA8: after a restart of all, payload of every logged view's lanes is held") {
     falls_with(mutation::pa8_logged_lanes_dropped, [] {
       auto s = stage::founded(3, durable());
