@@ -276,7 +276,7 @@ def join():
             time.sleep(2 if options.quick else 5)
             begun = delivered(run)
             nodes.start(joiner)
-            eventually("the member is back", lambda: nodes.ask(joiner, "status")["active"], 60)
+            eventually("the member is back", lambda: (m := nodes.ask(joiner, "status"))["active"] and m["members"] == 3, 60)
             done = delivered(run)
             found["before"] = (begun[0] - before[0]) / (begun[1] - before[1])
             found["during"] = (done[0] - begun[0]) / (done[1] - begun[1])
