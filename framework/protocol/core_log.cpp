@@ -160,12 +160,18 @@ log_index core::impl::durable_match() {
 
 /// W3: how far the log may be offered to a witness: what so many active data voters hold that the loss of the leader cannot
 /// leave an entry known to the witness alone, which would then refuse every living candidate. Those active in the newest view
-/// of the log count, or the entry that lets a dead one go would wait for it for ever.
+/// of the log count, or the entry that lets a dead one go would wait for it for ever. And a new leader lets nobody go before its
+/// first entry is committed: until then those whom it would let go do not count.
 log_index core::impl::witness_bound() {
   const view& v = *log.last_view().what;
+  const auto gone = [&](const roster_entry& r) {
+    if (commit >= first_own_entry || mutated(mutation::dead_awaited_with_witness)) return false;
+    const auto why = absence_of(r);
+    return why != absence::none && why != absence::restarted;
+  };
   std::size_t active = 0, witnesses = 0;
   for (const auto& r : v.roster) {
-    active += r.voter && r.active;
+    active += r.voter && r.active && !gone(r);
     witnesses += r.voter && r.witness;
   }
   const auto need = quorum_size(v) - std::min(quorum_size(v), witnesses);

@@ -96,6 +96,7 @@ namespace cohort::protocol {
   X(witness_counted_stable, "F11", "W1 D8")                        \
   X(witness_leads, "F12", "W1 E1")                                 \
   X(witness_first, "F47", "W3")                                    \
+  X(dead_awaited_with_witness, "W3a", "W3")                        \
   X(open_plain_left_behind, "M51b", "L5 O6")                       \
   X(stable_without_past, "O2", "O2")                               \
   X(safe_at_receipt, "M55", "O2 D8")                               \

@@ -321,6 +321,12 @@ TEST_SUITE("living") {
     c.start_all();
     CHECK(eventually([&] { return c.serves(0) && c.serves(1); }));
     CHECK(has_all(c, 1, {"one", "two", "three"}));
+    // Also without the one that leads.
+    const int leader = c.at(0).status("room").leader == "n1" ? 0 : 1;
+    c.kill(leader);
+    CHECK(gets_through(c, 1 - leader, "four"));
+    c.start(leader);
+    CHECK(eventually([&] { return has_all(c, leader, {"four"}); }));
     std::lock_guard guard(c.seen(2)->mutex);
     CHECK(c.seen(2)->lives == 0);
   }

@@ -416,6 +416,25 @@ TEST_SUITE("directed") {
     });
   }
 
+  TEST_CASE("W3: a member and a witness go on when the member that led dies, and hold on to it while it only restarts") {
+    falls_with(mutation::dead_awaited_with_witness, [] {
+      stage s(3, durable(), {member_id(2)});
+      s.go(1s);
+      const auto a = static_cast<unsigned>(s.leader()), b = 1 - a;
+      s.submit(a, "with both");
+      s.go(500ms);
+      s.crash(a);
+      s.go(8s);
+      s.submit(b, "alone");
+      s.go(1s);
+      const auto has = [&](unsigned i, const char* text) { return std::ranges::find(s.members[i].delivered, text) != s.members[i].delivered.end(); };
+      if (!s.status(b).is_leader || !has(b, "with both") || !has(b, "alone")) return false;
+      s.start(a);
+      s.go(4s);
+      return has(a, "alone");
+    });
+  }
+
   TEST_CASE("S4: what is kept for a member that is away is kept for so long after it went, however many views follow") {
     falls_with(mutation::retention_begins_anew, [] {
       auto options = durable();
