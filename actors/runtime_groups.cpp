@@ -250,7 +250,7 @@ void runtime::begin(group& g, prepared p) {
     auto w = g.credit->fresh();
     w->ops.push_back(protocol::deliver_restore{p.checkpoint->at, p.checkpoint->chunks});
     deliver(index, std::move(w));
-  } else if (p.state && p.state->founded) {
+  } else if (p.state && p.state->founded && std::ranges::any_of(p.state->promises.base.in_force->roster, &protocol::roster_entry::active)) {
     // What is redone from the first entry on begins in the founders' view, as it did the first time.
     const auto& base = p.state->promises.base;
     protocol::deliver_view founders;

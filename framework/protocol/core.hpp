@@ -40,8 +40,8 @@ struct recovered_state;
 /// View 0 of a group of these voters.
 view_ptr founders_view(std::vector<voter_id> founders, const std::vector<member_id>& witnesses, const view_options& rules);
 /// What a founder begins with whose group is founded by decree (V19): another log has decided view 0, so nobody waits for anybody. It is
-/// the state of all members of a group that were restarted right after they had founded it. Only for the voter that the view names,
-/// and only while its journal holds nothing of the group.
+/// the state of a member that was restarted right after the founding and before anybody was active. Only for the voter that the view
+/// names, and only while its journal holds nothing of the group.
 std::shared_ptr<const recovered_state> founded_by_decree(const view_ptr& founders);
 
 /// Who this core is and what it knows at its start.

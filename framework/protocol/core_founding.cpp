@@ -41,10 +41,19 @@ view_ptr founders_view(std::vector<voter_id> founders, const std::vector<member_
   return v;
 }
 
+/// They vote, and none of them has been active: the first views say who begins, and nobody who is away has failed.
 std::shared_ptr<const recovered_state> founded_by_decree(const view_ptr& founders) {
+  auto first = std::make_shared<view>(*founders);
+  for (auto& r : first->roster) {
+    if (!r.active) continue;
+    r.inc = 0;
+    r.active = false;
+    std::erase_if(first->burnt, [&](const burnt_entry& b) { return b.member == r.id.member; });
+  }
+  first->notes.clear();
   auto s = std::make_shared<recovered_state>();
   s->founded = true;
-  s->promises.base = beginning(founders);
+  s->promises.base = beginning(first);
   return s;
 }
 

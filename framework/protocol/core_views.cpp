@@ -411,9 +411,9 @@ view_ptr core::impl::next_view(bool with_promotions, bool with_requests) const {
     r.active = here;
     if (!here)
       if (const incarnation inc = wants_in(r.id); inc > r.inc) {
+        note(r.id, !r.voter ? view_cause::joined : r.inc == 0 ? view_cause::founded : view_cause::recovered);
         r.active = true;
         r.inc = inc;
-        note(r.id, r.voter ? view_cause::recovered : view_cause::joined);
       }
     if (!r.active && !r.voter) continue;
     // V16: who failed leaves the quorum base, too, as long as enough voters stay. It comes back as a learner.

@@ -13,7 +13,7 @@ namespace cohort::protocol {
 
 /// Why a member's standing changed in a view.
 enum class view_cause : std::uint8_t {
-  founded = 0,    ///< named by the founders' table
+  founded = 0,    ///< named by the founders' table, or by decree; then told by the view in which it begins
   joined = 1,     ///< a process not known before entered as learner
   recovered = 2,  ///< a known voter is back with a new incarnation
   promoted = 3,   ///< a caught-up learner became a voter

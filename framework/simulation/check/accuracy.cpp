@@ -34,7 +34,8 @@ public:
     for (const auto& e : now.roster) {
       const auto* was = find(old, e.id);
       const bool entered = e.active && !(was && was->active && was->inc == e.inc);
-      if (entered && !noted(e.id, {joined, recovered})) told(e.id, "is active, for no cause that is told");
+      const bool first = was && was->voter && was->inc == 0;  // of a group founded by decree: it begins (V19)
+      if (entered && !(first ? noted(e.id, {founded}) : noted(e.id, {joined, recovered}))) told(e.id, "is active, for no cause that is told");
       if (entered && !started_.contains(e.id)) told(e.id, "is active, and was never started");
       if (e.voter && !(was && was->voter) && !noted(e.id, {promoted})) told(e.id, "votes, for no cause that is told");
     }
@@ -51,6 +52,7 @@ public:
       const bool votes = e && e->voter, voted = was && was->voter;
       const bool true_cause = n.cause == failed || n.cause == excluded   ? gone
                               : n.cause == joined || n.cause == recovered ? entered || (e && e->witness && !was)
+                              : n.cause == founded                        ? entered && voted && was->inc == 0
                               : n.cause == promoted                       ? votes && !voted
                               : n.cause == replaced || n.cause == shrunk  ? voted && !votes
                               : n.cause == left || n.cause == removed     ? was && !e
