@@ -177,14 +177,14 @@ void inbox::put_back(std::vector<inbox_item> skipped) {
   }
 }
 
-void inbox::leave(process* owner, inbox_item* handled, std::vector<inbox_item> skipped, const caf::error& why,
-                  const life_note* note) {
+std::function<void()> inbox::leave(process* owner, inbox_item* handled, std::vector<inbox_item> skipped, const caf::error& why,
+                                   const life_note* note) {
   std::deque<inbox_item> lost;
   std::optional<inbox_item> poison;
   poison_sink sink;
   {
     std::lock_guard guard(mutex_);
-    if (owner_ != owner) return;
+    if (owner_ != owner) return {};
     owner_ = nullptr;
     scheduled_ = false;
     lost.swap(system_);
@@ -205,7 +205,9 @@ void inbox::leave(process* owner, inbox_item* handled, std::vector<inbox_item> s
     }
   }
   for (auto& item : lost) refuse(item, why);
-  if (poison && sink && note) sink(std::move(*poison), *note);
+  if (!poison || !sink || !note) return {};
+  auto aside = std::make_shared<inbox_item>(std::move(*poison));  // a function wants to be copied
+  return [aside, sink, note] { sink(std::move(*aside), *note); };
 }
 
 void inbox::vacate(const caf::error& why) {

@@ -53,8 +53,9 @@ public:
   /// `to`: the life it was sent to, null if sent to whoever lives.
   void push(caf::mailbox_element_ptr what, process* to);
   void attach(process* owner);
-  /// The owner has ended. `handled` is what it died of, if of a message at all; `skipped` what it had put off.
-  void leave(process* owner, inbox_item* handled, std::vector<inbox_item> skipped, const caf::error& why, const life_note* note);
+  /// The owner has ended. `handled` is what it died of, if of a message at all; `skipped` what it had put off. What is returned is to be
+  /// called once others know of the end: it puts the message aside, for which the next life need not wait. May be empty.
+  [[nodiscard]] std::function<void()> leave(process* owner, inbox_item* handled, std::vector<inbox_item> skipped, const caf::error& why, const life_note* note);
   /// The next message into `item`. False if there is none: then the owner is no longer scheduled. While it is held back, only
   /// of the system's lane.
   bool take(process* owner, inbox_item& item);

@@ -120,8 +120,10 @@ bool process::cleanup(caf::error&& why, caf::execution_unit* host) {
     if (died_of) note_->message = in_words(*died_of->what);
   }
   current_mailbox_element(nullptr);  // from here on it may be another life's
-  inbox_->leave(this, died_of, std::exchange(skipped_, {}), why, note_.get());
-  return event_based_actor::cleanup(std::move(why), host);
+  const auto put_aside = inbox_->leave(this, died_of, std::exchange(skipped_, {}), why, note_.get());
+  const bool ended = event_based_actor::cleanup(std::move(why), host);
+  if (put_aside) put_aside();
+  return ended;
 }
 
 }  // namespace cohort
