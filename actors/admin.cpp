@@ -1,6 +1,7 @@
 #include "actors/admin.hpp"
 
 #include "actors/group_settings.hpp"
+#include "actors/name_list.hpp"
 
 #include <cohort/contract_check.hpp>
 
@@ -145,16 +146,33 @@ admin::answer admin::settled(std::future<change_result> asked, const std::string
 admin::answer admin::groups() {
   std::string text;
   for (const auto& g : calls_.groups())
-    text += g.name + "  number " + std::to_string(g.number) + "  " + g.type + (g.why_not.empty() ? "" : "  does not run here: " + one_line(g.why_not)) + '\n';
+    text += g.name + "  number " + std::to_string(g.number) + "  " + g.type + (g.hosts.empty() ? "" : "  on " + joined(g.hosts)) +
+            (g.why_not.empty() ? "" : "  does not run here: " + one_line(g.why_not)) + '\n';
   return {0, text.empty() ? "no group was created while the cluster ran\n" : text};
 }
 
-/// `group list`, `group create NAME TYPE SETTING...`, `group delete NAME`, `group rules NAME`, `group change NAME [weaker] SETTING...`, `group exclude|restore NAME MEMBER`, `group handover NAME`.
+/// `group create NAME TYPE [--on NODE,NODE...] [--witness NODE,NODE...] SETTING...`
+admin::answer admin::create_group(words w) {
+  group_placement where;
+  for (auto at = w.begin() + 4; at != w.end();) {
+    if (*at != "--on" && *at != "--witness") {
+      ++at;
+      continue;
+    }
+    if (at + 1 == w.end()) return refused(*at + " wants names of nodes: n1,n2");
+    auto& names = *at == "--on" ? where.on : where.witnesses;
+    for (const auto& name : names_in(*(at + 1))) names.push_back(name);
+    at = w.erase(at, at + 2);
+  }
+  return settled(calls_.create_group(w[2], w[3], with_settings(contract{}, words(w.begin() + 4, w.end())), where));
+}
+
+/// `group list`, `group create`, `group extend NAME NODE`, `group delete NAME`, `group rules NAME`, `group change NAME [weaker] SETTING...`, `group exclude|restore NAME MEMBER`, `group handover NAME`.
 admin::answer admin::group(const words& w) {
   if (w.size() == 2 && w[1] == "list") return groups();
   const auto what = w.size() > 2 ? w[1] : std::string();
-  if (what == "create" && w.size() > 3)
-    return settled(calls_.create_group(w[2], w[3], with_settings(contract{}, words(w.begin() + 4, w.end()))));
+  if (what == "create" && w.size() > 3) return create_group(w);
+  if (what == "extend" && w.size() == 4) return settled(calls_.extend_group(w[2], w[3]));
   if (what == "delete" && w.size() == 3) return settled(calls_.delete_group(w[2]));
   if (what == "rules" && w.size() == 3) {
     const auto other = difference(contract{}, calls_.rules(w[2]));
@@ -174,7 +192,7 @@ admin::answer admin::group(const words& w) {
     const words settings(w.begin() + (weaker ? 4 : 3), w.end());
     return settled(calls_.change_rules(w[2], with_settings(calls_.rules(w[2]), settings), weaker), "group " + w[2] + " runs under them");
   }
-  return refused("group list, create NAME TYPE SETTING..., delete NAME, rules NAME, change NAME SETTING..., exclude or restore NAME MEMBER, handover NAME");
+  return refused("group list, create NAME TYPE [--on NODE,...] [--witness NODE,...] SETTING..., extend NAME NODE, delete NAME, rules NAME, change NAME SETTING..., exclude or restore NAME MEMBER, handover NAME");
 }
 
 admin::answer admin::processes() {

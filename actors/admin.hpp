@@ -34,7 +34,9 @@ struct admin_calls {
   std::function<std::future<change_result>(const std::string& group, protocol::change_kind, const std::string& member)> change_member;
   std::function<void(const std::string& group)> hand_over;
   std::function<std::vector<group_info>()> groups;
-  std::function<std::future<change_result>(const std::string& group, const std::string& type, const contract& how)> create_group;
+  std::function<std::future<change_result>(const std::string& group, const std::string& type, const contract& how,
+                                           const group_placement& where)> create_group;
+  std::function<std::future<change_result>(const std::string& group, const std::string& node)> extend_group;
   std::function<std::future<change_result>(const std::string& group)> delete_group;
 };
 
@@ -62,6 +64,7 @@ private:
   answer nodes();
   answer group(const words& w);
   answer groups();
+  answer create_group(words w);
   answer settled(std::future<change_result> asked, const std::string& done = {});
   std::string metrics_now();
 

@@ -2,7 +2,6 @@
 
 #include "framework/primary_backup/memory_stream.hpp"
 
-#include <algorithm>
 #include <utility>
 
 namespace cohort::detail {
@@ -94,33 +93,23 @@ void known_nodes::on_change(std::function<void()> tell) {
 void known_nodes::keep_in(const std::filesystem::path& file, transport::cluster_nodes facts) {
   std::lock_guard guard(mutex_);
   facts_ = std::move(facts);
-  box_ = std::make_unique<persistence::letter_box>(file);
+  file_ = std::make_unique<kept_file>(file);
   write_down();
 }
 
-/// The newer letter is on disk before the older one goes.
 void known_nodes::write_down() {
-  if (!box_) return;
+  if (!file_) return;
   facts_.nodes = table_;
   memory_sink out;
   write(out, facts_);
-  const auto old = box_->all();
-  if (!old.empty() && std::ranges::equal(old.rbegin()->second, out.bytes())) return;
-  box_->put(out.bytes());
-  for (const auto& [number, bytes] : old) box_->drop(number);
+  file_->keep(out.bytes());
 }
 
 std::optional<transport::cluster_nodes> read_known_nodes(const std::filesystem::path& file, std::string& trouble) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(file, ignored)) return std::nullopt;
-  std::size_t damage = 0;
-  const auto letters = persistence::letter_box::read(file, damage, trouble);
-  if (letters.empty()) {
-    if (trouble.empty()) trouble = file.string() + " holds nothing sound";
-    return std::nullopt;
-  }
+  const auto kept = kept_file::read(file, trouble);
+  if (!kept) return std::nullopt;
   try {
-    memory_source in(letters.rbegin()->second);
+    memory_source in(*kept);
     return read(in);
   } catch (const truncated_checkpoint& e) {
     trouble = file.string() + ": " + e.what();

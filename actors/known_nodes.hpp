@@ -1,9 +1,8 @@
 #pragma once
 
+#include "actors/kept_file.hpp"
 #include "framework/catalogue/node_table.hpp"
 #include "transport/nodes.hpp"
-
-#include "persistence/letter_box.hpp"
 
 #include <cohort/node.hpp>
 
@@ -41,7 +40,7 @@ private:
 
   mutable std::mutex mutex_;  // guards what follows
   catalogue::node_table table_;
-  std::unique_ptr<persistence::letter_box> box_;
+  std::unique_ptr<kept_file> file_;
   transport::cluster_nodes facts_;  ///< without the table
   std::mutex telling_;              // guards what follows
   std::function<void()> tell_;

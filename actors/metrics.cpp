@@ -1,4 +1,5 @@
 #include "actors/figures.hpp"
+#include "actors/name_list.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -244,12 +245,6 @@ void resilient(page& out, std::vector<resilient_status> all) {
     out.family(gauge.name, gauge.type, gauge.help);
     for (const auto& s : all) out.sample({{"process", s.name}}, gauge.of(s));
   }
-}
-
-std::string joined(const std::vector<std::string>& names) {
-  std::string all;
-  for (const auto& name : names) all += (all.empty() ? "" : ", ") + name;
-  return all;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "actors/group_rules.hpp"
 #include "actors/group_settings.hpp"
 #include "actors/joining.hpp"
+#include "actors/name_list.hpp"
 #include "actors/node_config.hpp"
 #include "actors/port_state.hpp"
 #include "actors/resilient_process.hpp"
@@ -205,6 +206,8 @@ void node::impl::start() {
     new_runtime();
     if (catalogue_) {
       nodes_->keep_in(config.data / "nodes", found_);
+      if (const auto trouble = board_->keep_in(config.data / "groups"); !trouble.empty())
+        log.write(detail::log_level::warn, "the catalogue is waited for instead: " + trouble);
       desk_ = std::make_unique<detail::catalogue_desk>([this] { return open(catalogue_, {}); });
     }
     if (const auto* own = own_gateway(config)) {
@@ -264,7 +267,9 @@ void node::impl::open_admin() {
       .change_member = [this](const std::string& group, protocol::change_kind kind, const std::string& member) { return change(group, kind, member); },
       .hand_over = [this](const std::string& group) { hand_over(group); },
       .groups = [this] { return created_groups(); },
-      .create_group = [this](const std::string& group, const std::string& type, const contract& how) { return create_group(group, type, how); },
+      .create_group = [this](const std::string& group, const std::string& type, const contract& how,
+                             const group_placement& where) { return create_group(group, type, how, where); },
+      .extend_group = [this](const std::string& group, const std::string& node) { return extend_group(group, node); },
       .delete_group = [this](const std::string& group) { return delete_group(group); }},
     [this](const std::string& why) { log.write(detail::log_level::warn, why); });
   if (!config.metrics.empty()) log.write(detail::log_level::info, "metrics at http://" + config.metrics + "/metrics");
@@ -554,8 +559,11 @@ void node::impl::request_stop() {
 std::shared_ptr<detail::group_entry> node::impl::entry(std::string_view group) const {
   std::lock_guard guard(groups_mutex_);
   auto known = groups_.find(group);
-  if (known == groups_.end()) throw node_error("this node hosts no group " + std::string(group));
-  return known->second;
+  if (known != groups_.end()) return known->second;
+  const auto table = board_->now();
+  const auto* line = table.find(group);
+  if (!line || is_here(*line)) throw node_error("this node hosts no group " + std::string(group));
+  throw node_error("this node hosts no group " + std::string(group) + ", which is on " + detail::joined(hosts_of(*line)));
 }
 
 group_port node::impl::open_port(std::string_view group, port_wake wake) { return open(entry(group), std::move(wake)); }

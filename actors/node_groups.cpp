@@ -2,6 +2,7 @@
 #include "actors/node_impl.hpp"
 
 #include "actors/group_settings.hpp"
+#include "actors/name_list.hpp"
 #include "actors/node_config.hpp"
 
 #include <cohort/contract_check.hpp>
@@ -31,6 +32,21 @@ std::string set_replication(contract& how, bool machine, bool service) {
   return {};
 }
 
+/// Whoever is named as witness has a part as well, and the contract has as many as are named. Empty, or what contradicts that.
+std::string settle_placement(contract& how, group_placement& where) {
+  for (const auto* names : {&where.on, &where.witnesses})
+    for (const auto& name : *names)
+      if (std::ranges::count(*names, name) > 1) return name + " is named twice";
+  for (const auto& w : where.witnesses)
+    if (!where.on.empty() && std::ranges::find(where.on, w) == where.on.end()) where.on.push_back(w);
+  if (where.on.size() > catalogue::hosts_max) return "a group is on at most " + std::to_string(catalogue::hosts_max) + " nodes, or on all";
+  const auto named = static_cast<unsigned>(where.witnesses.size());
+  if (how.witnesses == 0) how.witnesses = named;
+  if (named != 0 && how.witnesses != named)
+    return "its contract has witnesses = " + std::to_string(how.witnesses) + ", and " + std::to_string(named) + " are named";
+  return {};
+}
+
 }  // namespace
 
 void node::impl::register_type(std::string_view type, application what) {
@@ -41,15 +57,15 @@ void node::impl::register_type(std::string_view type, application what) {
 
 // ---- asking ---------------------------------------------------------------------------------------------------------
 
-std::future<change_result> node::impl::create_group(std::string_view name, std::string_view type, contract how) {
+std::future<change_result> node::impl::create_group(std::string_view name, std::string_view type, contract how, group_placement where) {
   if (!catalogue_) return refused("this cluster keeps no catalogue: set catalogue = true at all founders (docs/membership.md)");
   if (!desk_) return refused("the node does not run");
   if (name == detail::catalogue_group) return refused("that name is taken by the cluster's catalogue");
   const auto known = types_.find(type);
   if (known == types_.end()) {
-    std::string all;
-    for (const auto& [other, what] : types_) all += (all.empty() ? "" : ", ") + other;
-    return refused("the program of this node registers no type " + in_quotes(type) + (all.empty() ? ", and no other" : "; it registers " + all));
+    std::vector<std::string> all;
+    for (const auto& [other, what] : types_) all.push_back(other);
+    return refused("the program of this node registers no type " + in_quotes(type) + (all.empty() ? ", and no other" : "; it registers " + detail::joined(all)));
   }
   std::size_t configured = 0;
   {
@@ -61,8 +77,9 @@ std::future<change_result> node::impl::create_group(std::string_view name, std::
   }
   const auto& app = known->second;
   if (const auto why = set_replication(how, bool{app.machine}, bool{app.service}); !why.empty()) return refused(why);
+  if (const auto why = settle_placement(how, where); !why.empty()) return refused(why);
   catalogue::command c{.kind = catalogue::command_kind::create_group, .name = std::string(name), .address = {}, .type = std::string(type),
-                       .contract = detail::contract_text(how), .founders = {}, .request = 0,
+                       .contract = detail::contract_text(how), .founders = {}, .request = 0, .hosts = std::move(where.on),
                        .number = static_cast<std::uint32_t>(configured)};  // the catalogue's own is the next
   try {
     (void)entry_for(name, app, how);
@@ -71,21 +88,50 @@ std::future<change_result> node::impl::create_group(std::string_view name, std::
   }
   std::random_device device;
   while (c.request == 0) c.request = std::uint64_t{device()} << 32 | device();
-  return desk_->ask(std::move(c), [this, how](catalogue::command& of) { return name_founders(of, how); },
+  return desk_->ask(std::move(c), [this, how, witnesses = std::move(where.witnesses)](catalogue::command& of) { return name_founders(of, how, witnesses); },
                     [this, group = std::string(name)] { return settled_here(group, true); });
 }
 
-/// Nothing, or why the contract cannot be kept by so many; empty: who they are is not known yet.
-std::optional<std::string> node::impl::name_founders(catalogue::command& of, const contract& how) {
-  of.founders = founders_of(how);
+std::future<change_result> node::impl::extend_group(std::string_view name, std::string_view node) {
+  if (!catalogue_) return refused("this cluster keeps no catalogue: set catalogue = true at all founders (docs/membership.md)");
+  if (!desk_) return refused("the node does not run");
+  return desk_->ask({.kind = catalogue::command_kind::extend_group, .name = std::string(name), .address = {}, .type = {}, .contract = {},
+                     .founders = {}, .request = 0, .hosts = {std::string(node)}, .number = 0});
+}
+
+/// Those of the group's nodes that are voters of the catalogue and can vote in it: all of them where it is journaled, those whose process
+/// is known where it is volatile. Nothing, or why the contract cannot be kept by them; empty: who they are is not known yet.
+std::optional<std::string> node::impl::name_founders(catalogue::command& of, const contract& how, const std::vector<std::string>& witnesses) {
+  of.founders = voters_now();
   if (of.founders.empty()) return std::string();
+  const auto is_named = [&](const std::vector<std::string>& names, member_id node) {
+    return std::ranges::any_of(names, [&](const std::string& name) { return nodes_->number_of(name) == node; });
+  };
+  const bool in_memory = how.durability == durability::in_memory;
+  std::erase_if(of.founders, [&](const catalogue::founder_line& f) {
+    return (in_memory && f.boot_id == 0) || (!of.hosts.empty() && !is_named(of.hosts, f.member));
+  });
+  for (const auto& name : of.hosts)
+    if (!nodes_->number_of(name)) return "no node is named " + in_quotes(name);
+  if (of.founders.empty())
+    return "of " + detail::joined(of.hosts) + " none is a voter of the catalogue" + (in_memory ? " that is linked with this node" : "") +
+           ": a group begins with nodes that are; extend it to the others";
+  unsigned left = how.witnesses;
+  for (const auto& name : witnesses.empty() ? config.witnesses : witnesses) {
+    const auto founder = std::ranges::find(of.founders, nodes_->number_of(name), [](const catalogue::founder_line& f) { return std::optional(f.member); });
+    if (left == 0 || founder == of.founders.end()) continue;
+    founder->witness = true;
+    --left;
+  }
   try {
     for (const auto& doubt : detail::admit(how, of.name, of.founders.size())) log.write(detail::log_level::warn, "group " + of.name + ": " + doubt);
   } catch (const node_error& e) {
     return e.what();
   }
-  if (std::ranges::count(of.founders, true, &catalogue::founder_line::witness) < static_cast<std::ptrdiff_t>(how.witnesses))
-    return "its contract has witnesses = " + std::to_string(how.witnesses) + ", and fewer members are named for it (witnesses = [\"NAME\"])";
+  if (left > 0)
+    return "its contract has witnesses = " + std::to_string(how.witnesses) +
+           ", and fewer of its first members are named for that: name nodes that are voters of the catalogue (group create --witness NAME, or "
+           "witnesses = [\"NAME\"] in the nodes' configurations)";
   return std::nullopt;
 }
 
@@ -95,13 +141,12 @@ std::future<change_result> node::impl::delete_group(std::string_view name) {
   const auto table = board_->now();
   const auto* line = table.find(name);
   catalogue::command c{.kind = catalogue::command_kind::delete_group, .name = std::string(name), .address = {}, .type = {}, .contract = {},
-                       .founders = {}, .request = 0, .number = line ? line->number : 0};
+                       .founders = {}, .request = 0, .hosts = {}, .number = line ? line->number : 0};
   return desk_->ask(std::move(c), {}, [this, group = std::string(name)] { return settled_here(group, false); });
 }
 
-/// Those of the catalogue's own voters that can vote in the group: all of them where it is journaled, those whose process is known
-/// where it is volatile.
-std::vector<catalogue::founder_line> node::impl::founders_of(const contract& how) {
+/// Empty: they are not known.
+std::vector<catalogue::founder_line> node::impl::voters_now() const {
   std::future<std::vector<catalogue::founder_line>> asked;
   {
     std::lock_guard guard(mutex_);
@@ -109,20 +154,21 @@ std::vector<catalogue::founder_line> node::impl::founders_of(const contract& how
     asked = runtime_->founders_now(catalogue_->index);
   }
   if (asked.wait_for(1s) != std::future_status::ready) return {};
-  std::vector<catalogue::founder_line> all;
   try {
-    all = asked.get();
+    return asked.get();
   } catch (const std::future_error&) {
     return {};
   }
-  if (how.durability == durability::in_memory) std::erase_if(all, [](const catalogue::founder_line& f) { return f.boot_id == 0; });
-  unsigned named = 0;
-  for (const auto& witness : config.witnesses)
-    for (auto& f : all)
-      if (named < how.witnesses && nodes_->number_of(witness) == f.member) {
-        f.witness = true;
-        ++named;
-      }
+}
+
+bool node::impl::is_here(const catalogue::group_line& line) const {
+  const auto self = nodes_->number_of(config.name);
+  return self && is_host(line, *self);
+}
+
+std::vector<std::string> node::impl::hosts_of(const catalogue::group_line& line) const {
+  std::vector<std::string> all;
+  for (const auto node : line.hosts) all.push_back(nodes_->name_of(node));
   return all;
 }
 
@@ -133,7 +179,9 @@ std::vector<group_info> node::impl::created_groups() const {
   for (const auto& line : table.groups) {
     if (!line.present) continue;
     const auto known = created_.find(line.number);
-    all.push_back(known != created_.end() ? known->second.info : group_info{line.name, line.number, line.type, "it is about to begin"});
+    all.push_back(known != created_.end() ? known->second.info
+                                          : group_info{line.name, line.number, line.type, is_here(line) ? "it is about to begin" : "this node is none of its hosts", {}});
+    all.back().hosts = hosts_of(line);
   }
   return all;
 }
@@ -143,6 +191,7 @@ bool node::impl::settled_here(std::string_view group, bool present) const {
   const auto* line = table.find(group);
   std::lock_guard guard(groups_mutex_);
   if (!line) return !present && std::ranges::none_of(created_, [&](const auto& each) { return each.second.info.name == group; });
+  if (present && !is_here(*line)) return true;
   const auto known = created_.find(line->number);
   return present && known != created_.end() && (known->second.runs || !known->second.info.why_not.empty());
 }
@@ -156,11 +205,12 @@ bool node::impl::gives_up() {
 
 /// Deletions first: a name may have come back.
 void node::impl::settle_groups() {
+  if (const auto trouble = board_->write_down(); !trouble.empty()) log.write(detail::log_level::warn, trouble);
   const auto table = board_->now();
   for (const auto& line : table.groups)
     if (!line.present && swept_.insert(line.number).second) drop_created(line.number);
   for (const auto& line : table.groups)
-    if (line.present && !gives_up()) host_created(line);
+    if (line.present && is_here(line) && !gives_up()) host_created(line);
 }
 
 void node::impl::drop_created(std::uint32_t number) {
@@ -203,7 +253,7 @@ void node::impl::host_created(const catalogue::group_line& line) {
   }
   auto why = join_created(line, entry);
   if (!why.empty() && gives_up()) return;
-  const group_info info{line.name, line.number, line.type, why};
+  const group_info info{line.name, line.number, line.type, why, hosts_of(line)};
   {
     std::lock_guard guard(groups_mutex_);
     created_[line.number] = {info, why.empty() ? entry : nullptr, why.empty()};
@@ -266,9 +316,10 @@ void node::register_listener(std::string_view type, listener_factory make) {
   if (!make) throw node_error("type " + std::string(type) + ": no listener is given");
   impl_->register_type(type, {.machine = {}, .listener = std::move(make), .service = {}});
 }
-std::future<change_result> node::create_group(std::string_view name, std::string_view type, contract how) {
-  return impl_->create_group(name, type, std::move(how));
+std::future<change_result> node::create_group(std::string_view name, std::string_view type, contract how, group_placement where) {
+  return impl_->create_group(name, type, std::move(how), std::move(where));
 }
+std::future<change_result> node::extend_group(std::string_view name, std::string_view node) { return impl_->extend_group(name, node); }
 std::future<change_result> node::delete_group(std::string_view name) { return impl_->delete_group(name); }
 std::vector<group_info> node::created_groups() const { return impl_->created_groups(); }
 void node::on_group_event(std::function<void(const group_event&)> tell) { impl_->on_group_event = std::move(tell); }

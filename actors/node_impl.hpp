@@ -62,7 +62,8 @@ struct node::impl {
   std::future<change_result> change_nodes(catalogue::command what);
   std::vector<node_info> nodes() const;
   void register_type(std::string_view type, application what);
-  std::future<change_result> create_group(std::string_view name, std::string_view type, contract how);
+  std::future<change_result> create_group(std::string_view name, std::string_view type, contract how, group_placement where);
+  std::future<change_result> extend_group(std::string_view name, std::string_view node);
   std::future<change_result> delete_group(std::string_view name);
   std::vector<group_info> created_groups() const;
   void on_divergence(std::function<void(const divergence_report&)> tell);
@@ -109,8 +110,10 @@ private:
   std::string join_created(const catalogue::group_line& line, std::shared_ptr<detail::group_entry>& entry);
   bool gives_up();
   bool settled_here(std::string_view group, bool present) const;
-  std::optional<std::string> name_founders(catalogue::command& of, const contract& how);
-  std::vector<catalogue::founder_line> founders_of(const contract& how);
+  std::optional<std::string> name_founders(catalogue::command& of, const contract& how, const std::vector<std::string>& witnesses);
+  std::vector<catalogue::founder_line> voters_now() const;
+  bool is_here(const catalogue::group_line& line) const;
+  std::vector<std::string> hosts_of(const catalogue::group_line& line) const;
   void tell(group_event::kind what, group_info info) const;
   void tell_subscribers(const detail::group_entry& of);
   void find_nodes();

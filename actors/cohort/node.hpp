@@ -86,6 +86,14 @@ struct group_info {
   std::uint32_t number = 0;   ///< never used again in this cluster
   std::string type;           ///< under which programs register who gets its messages
   std::string why_not;        ///< empty: it runs here
+  std::vector<std::string> hosts;  ///< names of the nodes that have it; empty: all
+};
+
+/// On which nodes a group is created.
+struct group_placement {
+  std::vector<std::string> on;         ///< names of nodes, up to 64, an even number as well; empty: all, and those that come later
+  std::vector<std::string> witnesses;  ///< nodes, of these or beside them, that keep the log alone (docs/contracts.md, G5), as many as the
+                                       ///< contract says, which may leave that out; empty: as the nodes' configurations name them
 };
 
 /// What happened to such a group on this node.
@@ -221,12 +229,16 @@ public:
   void register_primary(std::string_view type, primary_service_factory make, backup_kind backups = backup_kind::hot);
   void register_listener(std::string_view type, listener_factory make);
 
-  /// Creates a group of a registered type on all nodes of the cluster, also on those that are down or come later, once a quorum of the
-  /// catalogue has it on disk (`node_config::catalogue`). It begins with the voters that the catalogue has at that moment; a quorum of
-  /// them is enough (V19). Refused with the reason if `check` refuses the contract for so many members, if this node's program registers
-  /// no such type, or if a group of that name exists and is set up differently. Asking again for what exists is done. When the future
-  /// says done, the group runs here: `port` opens ports into it. Crash model; thread-safe, ready within about 15 s.
-  std::future<change_result> create_group(std::string_view name, std::string_view type, contract how = {});
+  /// Creates a group of a registered type on the nodes that `where` names, or on all of the cluster, also on those that are down, once a
+  /// quorum of the catalogue has it on disk (`node_config::catalogue`). It begins with those of them that are voters of the catalogue at
+  /// that moment; a quorum of them is enough (V19), and the others join. Refused with the reason if `check` refuses the contract for so
+  /// many members, if this node's program registers no such type, if there is no such node, or if a group of that name exists and is set
+  /// up differently. Asking again for what exists is done. When the future says done, the group runs here, if it is to: `port` opens ports
+  /// into it. Crash model; thread-safe, ready within about 15 s.
+  std::future<change_result> create_group(std::string_view name, std::string_view type, contract how = {}, group_placement where = {});
+  /// `node` has a part from now on in a group that was created on some nodes: it joins, runs or not, and gets what the group holds. To
+  /// replace a host: extend the group, then `remove_member`. Thread-safe, ready within about 10 s.
+  std::future<change_result> extend_group(std::string_view name, std::string_view node);
   /// Deletes such a group for good: at all nodes its replica ends, what waits is refused, actors are told (`group_deleted`, and
   /// `down_reason::deleted` to monitors), and what it had on disk is freed. A group of that name which is created later is another one
   /// and begins empty. What it can change while it runs: `change`.

@@ -7,6 +7,21 @@ namespace {
 
 constexpr std::size_t founders_max = 64;
 
+// Of a line as it is written down. Lines of a version that put each group on all nodes have nothing but the first.
+constexpr std::uint64_t is_present = 1, has_hosts = 2;
+
+std::vector<member_id> read_hosts(source& in) {
+  const auto count = in.read_u64();
+  if (count > hosts_max) throw truncated_checkpoint("a group has an impossible number of hosts");
+  std::vector<member_id> all;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const auto node = in.read_u64();
+    if (node >= to_index(no_member)) throw truncated_checkpoint("a host has an impossible number");
+    all.push_back(member_id(node));
+  }
+  return all;
+}
+
 }  // namespace
 
 const group_line* group_table::find(std::string_view name) const {
@@ -18,6 +33,8 @@ const group_line* group_table::find(std::uint32_t number) const {
   const std::size_t at = group_number_max - number;  // their numbers go down by one
   return number <= group_number_max && at < groups.size() ? &groups[at] : nullptr;
 }
+
+bool is_host(const group_line& of, member_id node) { return of.hosts.empty() || std::ranges::binary_search(of.hosts, node); }
 
 void write(sink& out, const std::vector<founder_line>& what) {
   out.write_u64(what.size());
@@ -55,7 +72,10 @@ void write(sink& out, const group_table& what) {
     out.write_bytes(g.contract);
     write(out, g.founders);
     out.write_u64(g.request);
-    out.write_u64(g.present ? 1 : 0);
+    out.write_u64((g.present ? is_present : 0) | (g.hosts.empty() ? 0 : has_hosts));
+    if (g.hosts.empty()) continue;
+    out.write_u64(g.hosts.size());
+    for (const auto node : g.hosts) out.write_u64(to_index(node));
   }
 }
 
@@ -72,7 +92,10 @@ group_table read_group_table(source& in) {
     g.contract = in.read_bytes();
     g.founders = read_founders(in);
     g.request = in.read_u64();
-    g.present = in.read_u64() != 0;
+    const auto flags = in.read_u64();
+    if (flags > (is_present | has_hosts)) throw truncated_checkpoint("a group's line is of a later version");
+    g.present = (flags & is_present) != 0;
+    if ((flags & has_hosts) != 0) g.hosts = read_hosts(in);
     t.groups.push_back(std::move(g));
   }
   return t;

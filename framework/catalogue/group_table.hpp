@@ -21,7 +21,7 @@ struct founder_line {
   bool operator==(const founder_line&) const = default;
 };
 
-/// A group that was created while the cluster ran. All nodes of the cluster host it.
+/// A group that was created while the cluster ran.
 struct group_line {
   std::uint32_t number = 0;   ///< in frames and journals; never used again, so that a name which comes back is another group
   std::string name;
@@ -30,6 +30,7 @@ struct group_line {
   std::vector<founder_line> founders;  ///< ascending
   std::uint64_t request = 0;  ///< drawn by whoever created it: the same request makes one group, however often it is repeated
   bool present = true;        ///< false: deleted, and of the above only number, name and request are left
+  std::vector<member_id> hosts;  ///< the nodes that have it, ascending; empty: all, and those that come later as well
   bool operator==(const group_line&) const = default;
 };
 
@@ -44,6 +45,10 @@ struct group_table {
   bool operator==(const group_table&) const = default;
 };
 
+/// Whether that node has a part in the group.
+bool is_host(const group_line& of, member_id node);
+
+inline constexpr std::size_t hosts_max = 64;  ///< named for one group
 inline constexpr std::uint32_t group_number_max = 1023;  ///< from here downward, away from those of configurations
 inline constexpr std::size_t contract_bytes_max = 16u << 10;
 

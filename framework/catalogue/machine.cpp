@@ -18,13 +18,13 @@ bool is_address(std::string_view text) {
          std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7f; });
 }
 
-bool of_groups(command_kind k) { return k == command_kind::create_group || k == command_kind::delete_group; }
+bool of_groups(command_kind k) { return k >= command_kind::create_group; }
 
 bool decode(std::span<const std::byte> bytes, command& out) {
   try {
     memory_source in(bytes);
     const auto kind = in.read_u64();
-    if (kind > static_cast<std::uint64_t>(command_kind::delete_group)) return false;
+    if (kind > static_cast<std::uint64_t>(command_kind::extend_group)) return false;
     out.kind = static_cast<command_kind>(kind);
     out.name = in.read_bytes();
     out.address = in.read_bytes();
@@ -35,7 +35,12 @@ bool decode(std::span<const std::byte> bytes, command& out) {
     out.request = in.read_u64();
     const auto number = in.read_u64();
     out.number = static_cast<std::uint32_t>(number);
-    return number <= group_number_max;
+    if (number > group_number_max) return false;
+    if (in.left() == 0) return true;  // of a version that put each group on all nodes, or as there
+    const auto hosts = in.read_u64();
+    if (hosts > hosts_max) return false;
+    for (std::uint64_t i = 0; i < hosts; ++i) out.hosts.push_back(in.read_bytes());
+    return true;
   } catch (const truncated_checkpoint&) {
     return false;
   }
@@ -54,6 +59,8 @@ std::vector<std::byte> encode(const command& c) {
     write(out, c.founders);
     out.write_u64(c.request);
     out.write_u64(c.number);
+    if (!c.hosts.empty()) out.write_u64(c.hosts.size());
+    for (const auto& node : c.hosts) out.write_bytes(node);
   }
   return taken(out);
 }
@@ -93,12 +100,17 @@ verdict machine::apply(const command& c) {
   if (c.kind == command_kind::add) return add(c);
   if (c.kind == command_kind::create_group) return create_group(c);
   if (c.kind == command_kind::delete_group) return delete_group(c);
+  if (c.kind == command_kind::extend_group) return extend_group(c);
   const auto* known = table_.find(c.name);
   if (c.kind == command_kind::remove) {
     const bool was = std::ranges::any_of(table_.nodes, [&](const node_line& n) { return n.name == c.name; });
     if (!known) return {was, was ? c.name + " is removed" : "no node is named " + c.name};
     if (table_.present() == 1) return {false, "nobody would be left"};
-    table_.nodes[to_index(known->number)].present = false;
+    const auto number = known->number;
+    if (const auto group = alone_on(number); !group.empty())
+      return {false, "group " + group + " is on no other node: delete it, or extend it to another node, first"};
+    table_.nodes[to_index(number)].present = false;
+    forget_host(number);
   } else {
     if (!known) return {false, "no node is named " + c.name};
     if (!is_address(c.address)) return {false, "\"" + c.address + "\" is no address"};
@@ -139,6 +151,9 @@ void machine::checkpoint(sink& out) const {
 void machine::restore(source& in) {
   table_ = in.left() == 0 ? founders_ : read_node_table(in);
   groups_ = in.left() == 0 ? group_table{} : read_group_table(in);  // a checkpoint of a version without groups ends here
+  for (const auto& g : groups_.groups)
+    for (const auto node : g.hosts)
+      if (!table_.find(node)) throw truncated_checkpoint("group " + g.name + " is on a node that never was");
   changed_(table_);
   tell_groups();
 }

@@ -17,6 +17,7 @@ enum class command_kind : std::uint8_t {
   remove = 2,  ///< a node is none of the cluster any more
   create_group = 3,
   delete_group = 4,
+  extend_group = 5,  ///< one more node has a part in a group of some nodes
 };
 
 struct command {
@@ -28,6 +29,7 @@ struct command {
   std::string type, contract;
   std::vector<founder_line> founders;
   std::uint64_t request = 0;
+  std::vector<std::string> hosts;  ///< names of nodes. Of `create_group`: who has it, none: all; `extend_group`: who has it from now on, too
   std::uint32_t number = 0;  ///< `create_group`: the new one's is larger than this; `delete_group`: that one and no other, 0: of that name
 };
 
@@ -63,6 +65,11 @@ private:
   verdict add(const command& c);
   verdict create_group(const command& c);
   verdict delete_group(const command& c);
+  verdict extend_group(const command& c);
+  std::string name_hosts(const command& c, std::vector<member_id>& hosts) const;
+  std::string alone_on(member_id node) const;
+  void forget_host(member_id node);
+  std::string described(const group_line& g) const;
   void tell_groups() const;
 
   node_table table_;

@@ -1,5 +1,6 @@
 // Counters that an operator creates and deletes while the nodes run: cohort group create NAME counter --node DIR. Each line read from
-// stdin names a counter and what is added to it; "main" is always there.
+// stdin names a counter and what is added to it; "main" is always there. Counters of type "tally" are counted by one member, and the
+// others follow (primary/backup).
 #include <cohort/node.hpp>
 
 #include <iostream>
@@ -14,6 +15,22 @@ class counter final : public cohort::state_machine {
     sum_ += std::strtoull(text.c_str(), nullptr, 10);
     answer.write(std::to_string(sum_));
   }
+  void checkpoint(cohort::sink& out) const override { out.write_u64(sum_); }
+  void restore(cohort::source& in) override { sum_ = in.read_u64(); }
+};
+
+class tally final : public cohort::primary_service {
+  std::uint64_t sum_ = 0;
+
+  static std::uint64_t number_in(std::span<const std::byte> text) {
+    return std::strtoull(std::string(reinterpret_cast<const char*>(text.data()), text.size()).c_str(), nullptr, 10);
+  }
+  void execute(const cohort::delivery& request, cohort::state_update& change, cohort::reply& answer) override {
+    const auto sum = std::to_string(sum_ + number_in(request.payload));
+    change.write(std::as_bytes(std::span(sum)));
+    answer.write(sum);
+  }
+  void apply(std::span<const std::byte> change) override { sum_ = number_in(change); }
   void checkpoint(cohort::sink& out) const override { out.write_u64(sum_); }
   void restore(cohort::source& in) override { sum_ = in.read_u64(); }
 };
@@ -37,6 +54,7 @@ int main(int argc, char** argv) try {
   cohort::node node{cohort::config_from_arguments(argc, argv)};  // --catalogue yes, and as for the counter
   node.replicate<counter>("main");
   node.register_machine<counter>("counter");
+  node.register_primary("tally", [] { return std::make_unique<tally>(); });
   node.start();
   for (std::string line; std::getline(std::cin, line);) {
     std::istringstream words(line);

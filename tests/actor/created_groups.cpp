@@ -216,6 +216,67 @@ TEST_SUITE("created groups") {
     CHECK(place::say(*p.nodes[2], "orders", "again") != "");
   }
 
+  TEST_CASE("a group is on some of the nodes, and goes on and away without the others") {
+    place p(3);
+    p.start_all();
+    auto& first = *p.nodes[0];
+    auto& outside = *p.nodes[1];
+    for (const auto kept : {durability::journaled, durability::in_memory}) {
+      CAPTURE(to_string(kept));
+      const std::string name = std::string("pair-") + to_string(kept);
+      const contract how{.durability = kept, .single = true};
+      // Whoever is asked need not have a part itself.
+      CHECK(has(done(outside.create_group(name, "records", how, {.on = {"n3", "n1"}, .witnesses = {}})), "on n1, n3"));
+      REQUIRE(eventually([&] { return place::hosts(first, name) && place::hosts(*p.nodes[2], name); }));
+      CHECK(place::say(first, name, "one") != "");
+      const auto all = outside.created_groups();
+      const auto known = std::ranges::find(all, name, &group_info::name);
+      REQUIRE(known != all.end());
+      CHECK(known->hosts == std::vector<std::string>{"n1", "n3"});
+      CHECK(has(known->why_not, "none of its hosts"));
+      CHECK_THROWS_WITH_AS(outside.port(name), ("this node hosts no group " + name + ", which is on n1, n3").c_str(), node_error);
+      CHECK(p.seen(1, name).empty());
+      CHECK(eventually([&] {
+        const auto s = first.status(name);
+        return s.members.size() == 2 && std::ranges::all_of(s.members, [](auto& m) { return m.active && m.voter; });
+      }));
+      CHECK(has(refusal(first.create_group(name, "records", how)), "set up differently"));
+      CHECK(has(done(first.create_group(name, "records", how, {.on = {"n1", "n3"}, .witnesses = {}})), "is number"));
+    }
+    CHECK(has(refusal(first.create_group("x", "records", {}, {.on = {"n1", "n9"}, .witnesses = {}})), "no node is named \"n9\""));
+    CHECK(has(refusal(first.create_group("x", "records", {}, {.on = {"n1", "n1"}, .witnesses = {}})), "named twice"));
+    CHECK(has(refusal(first.create_group("x", "records", {}, {.on = {"n2"}, .witnesses = {}})), "single"));
+    CHECK(has(refusal(first.create_group("x", "records", {}, {.on = {}, .witnesses = {"n9"}})), "witness"));
+    CHECK(has(refusal(first.extend_group("x", "n2")), "no group that was created"));
+
+    // Extended to a node that was outside, which is given what the group holds; twice is once.
+    CHECK(has(done(p.nodes[2]->extend_group("pair-journaled", "n2")), "on n1, n2, n3"));
+    done(p.nodes[0]->extend_group("pair-journaled", "n2"));
+    REQUIRE(eventually([&] { return place::hosts(outside, "pair-journaled") && place::count(outside, "pair-journaled") == "1"; }));
+    CHECK(eventually([&] {
+      const auto s = first.status("pair-journaled");
+      return s.members.size() == 3 && std::ranges::all_of(s.members, [](auto& m) { return m.active && m.voter; });
+    }));
+    CHECK(p.seen(1, "pair-journaled") == std::vector{group_event::kind::hosted});
+
+    // All start again, the catalogue without a quorum first: what is written down about groups is enough for theirs.
+    p.nodes.clear();
+    p.start(1);
+    CHECK(eventually([&] { return place::hosts(*p.nodes[1], "pair-journaled"); }));
+    CHECK_FALSE(p.nodes[1]->status("room").primary);
+    p.start(0);
+    p.start(2);
+    CHECK(eventually([&] { return place::hosts(*p.nodes[0], "pair-journaled") && place::count(*p.nodes[0], "pair-journaled") == "1"; }));
+
+    // Deleted while a node that has no part in it is down, and likewise one that has.
+    p.nodes.erase(1);
+    done(p.nodes[0]->delete_group("pair-volatile"));
+    done(p.nodes[2]->delete_group("pair-journaled"));
+    CHECK(eventually([&] { return p.nodes[0]->created_groups().empty() && p.nodes[2]->created_groups().empty(); }));
+    p.start(1);
+    CHECK(eventually([&] { return p.nodes[1]->created_groups().empty(); }));
+  }
+
   TEST_CASE("actors are told that a group was deleted") {
     place p(1);
     p.members[0].name = "n1";

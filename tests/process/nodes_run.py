@@ -15,10 +15,10 @@ from counter_run import Counter
 
 
 class Site:
-    def __init__(self, counter, tool):
+    def __init__(self, counter, tool, names=("n1", "n2", "n3")):
         self.counter, self.tool = counter, tool
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cohort-nodes-"))
-        self.address = {n: f"127.0.0.1:{free_port()}" for n in ("n1", "n2", "n3")}
+        self.address = {n: f"127.0.0.1:{free_port()}" for n in names}
         self.founders = [f"{n}={a}" for n, a in self.address.items()]
         self.nodes = {}
 

@@ -37,7 +37,20 @@ struct stage {
     return v;
   }
   static command create(const std::string& name, const std::string& type = "t", const std::string& contract = "orders = [\"total\"]\n") {
-    return {.kind = command_kind::create_group, .name = name, .address = {}, .type = type, .contract = contract, .founders = all_three(), .request = 0, .number = 1};
+    return {.kind = command_kind::create_group, .name = name, .address = {}, .type = type, .contract = contract, .founders = all_three(), .request = 0, .hosts = {}, .number = 1};
+  }
+  static command on(const std::string& name, std::vector<std::string> hosts, std::vector<founder_line> founders) {
+    auto c = create(name);
+    c.hosts = std::move(hosts);
+    c.founders = std::move(founders);
+    return c;
+  }
+  static command extension(const std::string& name, std::vector<std::string> hosts) {
+    command c;
+    c.kind = command_kind::extend_group;
+    c.name = name;
+    c.hosts = std::move(hosts);
+    return c;
   }
   static command removal(const std::string& name, std::uint32_t number = 0) {
     command c;
@@ -60,7 +73,7 @@ TEST_SUITE("catalogue") {
     stage s;
     CHECK(s.give(stage::create("x")).why == "group x is number 1023");
     REQUIRE(s.told.groups.size() == 1);
-    CHECK(s.told.groups[0] == group_line{1023, "x", "t", "orders = [\"total\"]\n", all_three(), 0, true});
+    CHECK(s.told.groups[0] == group_line{1023, "x", "t", "orders = [\"total\"]\n", all_three(), 0, true, {}});
     CHECK(s.give(stage::create("x")).done);  // its driver died before it heard
     CHECK(s.changes == 1);
     CHECK_FALSE(s.give(stage::create("x", "other")).done);
@@ -135,6 +148,80 @@ TEST_SUITE("catalogue") {
       CHECK_FALSE(v.done);
     }
     CHECK(s.told == before);
+  }
+
+  TEST_CASE("groups: on some of the nodes") {
+    stage s;
+    const std::vector<founder_line> outer{{member_id{0}, 10, 20, false}, {member_id{2}, 12, 22, false}};
+    CHECK(s.give(stage::on("x", {"c", "a"}, outer)).why == "group x is number 1023, on a, c");
+    REQUIRE(s.told.groups.size() == 1);
+    const auto& x = s.told.groups[0];
+    CHECK(x.hosts == std::vector{member_id{0}, member_id{2}});
+    CHECK(is_host(x, member_id{0}));
+    CHECK_FALSE(is_host(x, member_id{1}));
+    CHECK(s.give(stage::on("x", {"a", "c"}, outer)).done);  // repeated
+    CHECK_FALSE(s.give(stage::on("x", {"a", "b", "c"}, outer)).done);
+    CHECK_FALSE(s.give(stage::on("x", {}, outer)).done);
+    CHECK(s.changes == 1);
+    // Not all who have a part need be founders.
+    CHECK(s.give(stage::on("y", {"a", "b"}, {{member_id{1}, 11, 21, false}})).done);
+
+    const auto refused = [&](const command& c, const std::string& why) {
+      const auto before = s.told;
+      const auto v = s.give(c);
+      CHECK_FALSE(v.done);
+      CHECK(v.why.find(why) != std::string::npos);
+      CHECK(s.told == before);
+    };
+    refused(stage::on("z", {"a", "d"}, {outer[0]}), "no node is named \"d\"");
+    refused(stage::on("z", {"a", ""}, {outer[0]}), "no node is named \"\"");
+    refused(stage::on("z", {"a", "a"}, {outer[0]}), "a is named twice");
+    refused(stage::on("z", {"a", "b"}, outer), "changed meanwhile");  // a founder without a part
+    refused(stage::on("z", {"a"}, {}), "founders");
+    refused(stage::on("z", std::vector<std::string>(hosts_max + 1, "a"), {outer[0]}), "");
+
+    // Extended, once and again.
+    refused(stage::extension("z", {"b"}), "no group that was created is named z");
+    refused(stage::extension("x", {"d"}), "no node is named");
+    refused(stage::extension("x", {}), "no node");
+    CHECK(s.give(stage::extension("x", {"b"})).why == "group x is number 1023, on a, b, c");
+    const auto changes = s.changes;
+    CHECK(s.give(stage::extension("x", {"b"})).done);
+    CHECK(s.changes == changes);
+    CHECK(s.told.find("x")->founders == outer);
+    REQUIRE(s.give(stage::create("all")).done);
+    CHECK(s.give(stage::extension("all", {"b"})).why == "group all is on all nodes");
+    CHECK(s.told.find("all")->hosts.empty());
+
+    // As written down and read.
+    const auto bytes = s.checkpoint();
+    stage other;
+    memory_source in(bytes);
+    other.m.restore(in);
+    CHECK(other.told == s.told);
+    auto mad = bytes;
+    for (std::size_t length = 0; length < bytes.size(); length += 8) {
+      mad = bytes;
+      mad[length] = std::byte{0xff};  // whatever it is, it is refused or read, and nothing else happens
+      memory_source damaged(mad);
+      try {
+        other.m.restore(damaged);
+      } catch (const truncated_checkpoint&) {
+      }
+    }
+
+    // A removed node has no part in anything; it is not removed while it is the only one.
+    command gone;
+    gone.kind = command_kind::remove;
+    gone.name = "b";
+    REQUIRE(s.give(gone).done);
+    CHECK(s.told.find("x")->hosts == std::vector{member_id{0}, member_id{2}});
+    CHECK(s.told.find("y")->hosts == std::vector{member_id{0}});
+    gone.name = "a";
+    refused(gone, "group y is on no other node");
+    REQUIRE(s.give(stage::removal("y")).done);
+    CHECK(s.told.find(1022u)->hosts.empty());
+    CHECK(s.give(gone).done);
   }
 
   TEST_CASE("groups: random commands, against a simple model, with restores in between") {

@@ -7,7 +7,9 @@
 #include <CLI/CLI.hpp>
 
 #include <iostream>
+#include <map>
 #include <memory>
+#include <optional>
 
 namespace cohort::tool {
 namespace {
@@ -17,10 +19,13 @@ constexpr auto patience = std::chrono::seconds(60);  ///< a change of a group ta
 struct asked {
   std::string node;
   std::vector<std::string> words;  ///< behind the command's own
+  std::map<std::string, std::optional<std::string>> options;  ///< passed on where they are given
 };
 
 int ask(const asked& a, std::vector<std::string> words) {
   words.insert(words.end(), a.words.begin(), a.words.end());
+  for (const auto& [option, value] : a.options)
+    if (value) words.insert(words.end(), {option, *value});
   transport::admin::answer answer;
   try {
     answer = transport::admin::ask(a.node + "/admin", words, patience);
@@ -31,14 +36,15 @@ int ask(const asked& a, std::vector<std::string> words) {
   return answer.code == well ? well : refused;
 }
 
-CLI::App& add(CLI::App& to, const std::string& name, const std::string& what, std::vector<std::string> words, const std::string& arguments,
-              int& code) {
+/// `options` are pairs of a name and what it means.
+void add(CLI::App& to, const std::string& name, const std::string& what, std::vector<std::string> words, const std::string& arguments,
+         int& code, const std::map<std::string, std::string>& options = {}) {
   auto a = std::make_shared<asked>();
   auto& command = *to.add_subcommand(name, what);
   command.add_option("--node", a->node, "the data directory of a node that runs on this machine")->required();
   if (!arguments.empty()) command.add_option("arguments", a->words, arguments)->required();
+  for (const auto& [option, meaning] : options) command.add_option(option, a->options[option], meaning);
   command.callback([a, words = std::move(words), &code] { code = ask(*a, words); });
-  return command;
 }
 
 }  // namespace
@@ -54,8 +60,10 @@ void add_admin(CLI::App& program, int& code) {
   auto& group = *program.add_subcommand("group", "A running group: its rules, its members, its leader");
   group.require_subcommand(1);
   add(group, "list", "Prints the groups that were created while the cluster ran, and whether they run here", {"group", "list"}, "", code);
-  add(group, "create", "Creates a group on all nodes of the cluster", {"group", "create"},
-      "GROUP TYPE [SETTING...]: a type that the program registers, settings as in a configuration file: 'election_min = \"500 ms\"'", code);
+  add(group, "create", "Creates a group on all nodes of the cluster, or on some", {"group", "create"},
+      "GROUP TYPE [SETTING...]: a type that the program registers, settings as in a configuration file: 'election_min = \"500 ms\"'", code,
+      {{"--on", "the nodes that have it: n1,n3,n4; all, if this is left out"}, {"--witness", "nodes that keep its log alone: n5"}});
+  add(group, "extend", "One more node has a part in a group that was created on some", {"group", "extend"}, "GROUP NODE", code);
   add(group, "delete", "Deletes a group that was created so, with all it holds, for good", {"group", "delete"}, "GROUP", code);
   add(group, "rules", "Prints how the contract in force differs from the defaults", {"group", "rules"}, "GROUP", code);
   add(group, "change", "Changes the contract of a running group", {"group", "change"},

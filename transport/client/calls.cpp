@@ -109,6 +109,7 @@ void engine::open_session() {
         return send_soon();
       }
       places_.doubt();
+      if (a.getReason() == wire::Reason::NO_GROUP && places_.has_no_part(*to)) return send_soon();
       if (a.getRetry() || a.getVerdict() == wire::Verdict::UNKNOWN) return places_.failed(to, false);
       // No session will be had: nobody waits for nothing. Without one no call has a number, so none can have been executed.
       for (auto& o : std::exchange(waiting_, {})) finish(o, call_outcome::refused, nullptr, a.getWhy().cStr(), to->node);
@@ -266,6 +267,7 @@ void engine::take(place& from, std::uint64_t id, gateway_answer a) {
     return o.late ? over(call_outcome::expired, "its deadline was over before it was executed")
                   : over(call_outcome::refused, "it was cancelled before it was executed");
   if (because == wire::Reason::NO_SESSION) return session_ended();
+  if (because == wire::Reason::NO_GROUP && places_.has_no_part(from)) return rest(o);
   if (because == wire::Reason::TOO_FAR || because == wire::Reason::ANSWERS_FULL || a.reader.getRetry()) {
     // Not executed; answers that are acknowledged with the next copies make room.
     if (because == wire::Reason::NO_QUORUM || because == wire::Reason::NOT_MEMBER || because == wire::Reason::STOPPED) places_.doubt();

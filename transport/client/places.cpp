@@ -28,10 +28,17 @@ void places::add(const std::string& address) {
 
 place_ptr places::choose(const place* but) {
   const auto now = timer_.now();
-  place_ptr best, to_connect;
+  place_ptr best, to_connect, outside;
+  bool may_come = false;  // somebody who has a part, or perhaps
   for (std::size_t i = 0; i < all_.size(); ++i) {
     auto& p = all_[(turn_ + i) % all_.size()];
-    if (p.get() == but || p->closed_until > now) continue;
+    if (p.get() == but) continue;
+    if (p->of_group == part::none) {
+      if (!outside || p->open) outside = p;
+      continue;
+    }
+    may_come = may_come || p->connecting || p->of_group == part::has;
+    if (p->closed_until > now) continue;
     if (!p->open) {
       if (!p->connecting && (!to_connect || p->node == leader_)) to_connect = p;
       continue;
@@ -45,7 +52,14 @@ place_ptr places::choose(const place* but) {
     doubtful_ = false;
     tasks_.add(look(best));
   }
-  return best;
+  if (best || !outside) return best;
+  if (outside->open && now - looked_ > look_again) tasks_.add(look(outside));  // it may have a part by now, or know of others
+  if (!outside->open && !outside->connecting && outside->closed_until <= now) connect(outside);
+  return may_come || to_connect || !outside->open ? nullptr : outside;
+}
+
+bool places::has_no_part(place& p) {
+  return std::exchange(p.of_group, part::none) != part::none;
 }
 
 kj::Promise<void> places::changed() {
@@ -162,8 +176,12 @@ kj::Promise<void> places::look(place_ptr p) {
   looked_ = timer_.now();
   return p->open->gateway.discoverRequest().send().then([this, p](::capnp::Response<wire::Gateway::DiscoverResults>&& r) {
     p->node = r.getNode().cStr();
-    for (auto g : r.getGroups())
-      if (g.getName() == how_.group.c_str() && g.getPrimary()) leader_ = g.getLeader().cStr();
+    p->of_group = part::none;
+    for (auto g : r.getGroups()) {
+      if (g.getName() != how_.group.c_str()) continue;
+      p->of_group = part::has;
+      if (g.getPrimary()) leader_ = g.getLeader().cStr();
+    }
     for (auto g : r.getGateways()) add(g.getAddress().cStr());
     for (auto g : r.getGateways())
       for (auto& known : all_)

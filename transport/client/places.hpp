@@ -42,12 +42,16 @@ private:
   std::shared_ptr<line_use> use_;
 };
 
-/// One member's gateway.
+/// Whether a node has a part in the client's group.
+enum class part : std::uint8_t { unknown, has, none };
+
+/// One node's gateway.
 struct place {
   std::string address;
   std::string node;              ///< its member; empty: not known yet
   std::shared_ptr<wires> open;   ///< null: not connected
   bool connecting = false;
+  part of_group = part::unknown;  ///< as it said last
   unsigned failures = 0;         ///< in a row
   kj::TimePoint closed_until = kj::origin<kj::TimePoint>();  ///< the breaker: left alone until then
 };
@@ -59,7 +63,8 @@ public:
   places(const client_options& how, kj::AsyncIoContext& io, std::mt19937_64& random);
 
   /// A connected one that is fit to be asked: the leader's if it is, else any; with `but`, another than that. Null: none at the
-  /// moment, and connections are being made.
+  /// moment, and connections are being made. One of a node without a part in the group is chosen only if nobody else is left who may
+  /// have one: then its refusal is the answer.
   place_ptr choose(const place* but = nullptr);
   /// Resolved soon after a connection was made, or could not be.
   kj::Promise<void> changed();
@@ -69,6 +74,8 @@ public:
   void worked(place& p) { p.failures = 0; }
   /// It is not the one to ask now (no quorum's leader, ...): look anew who leads.
   void doubt() { doubtful_ = true; }
+  /// It refused for having no such group. True if that is news: another one is to be asked.
+  bool has_no_part(place& p);
 
 private:
   void connect(const place_ptr& p);

@@ -106,6 +106,7 @@ void engine::send_copy(const std::shared_ptr<reading>& r, const place_ptr& to) {
         return r->finish(std::move(result));
       }
       r->why = a.getWhy().cStr();
+      if (a.getReason() == wire::Reason::NO_GROUP && places_.has_no_part(*to)) return ask_again(r, 1 * kj::MILLISECONDS);
       if (!a.getRetry()) return r->finish({.what = call_outcome::refused, .why = r->why, .node = to->node});
       places_.doubt();
       places_.failed(to, false);
