@@ -148,6 +148,7 @@ void replica::host_primary() {
   auto logic = std::make_unique<primary_backup::member>(
     services_.self, group_->make_service, kind,
     kind == backup_kind::cold ? std::make_unique<cold_file>(services_.cold) : nullptr);
+  logic->wake_by(services_.updates_ready);
   member_ = logic.get();
   machine_ = std::move(logic);
   primary_ = std::make_unique<primary_host>(

@@ -87,6 +87,10 @@ public:
   /// Replaces the whole state by what `checkpoint` wrote, here or at another member.
   virtual void restore(source& in) = 0;
 
+  /// On the executing copy, before `promoted`: from now on `execute` may say `answer.defer()`. Then nothing has happened yet, and the
+  /// same request is given to this object again once `look_again` was called: by any thread, any number of times, also when this object
+  /// is gone. Requests are settled in their order, so those behind it wait.
+  virtual void executes_later(std::function<void()> look_again) { (void)look_again; }
   /// This object executes from now on. Another process may still believe the same of itself until it learns of the view
   /// `office` began with; its updates are dropped, and `office` is the fencing token for whatever lies outside.
   virtual void promoted(view_number office) { (void)office; }

@@ -33,6 +33,10 @@ public:
   /// replica, which its supervisor starts again; the next member goes on meanwhile.
   virtual void started(fencing_token token) { (void)token; }
 
+  /// Before `started`: from now on `handle` may say `answer.defer()`. Then the same message is given to it again once `look_again` was
+  /// called (any thread, any number of times, also when this instance is gone), and those behind it wait.
+  virtual void handles_later(std::function<void()> look_again) { (void)look_again; }
+
   /// Handles one message; the answer goes to who submitted it once the group accepted it.
   virtual void handle(const delivery& message, reply& answer) = 0;
 

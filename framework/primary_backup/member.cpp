@@ -141,6 +141,7 @@ void member::begin_anew() {
 
 std::span<const std::byte> member::execute(std::size_t bytes) {
   if (!executes()) return {};
+  postponed_ = false;
   for (;;) {
     // What a copy did before it threw is settled first; the next copy is made of that.
     if (broken_ && under_way_ > 0) return {};
@@ -149,12 +150,14 @@ std::span<const std::byte> member::execute(std::size_t bytes) {
       agreed_.in_office(true);
       executing_ = agreed_.duplicate();
       start_ = accepted_;
+      if (look_again_) executing_->executes_later(look_again_);
       executing_->promoted(office_.since);
     }
     if (executed_ == pending_.size()) return {};
     update_.begin({office_.since, attempt_, start_, accepted_ + under_way_, 0});
     do execute_one();
-    while (!broken_ && executed_ < pending_.size() && update_.size() < bytes);
+    while (!broken_ && !postponed_ && executed_ < pending_.size() && update_.size() < bytes);
+    if (update_.count() == 0 && postponed_) return {};
     if (update_.count() == 0) continue;
     ++under_way_;
     return update_.finish();
@@ -180,6 +183,8 @@ void member::execute_one() {
   };
   try {
     executing_->execute(request, change_, reply_);
+    postponed_ = reply_.deferred() && look_again_;
+    if (postponed_) return;
     if (!change_.bytes().empty()) executing_->perform(change_.bytes(), reply_);
   } catch (const std::exception& e) {
     if (!threw(e.what())) throw;

@@ -5,6 +5,8 @@
 #include "framework/primary_backup/update_message.hpp"
 
 #include <deque>
+#include <functional>
+#include <utility>
 #include <vector>
 
 namespace cohort::primary_backup {
@@ -19,6 +21,8 @@ namespace cohort::primary_backup {
 class member final : public state_machine {
 public:
   member(member_id self, primary_service_factory make, backup_kind kind, std::unique_ptr<cold_store> store = nullptr);
+  /// `look_again`, which any thread may call, leads to another `execute`: services may execute later.
+  void wake_by(std::function<void()> look_again) { look_again_ = std::move(look_again); }
 
   void apply(const delivery& d, reply& answer) override;
   void query(std::span<const std::byte> question, reply& answer) const override;
@@ -75,7 +79,9 @@ private:
     after_failure then = after_failure::again;
     std::vector<std::byte> answer;
   } failure_;
-  bool broken_ = false;  ///< `executing_` threw: it executes no more
+  bool broken_ = false;     ///< `executing_` threw: it executes no more
+  bool postponed_ = false;  ///< `executing_` executes the oldest of those left later
+  std::function<void()> look_again_;
   update_writer update_;
   state_update change_;
   reply reply_;

@@ -10,8 +10,10 @@ class singleton_service final : public primary_service {
 public:
   explicit singleton_service(singleton_factory make) : make_(std::move(make)) {}
 
+  void executes_later(std::function<void()> look_again) override { look_again_ = std::move(look_again); }
   void promoted(view_number office) override {
     instance_ = make_();
+    if (look_again_) instance_->handles_later(look_again_);
     instance_->started(office + 1);  // views are counted from 0, and a token of 0 is none
   }
   void execute(const delivery& request, state_update&, reply& answer) override {
@@ -28,6 +30,7 @@ public:
 
 private:
   const singleton_factory make_;
+  std::function<void()> look_again_;
   std::unique_ptr<singleton> instance_;
 };
 

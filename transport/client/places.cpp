@@ -59,7 +59,10 @@ place_ptr places::choose(const place* but) {
 }
 
 bool places::has_no_part(place& p) {
-  return std::exchange(p.of_group, part::none) != part::none;
+  const bool is_news = std::exchange(p.of_group, part::none) != part::none;
+  return is_news || std::ranges::any_of(all_, [](const place_ptr& other) {
+    return other->of_group == part::has || (other->of_group == part::unknown && other->failures == 0);
+  });
 }
 
 kj::Promise<void> places::changed() {

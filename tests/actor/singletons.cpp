@@ -1,0 +1,192 @@
+// A singleton that is an actor. The rest is in tests/unit/primary_backup_singleton.cpp and tests/process/hand_run.py.
+#include "cluster.hpp"
+
+#include <cohort/group.hpp>
+#include <cohort/singleton_actor.hpp>
+
+#include <caf/all.hpp>
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <utility>
+
+using namespace cohort;
+using namespace cohort::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// What the lives of one node's instances did.
+struct stage {
+  std::atomic<int> alive{0}, lives{0}, most{0};
+  std::atomic<fencing_token> newest{0};
+  std::mutex mutex;
+  std::vector<std::string> handled;
+
+  void note(std::string text) {
+    std::lock_guard guard(mutex);
+    handled.push_back(std::move(text));
+  }
+  std::vector<std::string> notes() {
+    std::lock_guard guard(mutex);
+    return handled;
+  }
+};
+
+/// Answers "TOKEN:LIFE:BODY"; at "boom" its first life fails, at "cursed" every one, "later" is answered behind a while.
+class teller final : public process {
+public:
+  teller(caf::actor_config& config, fencing_token token, std::shared_ptr<stage> s) : process(config), token_(token), stage_(std::move(s)) {
+    life_ = ++stage_->lives;
+    stage_->most = std::max(stage_->most.load(), ++stage_->alive);
+    stage_->newest = std::max(stage_->newest.load(), token);
+  }
+  ~teller() override { --stage_->alive; }
+
+private:
+  caf::behavior make_behavior() override {
+    return {
+      [this](const singleton_request& r) -> caf::result<std::string> {
+        if ((r.body == "boom" && life_ == 1) || r.body == "cursed") throw std::runtime_error("asked to");
+        stage_->note(r.body);
+        const auto answer = std::to_string(token_) + ':' + std::to_string(life_) + ':' + r.body;
+        if (r.body != "later") return answer;
+        owed_ = make_response_promise();
+        delayed_send(this, 50ms, answer);
+        return caf::delegated<std::string>{};
+      },
+      [this](const std::string& answer) { owed_.deliver(answer); },
+    };
+  }
+
+  const fencing_token token_;
+  const std::shared_ptr<stage> stage_;
+  int life_ = 0;
+  caf::response_promise owed_;
+};
+
+struct tellers {
+  std::vector<std::shared_ptr<stage>> stages;
+  cluster nodes;
+
+  explicit tellers(int size)
+      : nodes(size, in_office(), [this](node& n, int i) {
+          spawn_singleton(n, "room", [s = stages[static_cast<std::size_t>(i)]](child_start& at, fencing_token token) { return at.spawn<teller>(token, s); },
+                          in_office(), {.child = {.mailbox = {.poison_after = 2}}});
+        }) {
+    for (int i = 0; i < size; ++i) stages.push_back(std::make_shared<stage>());
+    nodes.start_all();
+  }
+  static contract in_office() { return contract{.single = true}.with(&contract::outcome_bound, 20s); }
+
+  /// Through the handle at that node, until it is taken.
+  std::string ask(int i, const std::string& text) {
+    caf::scoped_actor self{actor_system_of(nodes.at(i))};
+    std::string said;
+    CHECK(eventually([&] {
+      bool again = false;
+      self->request(group_handle(nodes.at(i), "room"), caf::infinite, text)
+        .receive([&](const std::string& answer) { said = answer; },
+                 [&](const caf::error& why) {
+                   again = refused(outcome_of(why));
+                   said = to_string(outcome_of(why));
+                 });
+      return !again;
+    }));
+    return said;
+  }
+  int instances() const {
+    int all = 0;
+    for (const auto& s : stages) all += s->alive;
+    return all;
+  }
+  int in_charge() {
+    int found = -1;
+    CHECK(eventually([&] {
+      for (int i = 0; i < static_cast<int>(stages.size()); ++i)
+        if (nodes.running(i) && nodes.at(i).primary("room").executes && stages[static_cast<std::size_t>(i)]->alive == 1) found = i;
+      return found >= 0;
+    }));
+    return found;
+  }
+};
+
+std::string body_of(const std::string& answer) { return answer.substr(answer.rfind(':') + 1); }
+
+}  // namespace
+
+TEST_SUITE("singletons") {
+  TEST_CASE("one actor acts in the group, on what is sent to the group's handle anywhere, in order") {
+    tellers t(3);
+    for (int i = 0; i < 12; ++i) CHECK(body_of(t.ask(i % 3, std::to_string(i))) == std::to_string(i));
+    CHECK(t.instances() == 1);
+    const int office = t.in_charge();
+    auto& here = *t.stages[static_cast<std::size_t>(office)];
+    CHECK(here.notes() == std::vector<std::string>{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"});
+    CHECK(supervisors_of(t.nodes.at(office)).address("room") != nullptr);
+
+    // An answer that comes later holds up those behind it, and nothing else.
+    CHECK(body_of(t.ask((office + 1) % 3, "later")) == "later");
+    const auto room = group_handle(t.nodes.at(office), "room");
+    for (const auto* text : {"later", "sooner"}) caf::anon_send(room, std::string(text));
+    CHECK(eventually([&] { return here.notes().size() >= 15; }));
+    const auto all = here.notes();
+    CHECK(std::vector<std::string>(all.end() - 2, all.end()) == std::vector<std::string>{"later", "sooner"});
+  }
+
+  TEST_CASE("a failure ends a life and not the instance; what fails always is put aside and answered") {
+    tellers t(1);
+    const auto first = t.ask(0, "a");
+    const auto again = t.ask(0, "boom");
+    CHECK(body_of(again) == "boom");
+    CHECK(first.substr(0, first.find(':')) == again.substr(0, again.find(':')));  // the token is the instance's
+    CHECK(t.stages[0]->lives == 2);
+    const auto cursed = t.ask(0, "cursed");
+    CHECK(cursed.starts_with("failed: "));
+    CHECK(body_of(t.ask(0, "b")) == "b");
+    CHECK(t.stages[0]->most == 1);
+    auto all = supervisors_of(t.nodes.at(0));
+    CHECK(eventually([&] { return all.dead_letters().size() == 1; }));
+    CHECK(t.nodes.at(0).failure() == "");
+  }
+
+  TEST_CASE("the next member goes on, with a greater token, when the one in office stops or dies") {
+    tellers t(3);
+    fencing_token before = 0;
+    int asked = 0;
+    for (const bool gently : {true, false}) {
+      REQUIRE(body_of(t.ask(t.in_charge(), std::to_string(asked))) == std::to_string(asked));
+      ++asked;
+      const int office = t.in_charge();
+      auto& there = *t.stages[static_cast<std::size_t>(office)];
+      CHECK(there.newest > before);
+      before = there.newest;
+      if (gently) t.nodes.stop(office);
+      else t.nodes.kill(office);
+      CHECK(there.alive == 0);
+      const int other = (office + 1) % 3;
+      const auto answer = t.ask(other, std::to_string(asked));
+      CHECK(body_of(answer) == std::to_string(asked));
+      CHECK(std::stoull(answer) > before);
+      ++asked;
+      t.nodes.start(office);
+      CHECK(eventually([&] { return t.nodes.all_serve(); }));
+    }
+    CHECK(t.instances() == 1);
+    for (const auto& s : t.stages) CHECK(s->most <= 1);
+  }
+
+  TEST_CASE("what makes no sense is refused before the node starts") {
+    cluster c(1, contract{}.with(durability::in_memory), [](node& n, int) {
+      const auto make = [](child_start& at, fencing_token token) { return at.spawn<teller>(token, std::make_shared<stage>()); };
+      CHECK_THROWS_AS(spawn_singleton(n, "a b", make), node_error);
+      CHECK_THROWS_AS(spawn_singleton(n, "room", singleton_actor_factory()), node_error);
+      CHECK_THROWS_AS(spawn_singleton(n, "room", make, {}, {.child = {.restart = restart_type::transient}}), node_error);
+      spawn_singleton(n, "room", make, contract{.durability = durability::in_memory, .single = true});
+    });
+    c.start(0);
+    CHECK(eventually([&] { return c.serves(0); }));
+  }
+}
