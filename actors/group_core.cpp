@@ -22,6 +22,7 @@ public:
   void persisted(protocol::journal_position up_to) override { core_.persisted(up_to); }
   void link_up(protocol::voter_id peer, bool blank) override { core_.link_up(peer, blank); }
   void link_down(member_id peer, bool reset) override { core_.link_down(peer, reset); }
+  const char* refuses(protocol::change_kind, const protocol::view_options&) const override { return nullptr; }
   std::uint64_t request(protocol::change_kind kind, member_id who, const protocol::view_options& wanted) override {
     return core_.request(kind, who, wanted);
   }
@@ -51,9 +52,8 @@ private:
 
 class component final : public group_core {
 public:
-  component(const protocol::partition::core_options& options, const protocol::partition::core_start& start,
-            const protocol::view_options& rules)
-      : core_(options, start), rules_(rules) {}
+  component(const protocol::partition::core_options& options, const protocol::partition::core_start& start)
+      : core_(options, start) {}
   void tick(protocol::instant mono, wall_time wall) override { core_.tick(mono, wall); }
   submit_status submit(std::span<const std::span<const std::byte>> messages, order how, wall_time deadline) override {
     return core_.submit(messages, how, deadline);
@@ -69,7 +69,12 @@ public:
   void persisted(protocol::journal_position up_to) override { core_.persisted(up_to); }
   void link_up(protocol::voter_id peer, bool blank) override { core_.link_up(peer, blank); }
   void link_down(member_id peer, bool reset) override { core_.link_down(peer, reset); }
-  std::uint64_t request(protocol::change_kind, member_id, const protocol::view_options&) override { return 0; }
+  const char* refuses(protocol::change_kind kind, const protocol::view_options& wanted) const override {
+    return core_.refuses(kind, wanted);
+  }
+  std::uint64_t request(protocol::change_kind, member_id, const protocol::view_options& wanted) override {
+    return core_.request(wanted);
+  }
   void know(member_id) override {}  // it takes part with whomever it hears
   void hand_over() override {}
   void read(std::uint64_t tag) override { core_.read(tag); }
@@ -88,7 +93,7 @@ public:
   protocol::outputs& out() override { return core_.out(); }
   void drained() override { core_.drained(); }
   protocol::instant next_deadline() const override { return core_.next_deadline(); }
-  const protocol::view_options& rules() const override { return rules_; }
+  const protocol::view_options& rules() const override { return core_.rules(); }
 
   protocol::core_status status() const override {
     const auto here = core_.status();
@@ -116,7 +121,6 @@ public:
 
 private:
   protocol::partition::core core_;
-  const protocol::view_options rules_;
   mutable protocol::partition::component_ptr described_;
   mutable protocol::view_ptr view_;
 };
@@ -128,9 +132,8 @@ std::unique_ptr<group_core> make_core(const protocol::core_options& options, con
 }
 
 std::unique_ptr<group_core> make_core(const protocol::partition::core_options& options,
-                                      const protocol::partition::core_start& start,
-                                      const protocol::view_options& rules) {
-  return std::make_unique<component>(options, start, rules);
+                                      const protocol::partition::core_start& start) {
+  return std::make_unique<component>(options, start);
 }
 
 }  // namespace cohort::detail

@@ -23,7 +23,8 @@ public:
   virtual void persisted(protocol::journal_position up_to) = 0;
   virtual void link_up(protocol::voter_id peer, bool blank) = 0;
   virtual void link_down(member_id peer, bool reset) = 0;
-  /// 0: such changes are not made in this group.
+  /// Null, or why such changes are not made in this kind of group.
+  virtual const char* refuses(protocol::change_kind kind, const protocol::view_options& wanted) const = 0;
   virtual std::uint64_t request(protocol::change_kind kind, member_id who, const protocol::view_options& wanted) = 0;
   /// `member` may take part from now on.
   virtual void know(member_id member) = 0;
@@ -47,7 +48,6 @@ public:
 
 std::unique_ptr<group_core> make_core(const protocol::core_options& options, const protocol::core_start& start);
 std::unique_ptr<group_core> make_core(const protocol::partition::core_options& options,
-                                      const protocol::partition::core_start& start,
-                                      const protocol::view_options& rules);
+                                      const protocol::partition::core_start& start);
 
 }  // namespace cohort::detail

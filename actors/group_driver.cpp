@@ -500,10 +500,9 @@ void group_driver::hand_over() {
 
 void group_driver::change(member_id who, const change_asked& what) {
   if (retired_) return what.done({false, "this node has left the group"});
+  if (const auto* why = core_->refuses(what.kind, what.options)) return what.done({false, why});
   begin_turn();
-  const auto id = core_->request(what.kind, who, what.options);
-  if (id == 0) return what.done({false, "the views of a partitionable group follow the network alone; its rules do not change"});
-  changes_.emplace(id, what.done);
+  changes_.emplace(core_->request(what.kind, who, what.options), what.done);
 }
 
 void group_driver::changed(const protocol::event& e) {

@@ -80,20 +80,11 @@ protocol::core_options core_options_of(const contract& how, std::size_t groups) 
 
 protocol::partition::core_options component_options_of(const contract& how) {
   protocol::partition::core_options o;
-  o.orders = how.orders;
+  static_cast<protocol::view_options&>(o) = rules_of(how);
   o.durable = how.durability == durability::journaled;
   o.checkpoint_bytes = how.checkpoint_bytes;
   o.merge = how.merge;
-  o.heartbeat = how.heartbeat;
-  o.fail_after = how.fail_after;
-  o.steady_for = 3 * o.heartbeat;
-  // On disk an account takes two flushes, one after another, and a preparation as many.
-  o.account_wait = (o.durable ? 2 : 1) * how.election_min;
-  o.prepare_wait = 4 * o.account_wait;
-  o.pull_wait = 2 * o.heartbeat;
-  o.message_bytes_max = how.message_bytes_max;
   o.part_bytes = part_bytes_of(how);
-  o.lane_window = how.lane_window;
   return o;
 }
 

@@ -336,7 +336,7 @@ void replica::deliver(protocol::deliver_restore& r, work&) {
     v.member = active_in(*v.what);
     group_->watch->view(group_->name, describe(v, *services_.nodes), components_ != nullptr);
   }
-  if (r.at.in_force && !components_) assembler_.bound_by(*r.at.in_force);
+  if (r.at.in_force) assembler_.bound_by(*r.at.in_force);
   chunk_source from(r.at.index, r.chunks, services_);
   if (r.at.with_parts) assembler_.restore(from);
   if (components_)
@@ -372,6 +372,7 @@ void replica::deliver(protocol::deliver_component& c, work&) {
   protocol::deliver_view v;
   v.what = protocol::partition::as_view(*c.what);
   v.member = true;
+  assembler_.bound_by(*v.what);
   assembler_.view_installed(*v.what);
   const auto told = describe(v, *services_.nodes);
   if (group_->watch) group_->watch->view(group_->name, told, true);

@@ -209,7 +209,7 @@ std::unique_ptr<group_core> runtime::core_for(const group_entry& g, const protoc
   s.founders = start.founders;
   s.founder = !start.ever_founded;
   s.state = std::move(life);
-  return make_core(component_options_of(g.how), s, rules_of(g.how));
+  return make_core(component_options_of(g.how), s);
 }
 
 /// On the protocol thread, or before there is one.

@@ -50,9 +50,8 @@ void runtime::view_installed(std::uint32_t group, const protocol::deliver_view& 
     pulses_->configure(pulse_options_now());
   }
   const auto& how = g.entry->how;
-  if (how.partitions == partition_policy::primary)
-    g.entry->message_limit.store(v.what->options.message_bytes_max, std::memory_order_relaxed);
-  if (auto other = difference(how, under_rules(how, v.what->options)); how.partitions == partition_policy::primary && other != g.other_rules) {
+  g.entry->message_limit.store(v.what->options.message_bytes_max, std::memory_order_relaxed);
+  if (auto other = difference(how, under_rules(how, v.what->options)); other != g.other_rules) {
     g.other_rules = std::move(other);
     log_.write(log_level::info, where(g) + (g.other_rules.empty() ? "the group runs by the rules of this node's configuration"
                                               : "the group was changed while it ran, and that holds, not this node's configuration: " + g.other_rules));

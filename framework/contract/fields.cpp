@@ -100,10 +100,7 @@ std::string text_of(const contract& what, contracts::scope shared) {
 }  // namespace
 
 std::string agreed_text(const contract& what) {
-  auto all = text_of(what, contracts::scope::agreed);
-  // The rules of such a group are not in its views: they are what its members were started with.
-  if (what.partitions == partition_policy::partitionable) all += text_of(what, contracts::scope::live);
-  return all;
+  return text_of(what, contracts::scope::agreed);
 }
 
 std::string founding_text(const contract& what) { return text_of(what, contracts::scope::live); }

@@ -587,6 +587,22 @@ record_error check(std::span<const std::byte> bytes, journal_position expected, 
 
 }  // namespace
 
+std::vector<std::byte> encode_options(const view_options& o) {
+  std::vector<std::byte> bytes(sizeof record_version + options_bytes);
+  byte_writer w(bytes);
+  w.put(record_version);
+  put(w, o);
+  return bytes;
+}
+
+bool decode_options(std::span<const std::byte> bytes, view_options& out) {
+  byte_reader r(bytes);
+  const auto version = r.get<std::uint16_t>();
+  if (version < 6 || version > record_version) return false;  // nobody wrote them alone before
+  out = get_options(r, version);
+  return !r.failed() && r.rest().empty();
+}
+
 std::size_t record_bytes(const persist_op& op) {
   const std::size_t head = std::visit([](const auto& what) { return head_size(what); }, op.what);
   return head == 0 ? 0 : record_header_bytes + head + blob_of(op).size();

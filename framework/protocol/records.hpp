@@ -25,6 +25,11 @@ enum class record_type : std::uint8_t {
   component = 7
 };
 
+/// Rules of a view alone, with the version of their layout in front.
+std::vector<std::byte> encode_options(const view_options& o);
+/// False if the bytes are none of ours; `out` is then unspecified.
+bool decode_options(std::span<const std::byte> bytes, view_options& out);
+
 /// Record = fixed header {u64 checksum, u64 position, u32 group, u32 length, u16 version, u8 type, u8 0, u32 0} and
 /// `length` bytes of body, all little endian. A batch's body ends with its blob. The checksum covers everything behind
 /// itself and is seeded with the position, so a record found at another position than its own is recognised:

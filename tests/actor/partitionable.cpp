@@ -76,6 +76,38 @@ TEST_SUITE("partitionable") {
     for (int i = 0; i < 3; ++i) CHECK(eventually([&, i] { return c.messages(i) == both; }));
   }
 
+  TEST_CASE("rules change while the group works, hold over restarts, and what has no effect is refused") {
+    auto how = going_on_apart().with(durability::journaled);
+    how.message_bytes_max = 64u << 10;
+    cluster c(3, how);
+    c.start_all();
+    REQUIRE(eventually([&] { return are_one(c); }));
+    REQUIRE(c.submit(0, "before") == outcome::replied);
+    CHECK(c.submit(1, std::string(100u << 10, 'x')) == outcome::too_large);
+    const auto change = [&](int at, const contract& to) {
+      auto done = c.at(at).change("room", to);
+      REQUIRE(done.wait_for(40s) == std::future_status::ready);
+      return done.get();
+    };
+    const auto wanted = c.at(0).rules("room").with(&contract::heartbeat, std::chrono::milliseconds(40))
+                            .with(&contract::fail_after, std::chrono::milliseconds(1200))
+                            .with(&contract::lane_window, std::size_t{4} << 20)
+                            .with(&contract::message_bytes_max, std::size_t{256} << 10);
+    const auto changed = change(2, wanted);
+    REQUIRE_MESSAGE(changed.done, changed.why);
+    for (int i = 0; i < 3; ++i) CHECK(eventually([&] { return c.at(i).rules("room") == wanted; }));
+    CHECK(eventually([&] { return c.submit(1, std::string(100u << 10, 'x')) == outcome::replied; }));
+    const auto refused = change(1, wanted.with(&contract::suspect_at, 6000u));
+    CHECK_FALSE(refused.done);
+    CHECK_MESSAGE(refused.why.find("no effect") != std::string::npos, refused.why);
+    for (int i = 0; i < 3; ++i) c.kill(i);
+    c.start_all();  // by the configuration from before
+    REQUIRE(eventually([&] { return are_one(c); }));
+    for (int i = 0; i < 3; ++i) CHECK(eventually([&] { return c.at(i).rules("room") == wanted; }));
+    CHECK(eventually([&] { return c.submit(2, "after") == outcome::replied; }));
+    for (int i = 0; i < 3; ++i) CHECK(eventually([&] { return c.messages(i).size() == 3; }));
+  }
+
   TEST_CASE("a large message arrives whole everywhere, and small ones need not wait for it") {
     cluster c(3, going_on_apart());
     c.start_all();

@@ -183,6 +183,44 @@ TEST_SUITE("partition checkers") {
     CHECK(primary_chain(other_half.h) != "");
   }
 
+  TEST_CASE("rules in force") {
+    scribe quiet;
+    quiet.enter({A, B}, id(2)).enter({A, B}, id(3));
+    CHECK(rules_in_force(quiet.h) == "");
+    auto change = quiet;
+    change.ask(A, rules_since(4).options).runs_by(rules_since(4)).enter({A, B}, id(4)).told(A, rules_since(4).options);
+    CHECK(rules_in_force(change.h) == "");
+    auto kept = change;
+    kept.enter({A, B}, id(5));
+    CHECK(rules_in_force(kept.h) == "");
+    auto forgotten = change;
+    forgotten.runs_by({}).enter({A, B}, id(5));
+    CHECK(rules_in_force(forgotten.h) != "");
+    auto smaller = change;
+    auto rules = rules_since(4);
+    rules.largest_message = rules.options.message_bytes_max - 1;
+    smaller.runs_by(rules).enter({A, B}, id(5));
+    CHECK(rules_in_force(smaller.h) != "");
+    auto unasked = quiet;
+    unasked.runs_by(rules_since(4)).enter({A, B}, id(4));
+    CHECK(rules_in_force(unasked.h) != "");
+    auto by_other = quiet;
+    by_other.ask(C, rules_since(4).options).runs_by(rules_since(4)).enter({A, B}, id(4));
+    CHECK(rules_in_force(by_other.h) != "");
+    auto early = quiet;
+    early.ask(A, rules_since(4).options).told(A, rules_since(4).options);
+    CHECK(rules_in_force(early.h) != "");
+    auto two_kinds = change;
+    rules = rules_since(4);
+    rules.options.lane_window += 1;
+    two_kinds.runs_by(rules).enter({A, B}, id(5));
+    CHECK(rules_in_force(two_kinds.h) != "");
+    // C was cut off: its rules are older, and give way.
+    auto apart = change;
+    apart.runs_by({}).enter({C}, id(6, C)).runs_by(rules_since(4)).enter({A, B, C}, id(7));
+    CHECK(rules_in_force(apart.h) == "");
+  }
+
   TEST_CASE("liveness") {
     scribe apart;
     apart.enter({A, B}, id(2)).enter({C}, id(2, C));
@@ -199,12 +237,13 @@ TEST_SUITE("partition codec") {
   TEST_CASE("what is written is read, and nothing shorter") {
     pp::component_view v;
     v.id = id(4);
+    v.rules = rules_since(4);
     v.members = {A, B};
     v.flushes.push_back({id(3), {A, B}, {1, 2, 3, 4}, {0, 1, 2, 3}, {0, 1, 0, 1}});
     v.sides.push_back({{id(3), 1}, {A, B}, {{id(2), 7, 9}}, id(1), true});
     const std::vector<pp::control_body> bodies{
         pp::progress{id(3), 77, true, {1, 2}, {3, 4}},
-        pp::standing{9, A.member, {A, C}, {id(3), 77, false, {1}}},
+        pp::standing{9, A.member, true, {A, C}, {id(3), 77, false, {1}}},
         pp::gather{id(5)},
         pp::account{id(5),
                     id(3),
@@ -216,6 +255,8 @@ TEST_SUITE("partition codec") {
                     {{id(2), 1, 2}},
                     {id(2), {A}},
                     {{id(4), {A, B}}},
+                    rules_since(2),
+                    rules_since(3).options,
                     true},
         pp::proposal{std::make_shared<const pp::component_view>(v)},
         pp::prepared{id(5)},
@@ -242,7 +283,7 @@ TEST_SUITE("partition codec") {
     }
   }
   TEST_CASE("members that are not ascending are refused") {
-    pp::standing s{9, A.member, {B, A}, {}};
+    pp::standing s{9, A.member, false, {B, A}, {}};
     pp::control back;
     CHECK_FALSE(pp::decode(pp::encode(pp::control{1, s}), back));
   }

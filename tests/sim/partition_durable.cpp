@@ -86,7 +86,7 @@ struct machine {
   /// B is there, and says that it would have A form its view.
   void meet() {
     core->link_up({B.member, 9}, false);
-    pp::standing s{1, A.member, {pp::process{A.member, core->status().self.inc}}, {}};
+    pp::standing s{1, A.member, false, {pp::process{A.member, core->status().self.inc}}, {}};
     s.now.view = id(1, B);
     core->receive({B.member, 9}, protocol::component_control{pp::encode(pp::control{B.inc, s})});
   }

@@ -12,12 +12,39 @@ inline constexpr process A{member_id{0}, 1}, B{member_id{1}, 1}, C{member_id{2},
 
 inline component_id id(view_number n, process coordinator = A) { return {n, coordinator.member, coordinator.inc}; }
 
+/// Others than those at the start.
+inline pp::component_rules rules_since(view_number n) {
+  pp::component_rules r;
+  r.options.lane_window = 1000 + n;
+  r.since = id(n);
+  r.largest_message = r.options.message_bytes_max;
+  return r;
+}
+
 /// Writes histories of up to three processes.
 struct scribe {
   history h;
   std::uint64_t at = 0;
   std::map<process, component_id> descent;  ///< of each one's state
   component_ptr last;
+  pp::component_rules rules = initial();  ///< of the views that are entered from now on
+  static pp::component_rules initial() {
+    pp::component_rules r;
+    r.largest_message = r.options.message_bytes_max;
+    return r;
+  }
+  scribe& runs_by(pp::component_rules by) {
+    rules = by.largest_message == 0 ? initial() : by;
+    return *this;
+  }
+  scribe& ask(process p, const protocol::view_options& what) {
+    add(p, step_kind::asks).rules = std::make_shared<const protocol::view_options>(what);
+    return *this;
+  }
+  scribe& told(process p, const protocol::view_options& what) {
+    add(p, step_kind::changed).rules = std::make_shared<const protocol::view_options>(what);
+    return *this;
+  }
   scribe() {
     h.founders = {A.member, B.member, C.member};
     for (const auto p : {A, B, C}) h.lives.push_back({p, false, {}});
@@ -44,6 +71,7 @@ struct scribe {
   scribe& enter(std::vector<process> all, component_id view, std::size_t sides = 1, bool primary = false) {
     auto v = std::make_shared<pp::component_view>();
     v->id = view;
+    v->rules = rules;
     v->members = all;
     v->primary = primary;
     const auto more = all.size() - sides;  // in the first side

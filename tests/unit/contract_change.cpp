@@ -151,9 +151,6 @@ TEST_CASE("members compare every field but those that are local") {
     CHECK(difference(a, b).starts_with(std::string(f.name) + " = "));
   });
   CHECK(founding_text(a) == founding_text(a.with(reads::local)));
-  // No view carries the rules of a partitionable group.
-  const auto parts = a.with(partition_policy::partitionable);
-  CHECK(agreed_text(parts) != agreed_text(parts.with(&contract::heartbeat, std::chrono::milliseconds(20))));
 }
 
 TEST_SUITE_END();

@@ -1,8 +1,10 @@
 // Bytes of control messages: little endian, counts before lists. They travel opaque to the transport.
 #include "framework/protocol/bytes.hpp"
 #include "framework/protocol/partition/messages.hpp"
+#include "framework/protocol/records.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace cohort::protocol::partition {
 namespace {
@@ -31,18 +33,21 @@ public:
   void add(const primary_mark& x) { all(x.view, x.members); }
   void add(const flush& x) { all(x.view, x.together, x.want, x.stable, x.holders); }
   void add(const side& x) { all(x.state, x.members, x.history, x.descends_from, x.blank); }
-  void add(const component_view& x) { all(x.id, x.members, x.flushes, x.sides, x.primary); }
+  void add(const view_options& x) { add(encode_options(x)); }
+  void add(const component_rules& x) { all(x.options, x.since, x.largest_message); }
+  void add(const component_view& x) { all(x.id, x.rules, x.members, x.flushes, x.sides, x.primary); }
   void add(const progress& x) { all(x.view, x.clock, x.merged, x.have, x.sealed[0], x.sealed[1]); }
   void add(const memory& x) { all(x.inc, x.founder, x.promised, *x.view, x.last_primary, x.attempted); }
   void add(const place& x) {
     all(x.is, x.descends_from, x.blank, x.history, x.digest, x.delivered, x.clock, x.totals_delivered);
     all(x.passed, x.unordered, x.totals, x.stable, x.trimmed);
   }
-  void add(const standing& x) { all(x.promised, x.leader, x.hears, x.now); }
+  void add(const standing& x) { all(x.promised, x.leader, x.wishes, x.hears, x.now); }
   void add(const gather& x) { add(x.attempt); }
   void add(const account& x) {
     all(x.attempt, x.view, x.front, x.stable, x.state, x.descends_from, x.blank, x.history, x.last_primary, x.attempted,
-        x.founder);
+        x.rules, x.founder, x.wish.has_value());
+    if (x.wish) add(*x.wish);
   }
   void add(const proposal& x) { add(*x.what); }
   void add(const prepared& x) { add(x.attempt); }
@@ -99,8 +104,16 @@ public:
     list(x.history, 34, history_max);
     all(x.descends_from, x.blank);
   }
+  void get(view_options& x) {
+    const auto size = in_.get_count(1, std::numeric_limits<std::uint16_t>::max());
+    if (!decode_options(in_.get_bytes(size), x)) in_.fail();
+  }
+  void get(component_rules& x) {
+    all(x.options, x.since, x.largest_message);
+    if (x.largest_message < x.options.message_bytes_max) in_.fail();
+  }
   void get(component_view& x) {
-    get(x.id);
+    all(x.id, x.rules);
     processes(x.members);
     list(x.flushes, 30, members_max);
     list(x.sides, 47, members_max);
@@ -121,7 +134,7 @@ public:
       if (f->size() != 2 * x.is.view->members.size()) in_.fail();
   }
   void get(standing& x) {
-    all(x.promised, x.leader);
+    all(x.promised, x.leader, x.wishes);
     processes(x.hears);
     get(x.now);
   }
@@ -131,7 +144,9 @@ public:
     list(x.history, 34, history_max);
     get(x.last_primary);
     list(x.attempted, 22, attempts_max);
-    get(x.founder);
+    bool wishes = false;
+    all(x.rules, x.founder, wishes);
+    if (wishes) get(x.wish.emplace());
   }
   void get(proposal& x) {
     component_view v;
@@ -231,6 +246,8 @@ view_ptr as_view(const component_view& v) {
   auto same = std::make_shared<protocol::view>();
   same->number = same->admitted = v.id.counter;
   same->kinds = bit_of(lane_kind::plain) | bit_of(lane_kind::causal);
+  same->options = v.rules.options;
+  same->largest_message = v.rules.largest_message;
   for (const auto& m : v.members) same->roster.push_back({{m.member, 0}, m.inc, true, true, false});
   return same;
 }

@@ -10,11 +10,13 @@ core::impl::impl(const core_options& o, const core_start& s)
       founder(s.state ? s.state->newest().founder : s.founder) {
   if (start.state) {  // gone through with the first tick: what is delivered again is judged by a clock (DL2)
     view = start.state->newest().view;
+    adopt(view->rules);
     return;
   }
   // A process begins alone: that others are there is what views find out (P3).
   auto alone = std::make_shared<component_view>();
   alone->id = {1, self.member, self.inc};
+  alone->rules = {options, {}, options.message_bytes_max};
   alone->members = {self};
   alone->sides.push_back({{alone->id, 0}, {self}, {}, {}, true});
   alone->primary = founder && start.founders == std::vector<member_id>{self.member};
@@ -134,6 +136,7 @@ void core::impl::receive_control(peer& p, control&& what) {
 }
 
 void core::impl::drain() {
+  settle_requests();
   look_around();
   if (entering != 0) install_view();
   prepare();
@@ -163,7 +166,7 @@ instant core::impl::next_deadline() const {
   auto next = next_beat;
   if (leading) next = std::min(next, leading->until);
   if (checkpoint_not_before > now) next = std::min(next, checkpoint_not_before);
-  if (const auto steady = wanted_since + options.steady_for; steady > now) next = std::min(next, steady);
+  if (const auto steady = wanted_since + steady_for(); steady > now) next = std::min(next, steady);
   return next;
 }
 
@@ -180,6 +183,8 @@ submit_status core::submit_part(std::span<const std::byte> part, bool more, orde
 }
 void core::give_up_parts(order how) { impl_->large[static_cast<std::size_t>(how)] = {}; }
 void core::receive(voter_id from, message&& what) { impl_->receive(from, std::move(what)); }
+const char* core::refuses(change_kind kind, const view_options& wanted) const { return impl_->refuses(kind, wanted); }
+std::uint64_t core::request(const view_options& wanted) { return impl_->request(wanted); }
 void core::link_up(voter_id peer, bool) { impl_->link_up(peer); }
 void core::link_down(member_id peer, bool reset) { impl_->link_down(peer, reset); }
 void core::read(std::uint64_t tag) {
@@ -202,6 +207,8 @@ void core::drained() {
   o.events.clear();
 }
 instant core::next_deadline() const { return impl_->next_deadline(); }
+
+const view_options& core::rules() const { return impl_->options; }
 
 core_status core::status() const {
   core_status s;

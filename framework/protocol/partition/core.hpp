@@ -8,23 +8,13 @@
 
 namespace cohort::protocol::partition {
 
-/// Timers and limits of a partitionable group. The same at all members.
-struct core_options {
-  order_set orders{order::total};
+/// A partitionable group: the rules that it begins with, and what does not change. The same at all members.
+struct core_options : view_options {
   bool durable = false;  ///< what is stable is on the disks of all members of the view, and restarts go on from there
   merge_policy merge = merge_policy::none;  ///< whose state all take (P7); `none`: there is no state
-  duration heartbeat = std::chrono::milliseconds(50);
-  duration fail_after = std::chrono::seconds(2);  ///< silence after which a process counts as gone
-  duration steady_for =
-      std::chrono::milliseconds(150);  ///< T_gather: how long a set must stay the same to become a view
-  duration account_wait = std::chrono::milliseconds(300);   ///< T_wedge: how long accounts are awaited
-  duration prepare_wait = std::chrono::milliseconds(1200);  ///< ... and what is missing; then a new attempt begins
-  duration pull_wait = std::chrono::milliseconds(100);      ///< what is missing for so long is asked for
   std::size_t batch_bytes = 64 * 1024;
   std::size_t batches_in_flight = 1;
-  std::size_t message_bytes_max = 16u << 20;
   std::size_t part_bytes = 256 * 1024;  ///< larger messages travel in parts of this size (L10)
-  std::size_t lane_window = 8u << 20;   ///< bytes sealed and not yet held by all (FC1)
   std::size_t pull_bytes_max = 4u << 20;
   std::uint64_t checkpoint_bytes = 64u << 20;  ///< durable groups: payload between two checkpoints
 };
@@ -81,6 +71,11 @@ public:
   /// The rest of the large message of that order will not come.
   void give_up_parts(order how);
   void receive(voter_id from, message&& what);
+  /// Null, or why such a change is not made in a partitionable group.
+  const char* refuses(change_kind kind, const view_options& wanted) const;
+  /// Asks for other rules (X8), which it does not refuse: `change_done` or `change_refused` (`no_leader`: it may still
+  /// happen) follows with the id that is returned, at the latest after `request_patience`.
+  std::uint64_t request(const view_options& wanted);
   void link_up(voter_id peer, bool peer_blank);
   void link_down(member_id peer, bool reset);
   /// A read of the component's state: `deliver_read` follows once everything completed in this component before it is
@@ -101,6 +96,8 @@ public:
   void drained();
   instant next_deadline() const;
   core_status status() const;
+  /// In force here.
+  const view_options& rules() const;
 
 private:
   struct impl;

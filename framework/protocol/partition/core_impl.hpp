@@ -156,6 +156,10 @@ struct core::impl {
   void beat();
   standing own_standing();
   bool must_change(const std::vector<process>& wanted) const;
+  duration steady_for() const { return 3 * options.heartbeat; }                               ///< T_gather
+  duration account_wait() const { return (options.durable ? 2 : 1) * options.election_min; }  ///< T_wedge; two flushes
+  duration prepare_wait() const { return 4 * account_wait(); }
+  duration pull_wait() const { return 2 * options.heartbeat; }
   void begin_attempt(std::vector<process> wanted);
   void receive_gather(const peer& from, const gather& g);
   account own_account(component_id attempt) const;
@@ -174,6 +178,14 @@ struct core::impl {
   void install_view();
   void enter(component_ptr next);
 
+  // ---- rules.cpp
+  const char* refuses(change_kind kind, const view_options& wanted) const;
+  std::uint64_t request(const view_options& wanted);
+  void settle_requests();
+  bool wishes() const { return !asked.empty() && asked.front().options != view->rules.options; }
+  component_rules rules_of_proposal() const;
+  void adopt(const component_rules& rules) { static_cast<view_options&>(options) = rules.options; }
+
   // ---- merge.cpp
   void begin_merge(std::uint16_t own_side);
   void offer_ready(component_id of, std::vector<std::byte> state);
@@ -184,7 +196,7 @@ struct core::impl {
   void complete_merge();
   void see_barrier();
 
-  const core_options options;
+  core_options options;
   const core_start start;
   const process self;
   const bool founder;
@@ -231,6 +243,14 @@ struct core::impl {
   std::vector<batch> early;  ///< of the view that is about to be installed
   std::size_t early_bytes = 0;
 
+  struct asked_change {
+    std::uint64_t id = 0;
+    view_options options;
+    instant since{};
+  };
+  std::deque<asked_change> asked;  ///< one after another
+  std::uint64_t request_ids = 0;
+
   // State and history.
   state_key state;
   component_id descends_from;  ///< newest primary view whose state went into this one
@@ -259,6 +279,9 @@ struct core::impl {
   std::uint64_t since_checkpoint = 0;  ///< bytes written behind the newest one
   instant checkpoint_not_before{};
 };
+
+/// What a view may run under, whoever proposes it.
+bool is_sound(const view_options& o);
 
 inline slot slot_of(std::size_t rank, lane_kind k) { return static_cast<slot>(2 * rank + static_cast<std::size_t>(k)); }
 /// Of a stamp: microseconds in the upper bits, as everywhere (CK8).

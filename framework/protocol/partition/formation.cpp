@@ -17,7 +17,7 @@ void core::impl::begin_attempt(std::vector<process> set) {
   leading.emplace();
   leading->id = taking_part;
   leading->asked = std::move(set);
-  leading->until = now + options.account_wait;
+  leading->until = now + account_wait();
   leading->accounts[self] = own_account(taking_part);
   write_memory(view);
   for (const auto& m : leading->asked)
@@ -55,6 +55,8 @@ account core::impl::own_account(component_id attempt) const {
   a.history = history;
   a.last_primary = last_primary;
   a.attempted = attempted;
+  a.rules = view->rules;
+  if (wishes()) a.wish = asked.front().options;
   a.founder = founder;
   return a;
 }
@@ -88,7 +90,7 @@ void core::impl::go_on_with_attempt() {
   };
   if (now < leading->until && std::ranges::none_of(members_to_be, gone)) return;
   leading.reset();  // the next attempt follows once the set is steady
-  wanted_since = now - options.steady_for + options.heartbeat;
+  wanted_since = now - steady_for() + options.heartbeat;
 }
 
 /// Majority of a view that was primary, among those who accounted; of half of it the half with its smallest member
@@ -159,8 +161,9 @@ void core::impl::propose() {
   for (auto& [id, f] : flushes) v->flushes.push_back(std::move(f));
   for (auto& [key, s] : sides) v->sides.push_back(std::move(s));
   v->primary = is_primary();
+  v->rules = rules_of_proposal();
   leading->proposed = v;
-  leading->until = now + options.prepare_wait;
+  leading->until = now + prepare_wait();
   for (const auto& m : v->members)
     if (m != self) promise(proposal{v}, std::array{m.member});
   next_view = v;
@@ -183,7 +186,8 @@ void core::impl::receive_proposal(const peer& from, const proposal& p) {
   }
   const auto* f = own_flush(v);
   const auto n = lanes.size();
-  if (!f || f->want.size() != n || f->stable.size() != n || f->holders.size() != n || !covers(f->want, own_front()))
+  if (!f || f->want.size() != n || f->stable.size() != n || f->holders.size() != n || !covers(f->want, own_front()) ||
+      !is_sound(v.rules.options))
     return;
   if (std::ranges::any_of(f->holders, [&](auto h) { return h >= f->together.size(); })) return;
   const auto here = [&](const side& s) { return std::ranges::find(s.members, self) != s.members.end(); };
@@ -264,6 +268,7 @@ void core::impl::install_view() {
 
 void core::impl::enter(component_ptr next) {
   view = std::move(next);
+  adopt(view->rules);
   rank = rank_of(*view, self);
   const auto n = view->members.size();
   lanes.clear();

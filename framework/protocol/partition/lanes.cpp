@@ -259,7 +259,7 @@ void core::impl::pull_missing() {
       since = never;
     } else if (since == never && !f) {
       since = now;
-    } else if (since == never || now - since >= options.pull_wait) {
+    } else if (since == never || now - since >= pull_wait()) {
       since = now;
       ask_for(static_cast<slot>(s), target, f ? f->together[f->holders[s]].member : view->members[owner].member);
     }

@@ -62,7 +62,7 @@ void core::impl::ask_for_offers() {
   for (std::size_t i = 0; i < states.sides.size(); ++i) {
     auto& s = states.sides[i];
     const auto& owner = view->sides[i].members.front();
-    if (s.complete() || owner == self || now - s.asked < options.pull_wait) continue;
+    if (s.complete() || owner == self || now - s.asked < pull_wait()) continue;
     s.asked = now;
     send(offer_wanted{view->id, static_cast<std::uint16_t>(i), s.next}, std::array{owner.member});
   }

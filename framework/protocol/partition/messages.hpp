@@ -2,6 +2,7 @@
 
 #include "framework/protocol/partition/types.hpp"
 
+#include <optional>
 #include <span>
 #include <variant>
 
@@ -21,6 +22,7 @@ struct progress {
 struct standing {
   view_number promised = 0;      ///< newest attempt taken part in (P6)
   member_id leader = no_member;  ///< whom the sender would have form its view
+  bool wishes = false;           ///< it has other rules to propose (X8): a view is to be formed for them
   std::vector<process> hears;    ///< heard within `fail_after`
   progress now;
 };
@@ -42,6 +44,8 @@ struct account {
   std::vector<past_view> history;
   primary_mark last_primary;            ///< newest primary view it was in
   std::vector<primary_mark> attempted;  ///< views it prepared as primary and never saw installed
+  component_rules rules;                ///< of its view
+  std::optional<view_options> wish;     ///< rules that its operator asks for
   bool founder = false;                 ///< counts in the founders' table: no earlier life of it took part in the group
 };
 

@@ -31,6 +31,8 @@ namespace cohort::protocol::partition {
   X(merge_told_unwritten, "P7")        \
   X(seals_after_restart, "L2")         \
   X(journal_cut_early, "S2")           \
+  X(coordinator_rules, "X8")           \
+  X(change_told_early, "X1")           \
   X(smallest_wins, "P7")               \
   X(tie_by_order, "P7")                \
   X(blank_side_wins, "P7")             \

@@ -11,7 +11,7 @@ bool core::impl::reaches(const peer& p) const {
 }
 
 standing core::impl::own_standing() {
-  standing s{promised, leader, {}, own_progress()};
+  standing s{promised, leader, wishes(), {}, own_progress()};
   for (const auto& [member, p] : peers)
     if (p.who.inc != 0 && now - p.heard < options.fail_after) s.hears.push_back(p.who);
   return s;
@@ -37,13 +37,13 @@ void core::impl::beat() {
 }
 
 bool core::impl::must_change(const std::vector<process>& set) const {
-  if (wedged() || set != view->members) return true;
+  if (wedged() || set != view->members || wishes()) return true;
   // One that stands still in this view, after an attempt that came to nothing or a restart, goes on only in another
   // one.
   return std::ranges::any_of(set, [&](const process& m) {
     if (m == self) return false;
     const auto& said = peers.at(m.member).said;
-    return said.now.view != view->id || said.promised > view->id.counter;
+    return said.now.view != view->id || said.promised > view->id.counter || said.wishes;
   });
 }
 
@@ -69,7 +69,7 @@ void core::impl::look_around() {
     wanted = std::move(set);
     wanted_since = now;
   }
-  if (leader == self.member && !leading && now - wanted_since >= options.steady_for && must_change(wanted))
+  if (leader == self.member && !leading && now - wanted_since >= steady_for() && must_change(wanted))
     begin_attempt(wanted);
 }
 

@@ -76,9 +76,19 @@ struct side {
   bool operator==(const side&) const = default;
 };
 
+/// By which rules a component runs (rules X1, X8). Where components with different ones meet, those that were changed
+/// last win.
+struct component_rules {
+  view_options options;
+  component_id since;                 ///< the view that brought them; counter 0: members were started with them
+  std::uint64_t largest_message = 0;  ///< under these rules or any before them: parts of such a one may be under way
+  bool operator==(const component_rules&) const = default;
+};
+
 /// A component's view. Immutable once proposed.
 struct component_view {
   component_id id;
+  component_rules rules;
   std::vector<process> members;  ///< ascending
   std::vector<flush> flushes;    ///< by old view, ascending
   std::vector<side> sides;       ///< by state, ascending: the constituent order

@@ -26,6 +26,7 @@ const std::vector<property>& properties() {
       {"bounded memory", bounded_memory},
       {"termination", termination},
       {"durability", durability},
+      {"rules in force", rules_in_force},
       {"liveness", liveness},
   };
   return all;

@@ -29,6 +29,8 @@ enum class step_kind : std::uint8_t {
   expires,     ///< `message` is delivered nowhere: its deadline was over when it was sealed
   transition,  ///< what follows is of the transitional view: `together` of the view `id`
   merges,      ///< the state that all sides gave
+  asks,        ///< for `rules`
+  changed,     ///< it was told that `rules` are in force, as it had asked
 };
 
 /// One thing a process's application saw or did. `state` is what its replicated state came to afterwards.
@@ -40,6 +42,7 @@ struct step {
   component_id id;
   component_ptr view;
   std::vector<process> together;
+  std::shared_ptr<const protocol::view_options> rules;
   std::uint64_t state = 0;
   bool intact = true;  ///< delivered as it was submitted
   bool late = false;
@@ -61,6 +64,7 @@ struct life {
 /// A whole run, as the checkers see it.
 struct history {
   std::vector<member_id> founders;
+  protocol::view_options rules;                     ///< with which all were started
   merge_policy merge = merge_policy::application;   ///< whose state all take; `none`: the group has no state
   bool durable = false;                             ///< restarts go on from disks
   bool dependencies = true;                         ///< batches name what they depend on
@@ -99,6 +103,7 @@ std::string whole_messages(const history& h);
 std::string bounded_memory(const history& h);
 std::string termination(const history& h);
 std::string durability(const history& h);
+std::string rules_in_force(const history& h);
 std::string liveness(const history& h);
 
 const std::vector<property>& properties();

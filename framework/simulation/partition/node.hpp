@@ -43,9 +43,10 @@ struct world::node {
   std::map<log_index, std::size_t> taken;  ///< by checkpoint: how many steps the process had taken
   bool syncing = false;
   std::uint64_t starts = 0;
-  std::set<std::uint64_t> submitted;  ///< by this start, and not answered
-  std::deque<held_send> held;         ///< until what they promise is on disk
-  component_id told_merged;           ///< newest view of which it said that it holds the merged state
+  std::set<std::uint64_t> submitted;                                   ///< by this start, and not answered
+  std::deque<held_send> held;                                          ///< until what they promise is on disk
+  std::map<std::uint64_t, std::shared_ptr<const view_options>> asked;  ///< rules, by the request's id
+  component_id told_merged;  ///< newest view of which it said that it holds the merged state
   std::uint64_t lives = 0;
   std::size_t life = 0;  ///< in `history::lives`
   std::vector<link_end> links;

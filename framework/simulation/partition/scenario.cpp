@@ -13,6 +13,7 @@ scenario draw(std::uint64_t seed) {
   const auto kind = chance.below(4);
   if (kind == 0) s.options.orders = order_set{order::total};
   if (kind == 1) s.options.orders = order_set{order::causal, order::safe_causal};
+  if (kind == 1) s.options.default_order = order::causal;
   if (kind >= 2) s.options.orders = order_set::all();
   const merge_policy policies[] = {merge_policy::none, merge_policy::application, merge_policy::application,
                                    merge_policy::largest_component, merge_policy::primary_descended};
@@ -41,6 +42,7 @@ scenario draw(std::uint64_t seed) {
   s.offer_delay = chance.chance(300) ? 400'000 : 5'000;
   s.faults_until = milliseconds(chance.between(5000, 12000));
   s.quiet_after = std::chrono::seconds(12);
+  s.changes = chance.chance(400);
   return s;
 }
 

@@ -19,11 +19,13 @@ std::uint64_t checksum(std::span<const std::byte> bytes, std::uint64_t seed) {
 
 world::world(const scenario& s, std::uint64_t seed) : scenario_(s), chance_(seed * 2 + 1) {
   seen_.merge = s.options.merge;
+  seen_.rules = s.options;
   seen_.durable = s.options.durable;
   seen_.dependencies = needs_dependencies(s.options.orders);
-  const auto lane = 2 * s.options.lane_window + s.options.batch_bytes + 2 * s.options.part_bytes;
+  const auto window = s.changes ? std::max<std::size_t>(s.options.lane_window, largest_window) : s.options.lane_window;
+  const auto lane = 2 * window + s.options.batch_bytes + 2 * s.options.part_bytes;
   seen_.payload_bound = 2 * s.members * lane;
-  seen_.parts_bound = std::max<std::size_t>(s.options.lane_window / 8, 2 * s.options.part_bytes);
+  seen_.parts_bound = std::max<std::size_t>(window / 8, 2 * s.options.part_bytes);
   for (unsigned i = 0; i < s.members; ++i) {
     seen_.founders.push_back(static_cast<member_id>(i));
     nodes_.push_back(std::make_unique<node>());
@@ -76,6 +78,7 @@ void world::start(unsigned n) {
   here.parts = assembler(std::size_t{1} << 20);
   here.large.reset();
   here.submitted.clear();
+  here.asked.clear();
   if (!resume(n)) {
     ++here.lives;
     here.id = {static_cast<member_id>(n), here.journal ? here.journal->identity() : chance_.next()};
@@ -213,6 +216,7 @@ void world::pass(unsigned n) {
     }
   for (const auto& d : out.deliveries) deliver(n, d);
   const bool opened = std::ranges::any_of(out.events, [](const auto& e) { return e.kind == event_kind::window_open; });
+  for (const auto& e : out.events) told_of_change(n, e);
   here.core->drained();
   const auto status = here.core->status();
   seen_.payload_most = std::max(seen_.payload_most, status.payload_bytes);
@@ -269,6 +273,7 @@ void world::next_fault() {
 const history& world::run() {
   for (unsigned n = 0; n < scenario_.members; ++n) at(milliseconds(chance_.between(0, 300)), [this, n] { start(n); });
   next_fault();
+  if (scenario_.changes) change_rules();
   run_until(scenario_.faults_until);
   cut_as(std::vector<unsigned>(scenario_.members, 0));
   for (unsigned n = 0; n < scenario_.members; ++n) start(n);

@@ -19,6 +19,7 @@ struct scenario {
   std::int64_t skew_most = 0;                       ///< microseconds by which wall clocks differ
   std::int64_t delay_least = 50, delay_most = 500;  ///< microseconds
   bool reorders = false;                            ///< else links keep the order, as production's do
+  bool changes = false;                             ///< of rules, now and then
   std::int64_t pause_between = 20'000;              ///< microseconds between two messages of a member, on average
   std::int64_t offer_delay = 5'000;                 ///< at most: how long an application takes to write its state
   std::int64_t flush_most = 3'000;                  ///< durable groups: microseconds that a flush of the disk takes
@@ -27,6 +28,8 @@ struct scenario {
   protocol::duration quiet_after{};  ///< from the end of faults on, until all must be one
 };
 scenario draw(std::uint64_t seed);
+/// What rules come to at most when they change.
+inline constexpr std::size_t largest_window = 64 * 1024;
 
 /// Members of one partitionable group in virtual time: production cores, links that can be cut one way or both, crashes
 /// and restarts. What happens is a function of the scenario and the seed; what was seen goes into a `history`.
@@ -68,6 +71,8 @@ private:
   void give_parts(unsigned n);
   void restart_many();
   void next_fault();
+  void change_rules();
+  void told_of_change(unsigned n, const protocol::event& e);
   step& add(unsigned n, step_kind kind);
   std::uint64_t first_time(unsigned n, const step& s) const;
 
