@@ -313,7 +313,7 @@ void group_driver::pass() {
   core_->drain();
   auto& out = core_->out();
   if (!out.persists.empty()) {
-    appended_ = out.persists.back().position;
+    appended_ = std::max(appended_, out.persists.back().position);  // what is kept in memory has no position
     // A journal that takes nothing more has reported fatal trouble: from here on nothing is promised.
     if (!broken_) broken_ = !host_.append(group_->index, out.persists);
   }
@@ -382,7 +382,7 @@ void group_driver::deliver_all(protocol::outputs& out) {
   if (!hold) return hand_over(std::move(w));
   if (!held_work_) {
     held_work_ = std::move(w);
-    held_until_ = group_->how.durability == durability::journaled ? appended_ : 0;
+    held_until_ = appended_;
     return;
   }
   held_work_->bytes += w->bytes;

@@ -43,6 +43,7 @@ protocol::view_options rules_of(const contract& how) {
   protocol::view_options o;
   o.orders = how.orders;
   o.default_order = how.default_order;
+  o.durable = how.durability == durability::journaled;
   o.reads = how.reads == reads::lease ? protocol::read_mode::lease : protocol::read_mode::read_index;
   o.slow = policy_of(how.slow);
   o.minority_multicast = how.minority_multicast;
@@ -69,19 +70,18 @@ protocol::view_options rules_of(const contract& how) {
 protocol::core_options core_options_of(const contract& how, std::size_t groups) {
   protocol::core_options o;
   static_cast<protocol::view_options&>(o) = rules_of(how);
-  o.durable = how.durability == durability::journaled;
   o.election_max = 2 * how.election_min;
   o.wedge_wait = how.election_min;
   o.pull_wait = 2 * how.election_min;
   o.part_bytes = part_bytes_of(how);
-  o.checkpoint_bytes = o.durable ? how.checkpoint_bytes : std::min(how.checkpoint_bytes, volatile_share(groups));
+  o.checkpoint_bytes = how.checkpoint_bytes;
+  o.checkpoint_bytes_in_memory = volatile_share(groups);
   return o;
 }
 
 protocol::partition::core_options component_options_of(const contract& how) {
   protocol::partition::core_options o;
   static_cast<protocol::view_options&>(o) = rules_of(how);
-  o.durable = how.durability == durability::journaled;
   o.checkpoint_bytes = how.checkpoint_bytes;
   o.merge = how.merge;
   o.part_bytes = part_bytes_of(how);
@@ -98,6 +98,7 @@ contract under_rules(contract how, const protocol::view_options& rules) {
   const auto before = rules_of(how);
   how.orders = rules.orders;
   how.default_order = rules.default_order;
+  how.durability = rules.durable ? durability::journaled : durability::in_memory;
   if (rules.reads != before.reads)
     how.reads = rules.reads == protocol::read_mode::lease ? reads::lease : reads::linearizable;
   how.slow = slow_of(rules.slow);

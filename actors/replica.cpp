@@ -315,7 +315,7 @@ void replica::deliver(protocol::deliver_time& t, work&) {
 }
 
 void replica::deliver(protocol::deliver_checkpoint& c, work&) {
-  services_.store_checkpoint(c.at, [this, &c](sink& out) {
+  services_.store_checkpoint(c.at, c.on_disk, [this, &c](sink& out) {
     assembler_.checkpoint(c.at, out);
     if (components_)
       components_->checkpoint(out);

@@ -28,7 +28,7 @@ struct replica_services {
   std::function<protocol::payload(log_index index, std::uint32_t number, std::string& why)> load_chunk;
   /// Takes the state at `at`, which `write` serialises; reports to the core by itself. `write` is called before
   /// it returns.
-  std::function<void(const protocol::mark& at, const std::function<void(sink&)>& write)> store_checkpoint;
+  std::function<void(const protocol::mark& at, bool on_disk, const std::function<void(sink&)>& write)> store_checkpoint;
   std::function<void(const std::string&)> log;
   std::filesystem::path cold;      ///< where a cold backup's files begin
   port_wake updates_ready;         ///< leads to `replica::updates_done` on the replica's thread; called by any

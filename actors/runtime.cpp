@@ -268,7 +268,7 @@ void runtime::drain(std::chrono::nanoseconds limit) {
   future = kept->get_future();
   loop_->post([this, kept] {
     for (auto& g : groups_)
-      if (g.entry->how.durability == durability::journaled) g.checkpoint_goal = g.driver->want_checkpoint();
+      if (g.driver->rules().options.durable) g.checkpoint_goal = g.driver->want_checkpoint();
     stored_ = kept;
   });
   kept.reset();

@@ -99,6 +99,7 @@ private:
     std::shared_ptr<const protocol::recovered_state> state;  ///< groups with one history
     protocol::journal_position last = 0;
     std::optional<persistence::checkpoint_info> checkpoint;
+    bool goes_on = false;  ///< with a state that is there
     std::string line;  ///< for the log
   };
 
@@ -121,7 +122,8 @@ private:
   void end();
   void end_processes();
   replica_services services_for(const group& g);
-  void store_checkpoint(std::uint32_t index, const caf::actor& ordering, const protocol::mark& at, const std::function<void(sink&)>& write);
+  void store_checkpoint(std::uint32_t index, const caf::actor& ordering, const protocol::mark& at, bool on_disk,
+                        const std::function<void(sink&)>& write);
   void pass();
   void send_pulses();
   bool drained_dry() const;

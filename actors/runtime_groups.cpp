@@ -102,18 +102,18 @@ replica_services runtime::services_for(const group& g) {
   s.want_time = [ordering = g.ordering](wall_time due) { cc::hand_over(ordering, time_wanted{due}); };
   s.send_digest = [ordering = g.ordering](const protocol::state_digest& what) { cc::hand_over(ordering, digest_taken{what}); };
   s.diverged = [this, entry = g.entry, ordering = g.ordering](const divergence_report& what) { diverged(*entry, ordering, what); };
-  s.store_checkpoint = [this, index, ordering = g.ordering](const protocol::mark& at, const std::function<void(sink&)>& write) {
-    store_checkpoint(index, ordering, at, write);
+  s.store_checkpoint = [this, index, ordering = g.ordering](const protocol::mark& at, bool on_disk, const std::function<void(sink&)>& write) {
+    store_checkpoint(index, ordering, at, on_disk, write);
   };
   return s;
 }
 
 /// On the replica's thread: it only pays for writing its state into memory, a bulk thread feeds the journal.
-void runtime::store_checkpoint(std::uint32_t index, const caf::actor& ordering, const protocol::mark& at,
+void runtime::store_checkpoint(std::uint32_t index, const caf::actor& ordering, const protocol::mark& at, bool on_disk,
                                const std::function<void(sink&)>& write) {
   auto pipe = std::make_shared<checkpoint_pipe>();
   auto end = std::make_shared<pipe_end>(pipe);
-  checkpoints_->post([end, pipe, ordering, writer = journal_->store_checkpoint(index, at), at_index = at.index] {
+  checkpoints_->post([end, pipe, ordering, writer = journal_->store_checkpoint(index, at, on_disk), at_index = at.index] {
     if (!pipe->drain(*writer))
       return cc::hand_over(ordering, checkpoint_done{at_index, 0, "the state could not be written"});
     writer->finish([ordering, at_index](std::uint32_t chunks, const std::string& error) {
@@ -145,11 +145,10 @@ runtime::prepared runtime::prepare(group& g, std::size_t groups) {
   auto contents = apart ? persistence::recover(*journal_, index, process) : persistence::recover(*journal_, index, recovered);
   if (!contents.damage.empty()) throw node_error(contents.damage);
 
-  g.voter = journaled ? journal_->identity().directory_id : boot_id_;
   protocol::core_start start;
-  start.self = {self_, g.voter};
   start.seed = random_bits();
   start.checksum = &transport::checksum;
+  start.last_position = contents.last;
   if (g.entry->created)
     for (const auto& f : g.entry->created->founders) start.founders.push_back(f.member);
   else
@@ -157,33 +156,45 @@ runtime::prepared runtime::prepare(group& g, std::size_t groups) {
   start.witnesses = witnesses;
   g.blank = contents.blank && !contents.founded && !g.entry->created;
   start.blank = g.blank;
-  start.ever_founded = contents.founded;
   const auto damaged = [&](const std::string& why, const char* then) {
     return node_error("the journal of group " + g.entry->name + " in " + config_.data.string() + " is damaged: " + why +
                       ". Move the data directory away; the node then " + then);
   };
   protocol::partition::recovered_ptr life;
-  if (journaled && !contents.blank && apart) {
+  bool given_up = false;  // X3: the group was kept in memory when this directory's last life ended
+  if (!contents.blank && apart) {
+    if (!journaled)
+      throw node_error("the data directory " + config_.data.string() + " holds a journaled group " + g.entry->name +
+                       "; set its durability back, or move the directory away");
     life = process.finish();
     if (!life) throw damaged(process.why(), "begins anew, and its empty state is merged with that of the others");
-  } else if (journaled && !contents.blank) {
+  } else if (!contents.blank) {
     start.state = recovered.finish();
     // D10: a member whose journal lost what it promised must not go on under its old vote.
     if (!start.state) throw damaged(recovered.why(), "comes back as a learner and is given the state");
+    given_up = !start.state->valid;
+    if (given_up) start.state.reset();
   }
-  if (g.entry->created && !start.state && g.entry->how.partitions == partition_policy::primary) begin_by_decree(*g.entry, start);
+  start.ever_founded = contents.founded || given_up;
+  // Who votes is who promised: the life whose promises are on the disk, or this one.
+  if (start.state && start.state->promises.identity != 0) g.voter = start.state->promises.identity;
+  else g.voter = journaled && !given_up ? journal_->identity().directory_id : boot_id_;
+  start.self = {self_, g.voter};
+  const bool goes_on = start.state && start.state->founded;
+  if (g.entry->created && !start.state && !given_up && g.entry->how.partitions == partition_policy::primary) begin_by_decree(*g.entry, start);
 
   prepared p;
-  p.last = apart ? contents.last : recovered.last_position();
+  p.last = contents.last;
   p.core = core_for(*g.entry, start, life, groups);
-  if (journaled && !g.witness) p.checkpoint = journal_->newest_checkpoint(index);  // W1: a witness keeps no state
-  p.line = "group=" + g.entry->name + " " + (journaled ? "journaled" : "volatile") + ", " +
+  if ((goes_on || life) && !g.witness) p.checkpoint = journal_->newest_checkpoint(index);  // W1: a witness keeps no state
+  p.line = "group=" + g.entry->name + " " + (goes_on || (journaled && !given_up) ? "journaled" : "volatile") + ", " +
            (apart && !life ? "begins in a component of its own"
             : start.blank  ? "blank: waits for all founders"
             : g.entry->created && contents.blank ? start.state ? "number " + std::to_string(index) + ", one of its founders"
                                                                : "number " + std::to_string(index) + ", asks to join"
                                                  : std::to_string(contents.records) + " journal records read, last position " +
                                                      std::to_string(contents.last));
+  p.goes_on = goes_on || life;
   p.state = std::move(start.state);
   return p;
 }
@@ -217,7 +228,9 @@ void runtime::begin(group& g, prepared p) {
   const auto index = g.entry->index;
   g.credit = std::make_shared<driver_credit>();
   g.driver = std::make_shared<group_driver>(g.entry, std::move(p.core), part_bytes_of(g.entry->how), p.last, *this, g.credit);
-  if (auto why = wrong_state(*g.entry); !why.empty()) {
+  std::error_code ignored;
+  if (!p.goes_on) std::filesystem::remove(wrong_state_mark(*g.entry), ignored);  // it is given the others' state
+  if (auto why = p.goes_on ? wrong_state(*g.entry) : std::string(); !why.empty()) {
     g.entry->left = g.entry->diverged = true;
     log_.write(log_level::error, "group=" + g.entry->name + " " + why);
     g.trouble = std::move(why);

@@ -140,7 +140,8 @@ void runtime::happened(std::uint32_t group, const protocol::event& e) {
                   " was founded before and nobody is found who still holds it; if all its members were restarted, what "
                   "it held is gone: " +
                   (g.entry->created ? "delete it and create it again"
-                                    : "start all of them with --new-epoch " + std::to_string(config_.epoch + 1));
+                                    : (g.entry->how.durability == durability::journaled ? "configure it as volatile and " : "") +
+                                        ("start all of them with --new-epoch " + std::to_string(config_.epoch + 1)));
       line = g.trouble;
       break;
     case event_kind::handing_over:
@@ -199,7 +200,6 @@ std::filesystem::path runtime::wrong_state_mark(const group_entry& of) const {
 
 /// Why the state in the data directory is not to be used; empty if it is.
 std::string runtime::wrong_state(const group_entry& of) const {
-  if (of.how.durability != durability::journaled) return {};
   std::ifstream mark(wrong_state_mark(of));
   std::string line;
   std::getline(mark, line);
@@ -211,7 +211,7 @@ std::string runtime::wrong_state(const group_entry& of) const {
 void runtime::withdrawn(std::uint32_t group, const std::string& why) {
   auto& g = groups_[group];
   g.trouble = why + ". This node serves the group no more; restarted it is given the others' state";
-  if (g.entry->how.durability == durability::journaled) {
+  if (g.driver->rules().options.durable) {
     // The state is on this disk, too: without a mark a restart would serve it again.
     std::error_code ignored;
     std::filesystem::create_directories(wrong_state_mark(*g.entry).parent_path(), ignored);
@@ -283,7 +283,7 @@ group_status runtime::status_of(const group& g) const {
              : !s.active         ? "joining"
              : s.voter           ? "follower"
                                  : "learner";
-  out.durability = g.entry->how.durability == durability::journaled ? "journaled" : "volatile";
+  out.durability = g.driver->rules().options.durable ? "journaled" : "volatile";
   if (s.in_force) {
     out.view = s.in_force->number;
     for (auto& e : s.in_force->roster)

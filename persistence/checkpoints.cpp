@@ -12,7 +12,7 @@ std::vector<log_index> checkpoint_catalogue::add(std::uint32_t group, complete_c
   of_group.insert_or_assign(index, std::move(c));
   std::vector<log_index> gone;
   while (of_group.size() > kept) {
-    gone.push_back(of_group.begin()->first);
+    if (of_group.begin()->second.chunks.empty()) gone.push_back(of_group.begin()->first);
     of_group.erase(of_group.begin());
   }
   return gone;
@@ -36,6 +36,14 @@ std::optional<checkpoint_info> checkpoint_catalogue::find(std::uint32_t group, l
   if (it == groups_.end()) return {};
   const auto c = it->second.find(index);
   return c == it->second.end() ? std::nullopt : std::optional(c->second.info);
+}
+
+bool checkpoint_catalogue::on_disk(std::uint32_t group, log_index index) const {
+  const std::lock_guard lock(mutex_);
+  const auto it = groups_.find(group);
+  if (it == groups_.end()) return false;
+  const auto c = it->second.find(index);
+  return c != it->second.end() && c->second.chunks.empty();
 }
 
 protocol::payload checkpoint_catalogue::chunk(std::uint32_t group, log_index index, std::uint32_t number) const {

@@ -9,7 +9,7 @@
 
 namespace cohort::persistence {
 
-/// A complete checkpoint. Its chunks are in the data file, or (volatile groups) right here.
+/// A complete checkpoint. Its chunks, one at least, are in the data file, or right here.
 struct complete_checkpoint {
   checkpoint_info info;
   std::vector<protocol::payload> chunks;
@@ -18,11 +18,12 @@ struct complete_checkpoint {
 /// The complete checkpoints of all groups, newest two of each. Any thread.
 class checkpoint_catalogue {
 public:
-  /// Makes it one of the group's checkpoints. Returns the indexes that are not kept any more.
+  /// Makes it one of the group's checkpoints. Returns the indexes of those in the file that are not kept any more.
   std::vector<log_index> add(std::uint32_t group, complete_checkpoint c);
   void forget(std::uint32_t group);
   std::optional<checkpoint_info> newest(std::uint32_t group) const;
   std::optional<checkpoint_info> find(std::uint32_t group, log_index index) const;
+  bool on_disk(std::uint32_t group, log_index index) const;
   /// A chunk held in memory; empty if there is none.
   protocol::payload chunk(std::uint32_t group, log_index index, std::uint32_t number) const;
 
@@ -39,11 +40,12 @@ protocol::payload one_message(std::vector<std::byte> bytes, std::size_t skip = 0
 /// What a `checkpoint_writer` and the journal thread share: chunks on their way to the disk.
 class checkpoint_queue {
 public:
-  checkpoint_queue(std::uint32_t group, protocol::mark at, std::function<void()> wake)
-    : group(group), at(std::move(at)), wake_(std::move(wake)) {}
+  checkpoint_queue(std::uint32_t group, protocol::mark at, bool on_disk, std::function<void()> wake)
+    : group(group), at(std::move(at)), on_disk(on_disk), wake_(std::move(wake)) {}
 
   const std::uint32_t group;
   const protocol::mark at;
+  const bool on_disk;
 
   // ---- the writer's thread
   void write(std::span<const std::byte> bytes);
@@ -60,7 +62,7 @@ public:
   /// The writer has finished, and nothing follows behind the first `chunks` waiting ones.
   bool ends_after(std::size_t chunks) const;
   std::uint32_t taken = 0;                  ///< chunks committed so far
-  std::vector<protocol::payload> memory;    ///< volatile groups: the chunks taken
+  std::vector<protocol::payload> memory;    ///< not `on_disk`: the chunks taken
   /// Ends it: `error` empty = stored in `chunks` chunks.
   void close(std::uint32_t chunks, const std::string& error);
   /// The journal ends; the writer's end may live on.

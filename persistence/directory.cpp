@@ -180,7 +180,7 @@ std::string read_tenants(store& from, const std::filesystem::path& file, tenants
     const auto commit = r.commit();
     for (std::uint32_t g = 0; g < layout::groups_max; ++g) {
       const auto& e = commit.extents[g];
-      if (out.groups.contains(g) != e.has_value() || (e && e->journaled == out.groups[g].group.is_volatile))
+      if (out.groups.contains(g) != e.has_value() || (e && !e->journaled && !out.groups[g].group.is_volatile))
         broken = "group " + std::to_string(g) + " is not what its journal says";
     }
   }
@@ -214,14 +214,16 @@ std::string admit(const std::filesystem::path& directory, const group_options& w
   if (known.name != wanted.name)
     return where + " belongs to group " + quoted(known.name) + ", not to " + quoted(wanted.name) +
            "; correct the group's name or choose another directory";
-  if (known.is_volatile != wanted.is_volatile)
-    return where + " was created for a " + (known.is_volatile ? "volatile" : "journaled") + " group " + quoted(wanted.name) +
-           "; set its durability back, or choose another directory";
-  const bool renewed = wanted.is_volatile && wanted.epoch > known.epoch;
-  if (known.epoch != wanted.epoch && !renewed)
+  const bool older = wanted.is_volatile && wanted.epoch < known.epoch;
+  const bool another = !wanted.is_volatile && !known.is_volatile && wanted.epoch != known.epoch;
+  if (older || another)
     return where + " holds epoch " + std::to_string(known.epoch) + " of group " + quoted(wanted.name) + ", not epoch " +
            std::to_string(wanted.epoch) + "; start with that epoch, or choose another directory";
   return {};
+}
+
+bool renews(const group_options& wanted, const group_options& known) {
+  return wanted.name == known.name && wanted.is_volatile && wanted.epoch > known.epoch;
 }
 
 std::vector<stored_checkpoint> list_checkpoints(store& from) {

@@ -48,6 +48,8 @@ std::string read_tenants(store& from, const std::filesystem::path& file, tenants
 std::string admit(const options& wanted, const tenants& found);
 /// The same for one group, by its number alone.
 std::string admit(const std::filesystem::path& directory, const group_options& wanted, const tenants& found);
+/// Whether what is there of the group is to be forgotten.
+bool renews(const group_options& wanted, const group_options& known);
 
 /// One checkpoint of the file. Incomplete ones have no head.
 struct stored_checkpoint {

@@ -98,14 +98,17 @@ verify_result verify(const std::filesystem::path& directory) {
     }
     for (const auto& [group, record] : who.groups) {
       if (record.leaves) continue;
-      if (damage.empty()) damage = check_newest(listed, group, *disk->extent(group));
       std::optional<protocol::hard_state> state;
       scan_counts seen;
       if (damage.empty()) damage = scan_state(*disk, group, state);
+      const bool counts = !state || state->valid_from != 0;  // X3: of a time that is over, checkpoints go one after the other
+      if (damage.empty() && counts) damage = check_newest(listed, group, *disk->extent(group));
       if (damage.empty()) damage = scan_records(*disk, group, seen, [](const auto&) { return std::string(); });
       result.records += seen.records;
       const auto own = std::count_if(listed.begin(), listed.end(), [&](const auto& c) { return c.complete && c.group == group; });
-      result.groups.push_back({record.group, record.founded, seen.records, static_cast<std::uint64_t>(own)});
+      auto group_now = record.group;
+      if (state) group_now.is_volatile = !counts;
+      result.groups.push_back({group_now, record.founded, seen.records, static_cast<std::uint64_t>(own)});
     }
     if (!damage.empty()) result.damage = damage_text(file, damage);
   } catch (const store_failure& f) {
@@ -121,14 +124,35 @@ journal_writer::journal_writer(options wanted, callbacks calls, directory_lock l
 
 std::string journal_writer::start() {
   bool changed = false;
+  std::array<bool, layout::groups_max> void_checkpoints{}, counts{};  // X3
+  for (const auto& [group, record] : tenants_.groups) {
+    std::optional<protocol::hard_state> state;
+    if (!scan_state(*store_, group, state).empty()) continue;
+    void_checkpoints[group] = state && state->valid_from == 0;
+    counts[group] = state ? state->valid_from != 0 && state->base.in_force : store_->extent(group)->rows > 0;
+  }
+  for (const auto& g : options_.groups)
+    if (const auto known = tenants_.groups.find(g.index); known != tenants_.groups.end() && counts[g.index] && renews(g, known->second.group))
+      return "data directory " + options_.directory.string() + " holds group \"" + g.name + "\", which went over to its disks while it ran, " +
+             "and epoch " + std::to_string(g.epoch) + " would throw that away; start with epoch " +
+             std::to_string(known->second.group.epoch) + ", or move the directory away";
   store_->begin();
   for (const auto& g : options_.groups) {
-    volatile_[g.index] = g.is_volatile;
     auto& record = tenants_.groups[g.index];
-    if (record.group.name == g.name && record.group.epoch == g.epoch) continue;
+    const bool known = record.group.name == g.name;
+    if (known && !renews(g, record.group)) continue;
     record = {g, false};  // new here, or a volatile group's new epoch: not founded yet
     store_->put_group(record);
+    if (known) {
+      store_->forget(g.index);
+      void_checkpoints[g.index] = true;
+    }
     if (!g.is_volatile) store_->open_journal(g.index);
+    changed = true;
+  }
+  for (std::uint32_t g = 0; g < layout::groups_max; ++g) {
+    if (!void_checkpoints[g] || !store_->extent(g)->has_checkpoint) continue;
+    store_->forget_checkpoints(g);
     changed = true;
   }
   if (changed)
@@ -145,7 +169,7 @@ std::string journal_writer::start() {
   const auto listed = list_checkpoints(*store_);
   for (const auto& c : listed) {
     if (departs(tenants_, c.group)) continue;
-    if (!c.complete || !c.damage.empty())
+    if (!c.complete || !c.damage.empty() || void_checkpoints[c.group])
       doomed_.push_back({c.group, c.index});
     else
       for (const auto gone : catalogue_.add(c.group, {c.info, {}})) doomed_.push_back({c.group, gone});
@@ -187,7 +211,6 @@ group_contents journal_writer::read_group(std::uint32_t group, recovery_reader& 
     result.founded = tenants_.groups.at(group).founded;
     if (const auto it = damage_.find(group); it != damage_.end()) damage = it->second;
   }
-  if (volatile_[group]) return result;
   try {
     std::optional<protocol::hard_state> state;
     if (damage.empty()) damage = scan_state(*store_, group, state);
@@ -215,7 +238,11 @@ group_contents journal_writer::read_group(std::uint32_t group, recovery_reader& 
 
 bool journal_writer::append(std::uint32_t group, std::span<protocol::persist_op> ops) {
   COHORT_INVARIANT(group < layout::groups_max, group, 0);
-  if (volatile_[group]) return append_volatile(group, ops);
+  const auto journaled = [](const protocol::persist_op& op) { return op.position != 0; };
+  if (const auto in_memory = std::stable_partition(ops.begin(), ops.end(), journaled); in_memory != ops.end()) {
+    if (!keep_in_memory(group, {in_memory, ops.end()})) return false;
+    ops = {ops.begin(), in_memory};
+  }
   if (ops.empty()) return true;
   std::size_t bytes = 0;
   bool pressing = false;
@@ -245,7 +272,7 @@ bool journal_writer::append(std::uint32_t group, std::span<protocol::persist_op>
   return taken;
 }
 
-bool journal_writer::append_volatile(std::uint32_t group, std::span<protocol::persist_op> ops) {
+bool journal_writer::keep_in_memory(std::uint32_t group, std::span<protocol::persist_op> ops) {
   const std::lock_guard lock(mutex_);
   if (!takes(group)) return false;
   for (auto& op : ops) {
@@ -273,8 +300,8 @@ void journal_writer::mark_founded(std::uint32_t group, std::function<void()> don
   wake();
 }
 
-std::shared_ptr<checkpoint_writer> journal_writer::store_checkpoint(std::uint32_t group, const protocol::mark& at) {
-  auto queue = std::make_shared<checkpoint_queue>(group, at, [this] { wake(); });
+std::shared_ptr<checkpoint_writer> journal_writer::store_checkpoint(std::uint32_t group, const protocol::mark& at, bool on_disk) {
+  auto queue = std::make_shared<checkpoint_queue>(group, at, on_disk, [this] { wake(); });
   {
     const std::lock_guard lock(mutex_);
     const bool gone = !takes(group);
@@ -296,7 +323,7 @@ protocol::payload journal_writer::load_chunk(std::uint32_t group, log_index inde
   const auto info = catalogue_.find(group, index);
   if (!info || number > info->chunks) return {};
   if (number == 0) return one_message(protocol::encode_mark(info->at, info->chunks, checksum));
-  if (volatile_[group]) return catalogue_.chunk(group, index, number);
+  if (auto held = catalogue_.chunk(group, index, number); !held.sizes.empty()) return held;
   std::string broken;
   try {
     auto bytes = read_chunk(*store_, {group, index, number, 0}, broken);

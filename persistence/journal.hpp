@@ -24,13 +24,14 @@ enum class durability : std::uint8_t {
               ///< transaction may be missing
 };
 
-/// One group hosted by the node. Index, name, epoch and kind are fixed when the group first enters the directory, until it is
-/// forgotten; only the epoch of a volatile group may be raised, which forgets the group's founding.
+/// One group hosted by the node. Index and name are fixed when the group first enters the directory, until it is forgotten; the
+/// epoch of a volatile group may be raised, which forgets all of it. A group that runs may go from memory to the disk and back (X3):
+/// what is appended under a position is journaled, what has none is kept in memory.
 struct group_options {
   std::uint32_t index = 0;  ///< below 1024; the group's number in frames and records
   std::string name;         ///< 1 to 255 bytes
   std::uint64_t epoch = 1;
-  bool is_volatile = false;  ///< operations are not journaled and checkpoints live in memory only
+  bool is_volatile = false;  ///< how it is founded
 };
 
 struct options {
@@ -64,7 +65,7 @@ struct trouble {
 
 /// Both are called on the journal thread, without locks held; they must not block. Never called after `~journal`.
 struct callbacks {
-  /// All operations of `group` up to `up_to` are on stable storage. Not called for volatile groups.
+  /// All operations of `group` up to `up_to` are on stable storage. Not called for what has no position.
   std::function<void(std::uint32_t group, protocol::journal_position up_to)> on_durable;
   std::function<void(const trouble&)> on_trouble;
 };
@@ -180,7 +181,7 @@ public:
   virtual group_contents read_group(std::uint32_t group, recovery_reader& into) = 0;
 
   /// Takes over the operations (their payload references are moved), to be committed in this order. Positions of one
-  /// group go up by one; the first after opening is larger than `group_contents::last`. Never waits for the disk.
+  /// group go up by one, operations without one apart; the first after opening is larger than `group_contents::last`. Never waits for the disk.
   /// One thread per group. False: the journal has stopped for good, or holds more than `queue_bytes_max`, after which it
   /// takes nothing more (a fatal `trouble` says so); or the group is forgotten.
   virtual bool append(std::uint32_t group, std::span<protocol::persist_op> ops) = 0;
@@ -189,8 +190,8 @@ public:
   /// `done` (may be empty) runs on the journal thread when that is on disk.
   virtual void mark_founded(std::uint32_t group, std::function<void()> done) = 0;
 
-  /// Begins a checkpoint of the application's state at `at`.
-  virtual std::shared_ptr<checkpoint_writer> store_checkpoint(std::uint32_t group, const protocol::mark& at) = 0;
+  /// Begins a checkpoint of the application's state at `at`, on the disk or in memory.
+  virtual std::shared_ptr<checkpoint_writer> store_checkpoint(std::uint32_t group, const protocol::mark& at, bool on_disk = true) = 0;
 
   /// Newest complete checkpoint. Any thread.
   virtual std::optional<checkpoint_info> newest_checkpoint(std::uint32_t group) = 0;

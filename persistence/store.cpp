@@ -234,6 +234,15 @@ void store::put_state(std::uint32_t group, const protocol::persist_op& op) {
   pending_.extents[group]->has_state = true;
 }
 
+void store::forget(std::uint32_t group) {
+  auto& e = *pending_.extents[group];
+  if (e.journaled) need(mdb_drop(txn_, journals_[group], 0), "empty a journal");
+  remove(state_, layout::group_key(group));
+  const bool journaled = e.journaled;
+  e = {};
+  e.journaled = journaled;
+}
+
 void store::put_chunk(const layout::chunk_key& key, std::span<const std::byte> data) {
   if (auto& e = *pending_.extents[key.group]; key.number == 0 && (!e.has_checkpoint || key.index > e.checkpoint)) {
     e.has_checkpoint = true;

@@ -51,6 +51,10 @@ public:
   void put_group(const layout::group_record& r);
   void put_record(std::uint32_t group, const protocol::persist_op& op);
   void put_state(std::uint32_t group, const protocol::persist_op& op);
+  /// Nothing of what the group's part holds counts any more; checkpoints' rows are left to `drop_checkpoint`.
+  void forget(std::uint32_t group);
+  /// The same for its checkpoints alone.
+  void forget_checkpoints(std::uint32_t group) { pending_.extents[group]->has_checkpoint = false; }
   void put_chunk(const layout::chunk_key& key, std::span<const std::byte> data);
   /// Deletes records below `below`, oldest first, until `rows_max` rows are gone. Returns the rows deleted.
   std::size_t trim(std::uint32_t group, protocol::journal_position below, std::size_t rows_max);

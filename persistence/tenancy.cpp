@@ -96,9 +96,17 @@ void journal_writer::execute_entries(effects& e) {
   for (; e.entered < entries_.size(); ++e.entered) {
     auto& t = entries_[e.entered];
     t.refusal = admit(options_.directory, t.group, tenants_);
-    if (!t.refusal.empty()) continue;
     const auto known = tenants_.groups.find(t.group.index);
-    if (known != tenants_.groups.end() && known->second.group.epoch == t.group.epoch) continue;
+    // Who enters says what the group was created as, and not what it became (X3).
+    if (t.refusal.empty() && known != tenants_.groups.end() && known->second.group.is_volatile != t.group.is_volatile)
+      t.refusal = "data directory " + options_.directory.string() + " was created for a " +
+                  (t.group.is_volatile ? "journaled" : "volatile") + " group \"" + t.group.name + "\"; give the other group another number";
+    if (!t.refusal.empty()) continue;
+    if (known != tenants_.groups.end()) {
+      if (!renews(t.group, known->second.group)) continue;
+      store_->forget(t.group.index);
+      catalogue_.forget(t.group.index);
+    }
     store_->put_group({t.group, false, false});
     if (!t.group.is_volatile) store_->open_journal(t.group.index);
     e.wrote = true;
@@ -143,9 +151,8 @@ void journal_writer::make_tenancies_true(effects& e) {
         fresh_[group] = true;
         continue;
       }
-      volatile_[group] = t.group.is_volatile;
       auto& record = tenants_.groups[group];
-      if (record.group.name != t.group.name || record.group.epoch != t.group.epoch) record = {t.group, false, false};
+      if (record.group.name != t.group.name || renews(t.group, record.group)) record = {t.group, false, false};
     }
   }
   for (const auto& t : told_now)

@@ -124,7 +124,7 @@ bool journal_writer::commit_pass() {
     const auto before = clock::now();
     store_->begin();
     auto done = execute(condition_ == condition::full ? transaction_bytes_when_full : transaction_bytes);
-    // Volatile groups' checkpoints stay in memory: nothing was written, so nothing needs a flush.
+    // Checkpoints of groups that are kept in memory stay there: nothing was written, so nothing needs a flush.
     if (done.wrote)
       store_->commit();
     else
@@ -173,6 +173,7 @@ journal_writer::effects journal_writer::execute(std::size_t bytes_max) {
 void journal_writer::execute(queued& q, effects& e) {
   const auto group = q.group;
   e.durable[group] = q.op.position;
+  if (!store_->extent(group)->journaled) store_->open_journal(group);  // it has been in memory until now
   if (std::holds_alternative<protocol::persist_state>(q.op.what)) {
     store_->put_state(group, q.op);
   } else if (const auto* c = std::get_if<protocol::persist_chunk>(&q.op.what)) {
@@ -209,7 +210,7 @@ void journal_writer::execute_checkpoints(effects& e) {
   for (const auto& q : checkpoints_) {
     if (q->failed() || q->look() == checkpoint_queue::standing::abandoned) continue;
     // The same state is there already: keep that one, its chunks must not be rewritten under a transfer.
-    const bool write = !volatile_[q->group] && !catalogue_.find(q->group, q->at.index);
+    const bool write = q->on_disk && !catalogue_.on_disk(q->group, q->at.index);
     if (q->taken == 0) std::erase(doomed_, doomed{q->group, q->at.index});
     std::size_t n = 0;
     for (; room > 0; --room, ++n) {
@@ -239,15 +240,14 @@ void journal_writer::make_true(effects& e) {
   next_ += e.operations;
   if (e.gone) std::erase(doomed_, *e.gone);
   const auto keep = [&](std::uint32_t group, complete_checkpoint c) {
-    for (const auto gone : catalogue_.add(group, std::move(c)))
-      if (!volatile_[group]) doomed_.push_back({group, gone});
+    for (const auto gone : catalogue_.add(group, std::move(c))) doomed_.push_back({group, gone});
   };
   for (auto& [group, info] : e.installed) {
     arriving_.erase(group);
     keep(group, {info, {}});
   }
   for (auto& [queue, n] : e.taken) {
-    if (volatile_[queue->group])
+    if (!queue->on_disk)
       for (std::size_t i = 0; i < n; ++i) queue->memory.push_back(one_message(*queue->chunk(i)));
     queue->took(n);
   }
@@ -275,8 +275,9 @@ void journal_writer::make_true(effects& e) {
   for (auto& f : founded)
     if (f.done) f.done();
   for (auto* q : e.completed) {
-    const auto known = catalogue_.find(q->group, q->at.index);
-    const auto chunks = known ? known->chunks : q->taken;
+    const auto found = catalogue_.find(q->group, q->at.index);
+    const bool known = found && (!q->on_disk || catalogue_.on_disk(q->group, q->at.index));
+    const auto chunks = known ? found->chunks : q->taken;
     if (!known) keep(q->group, {{q->at, chunks}, std::move(q->memory)});
     q->close(chunks, {});
     std::erase_if(checkpoints_, [&](const auto& p) { return p.get() == q; });
@@ -312,7 +313,7 @@ void journal_writer::end_checkpoints() {
       continue;
     }
     checkpoints_.erase(checkpoints_.begin() + static_cast<std::ptrdiff_t>(i));
-    if (q->taken > 0 && !volatile_[q->group] && !catalogue_.find(q->group, q->at.index))
+    if (q->taken > 0 && q->on_disk && !catalogue_.on_disk(q->group, q->at.index))
       doomed_.push_back({q->group, q->at.index});
     q->close(0, "abandoned");
   }

@@ -26,7 +26,7 @@ public:
   group_contents read_group(std::uint32_t group, recovery_reader& into) override;
   bool append(std::uint32_t group, std::span<protocol::persist_op> ops) override;
   void mark_founded(std::uint32_t group, std::function<void()> done) override;
-  std::shared_ptr<checkpoint_writer> store_checkpoint(std::uint32_t group, const protocol::mark& at) override;
+  std::shared_ptr<checkpoint_writer> store_checkpoint(std::uint32_t group, const protocol::mark& at, bool on_disk) override;
   std::optional<checkpoint_info> newest_checkpoint(std::uint32_t group) override;
   protocol::payload load_chunk(std::uint32_t group, log_index index, std::uint32_t number, std::string* damage) override;
   statistics stats() const override;
@@ -71,7 +71,7 @@ private:
   };
 
   // ---- any thread
-  bool append_volatile(std::uint32_t group, std::span<protocol::persist_op> ops);
+  bool keep_in_memory(std::uint32_t group, std::span<protocol::persist_op> ops);
   void wake();
   bool takes(std::uint32_t group) const { return !departing_[group] && tenants_.groups.contains(group); }  ///< under `mutex_`
   std::filesystem::path data_file() const { return options_.directory / layout::data_file; }
@@ -106,7 +106,6 @@ private:
   callbacks calls_;
   directory_lock lock_;
   std::unique_ptr<store> store_;
-  std::array<bool, layout::groups_max> volatile_{};  ///< of a group that is added: before `told`
 
   mutable std::mutex mutex_;
 

@@ -55,6 +55,7 @@ verdict read(wire::Options::Reader in, const codec_limits&, protocol::view_optio
   out.lane_window = in.getLaneWindow();
   out.retain_bytes = in.getRetainBytes();
   out.retain_time = protocol::duration(in.getRetainTime());
+  out.durable = !in.getInMemory();
   out.suspect_at = in.getSuspectAt();
   out.clock_rate_ppm = in.getClockRatePpm();
   out.lease = protocol::duration(in.getLease());

@@ -39,6 +39,7 @@ void fill(wire::Options::Builder out, const protocol::view_options& in) {
   out.setLaneWindow(in.lane_window);
   out.setRetainBytes(in.retain_bytes);
   out.setRetainTime(in.retain_time.count());
+  out.setInMemory(!in.durable);
   out.setSuspectAt(in.suspect_at);
   out.setClockRatePpm(in.clock_rate_ppm);
   out.setLease(in.lease.count());

@@ -154,6 +154,7 @@ struct Options {
   lease         @16 :Int64;
   clockMargin   @17 :Int64;
   messageBytesMax @18 :UInt64 = 16777216;
+  inMemory      @19 :Bool;
 }
 
 struct View {

@@ -112,6 +112,9 @@ private:
   }
 
   void durability() {
+    if (from_.partitions == partition_policy::partitionable && to_.partitions == from_.partitions && from_.durability != to_.durability)
+      refuse("a partitionable group goes over to its disks, or leaves them",
+             "each component would do so by itself: found another group beside this one and hand the state over", "durability");
     if (from_.durability == durability::journaled && to_.durability == durability::in_memory && roster_.inactive > 0)
       refuse(std::to_string(roster_.inactive) + " voters are away",
              "in a volatile group a vote ends with the life it was given in: replace or remove them first (X3)",

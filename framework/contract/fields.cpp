@@ -13,8 +13,6 @@ const char* why_fixed(std::string_view field) {
     const char* why;
   };
   static constexpr reason reasons[] = {
-    {"durability", "votes are bound to the members' directories where the group is journaled, and to their processes where it is "
-                   "not; found another group and hand the state over"},
     {"model", "each failure model has a way of its own to agree; found another group and hand the state over"},
     {"partitions", "one log and a history for each component do not turn into one another; found another group beside this one, "
                    "hand the state over, and leave this one"},
@@ -100,7 +98,10 @@ std::string text_of(const contract& what, contracts::scope shared) {
 }  // namespace
 
 std::string agreed_text(const contract& what) {
-  return text_of(what, contracts::scope::agreed);
+  auto all = text_of(what, contracts::scope::agreed);
+  // Such a group neither goes over to its disks nor leaves them (X3).
+  if (what.partitions == partition_policy::partitionable) all += std::string("durability = ") + to_string(what.durability) + '\n';
+  return all;
 }
 
 std::string founding_text(const contract& what) { return text_of(what, contracts::scope::live); }

@@ -39,7 +39,7 @@ inline constexpr auto fields = std::tuple{
   field{"causal_total", &contract::causal_total, 3},
   field{"atomic", &contract::atomic, 4},
   field{"virtual_synchrony", &contract::virtual_synchrony, 4},
-  field{"durability", &contract::durability, 5},
+  field{"durability", &contract::durability, 5, scope::live},
   field{"replication", &contract::replication, 10},
   field{"deterministic", &contract::deterministic, 12},
   field{"compare_every", &contract::compare_every, 1},

@@ -8,13 +8,20 @@
 namespace cohort::protocol {
 
 core::impl::impl(const core_options& o, const core_start& s) : options(o), start(s), random(s.seed), known_members(s.founders) {
-  if (!start.state) return;
-  restarted = true;
   const auto held = std::move(start.state);  // what is trimmed later must not stay in memory
+  const bool goes_on = held && !held->decreed;
+  if (options.durable || goes_on) kept = keeping::disk;
+  persisted_to = start.last_position;
+  if (held) promises = held->promises;
+  // Records of before may all be trimmed: what comes must not be taken for one of a time before what counts (X3).
+  if (goes_on) persisted_to = std::max(held->last_position, promises.valid_from - 1);
+  next_position = persisted_to + 1;
+  if (!goes_on) promises.valid_from = kept == keeping::disk ? next_position : 0;
+  copy_from = goes_on ? promises.valid_from : next_position;
+  promises.identity = start.self.identity;
+  if (!held) return;
+  restarted = true;
   const auto& r = *held;
-  promises = r.promises;
-  next_position = r.last_position + 1;
-  persisted_to = r.last_position;
   if (!r.founded) return;
   has_state = true;
   log.reset(promises.base);
@@ -31,7 +38,7 @@ core::impl::impl(const core_options& o, const core_start& s) : options(o), start
       if (seq > l->trimmed()) l->store(b.what, b.position);
   }
   const mark& from = r.has_checkpoint && r.checkpoint.index >= promises.base.index ? r.checkpoint : promises.base;
-  if (r.has_checkpoint) checkpoints.push_back({r.checkpoint, r.checkpoint_chunks});
+  if (r.has_checkpoint) checkpoints.push_back({r.checkpoint, r.checkpoint_chunks, true});
   last_checkpoint_bytes = std::uint64_t(r.checkpoint_chunks) * 256 * 1024;
   seal_ended_lanes(from.index);
   applied = from.index;
@@ -53,12 +60,13 @@ core::impl::impl(const core_options& o, const core_start& s) : options(o), start
 }
 
 journal_position core::impl::persist(decltype(persist_op::what) what) {
-  if (!options.durable && !std::holds_alternative<persist_chunk>(what) && !std::holds_alternative<persist_install>(what))
-    return 0;
-  if (const auto* b = std::get_if<persist_batch>(&what)) written_bytes += b->what.what.bytes();
-  if (const auto* c = std::get_if<persist_chunk>(&what)) written_bytes += c->data.bytes();
-  out.persists.push_back({next_position, std::move(what)});
-  return options.durable ? next_position++ : 0;
+  const bool held = kept == keeping::memory;
+  if (held && !std::holds_alternative<persist_chunk>(what) && !std::holds_alternative<persist_install>(what)) return 0;
+  if (const auto* b = std::get_if<persist_batch>(&what); b && !held) written_bytes += b->what.what.bytes();
+  if (const auto* c = std::get_if<persist_chunk>(&what); c && !held) written_bytes += c->data.bytes();
+  const journal_position at = held ? 0 : next_position++;
+  out.persists.push_back({at, std::move(what)});
+  return at;
 }
 
 void core::impl::save_state() { state_position = persist(persist_state{promises}); }
@@ -69,14 +77,14 @@ void core::impl::send_to(const std::vector<member_id>& to, message what, journal
     if (m != self()) out.targets.push_back(m);
   const auto count = static_cast<std::uint32_t>(out.targets.size()) - first;
   if (count == 0) return;
-  out.sends.push_back({first, count, options.durable ? needs : 0, std::move(what)});
+  out.sends.push_back({first, count, kept == keeping::disk ? needs : 0, std::move(what)});
 }
 
 void core::impl::send(member_id to, message what, journal_position needs) {
   if (to == self() || to == no_member) return;
   out.targets.push_back(to);
   out.sends.push_back(
-    {static_cast<std::uint32_t>(out.targets.size() - 1), 1, options.durable ? needs : 0, std::move(what)});
+    {static_cast<std::uint32_t>(out.targets.size() - 1), 1, kept == keeping::disk ? needs : 0, std::move(what)});
 }
 
 void core::impl::send_all(message what, journal_position needs) { send_to(roster_members(), std::move(what), needs); }
@@ -116,6 +124,7 @@ void core::impl::begin(instant mono, wall_time time) {
 void core::impl::settle() {
   for (bool moved = true; moved;) {
     moved = take_offered();
+    settle_keeping();
     moved |= seal();
     moved |= deliver_live();
     moved |= propose();
@@ -151,10 +160,11 @@ void core::impl::drain() {
     if (role == core_role::leader) send_appends();
     window_check();
   }
+  settle_keeping();
   drive_requests();
   send_join();
   send_ack();
-  if (options.durable && !out.persists.empty()) {
+  if (kept != keeping::memory && !out.persists.empty()) {
     if (unwritten.empty()) disk_progress = now;
     unwritten.emplace_back(out.persists.back().position, written_bytes);
   }
@@ -184,7 +194,7 @@ void core::impl::compute_deadline() {
       wait_until(std::max(p.reset_at, p.echo) + options.election_min);
     }
   }
-  if (!offered.empty() && leader != no_member && !(options.durable && journal_full())) at(std::max(offered_since + 2 * options.heartbeat, offered_pull + 2 * options.heartbeat));
+  if (!offered.empty() && leader != no_member && !journal_full()) at(std::max(offered_since + 2 * options.heartbeat, offered_pull + 2 * options.heartbeat));
   for (const auto& a : asked_changes) at(std::max(a.sent, now) + options.heartbeat);
   if (!follower_reads.empty()) at(std::max(follower_reads.front().sent, now) + options.heartbeat);
   if (may_seal() && options.batch_delay.count() > 0)
@@ -219,7 +229,7 @@ core_status core::impl::status() {
   if (has_state) {
     s.base = log.base().index;
     s.last = log.last();
-    s.durable = options.durable ? log.durable(persisted_to) : log.last();
+    s.durable = kept == keeping::memory ? log.last() : kept == keeping::copying ? 0 : log.durable(persisted_to);
   }
   s.commit = commit;
   s.applied = applied;
@@ -321,7 +331,7 @@ void core::persisted(journal_position up_to) {
     c.unwritten.pop_front();
   }
   c.ack_due = true;
-  if (c.in_force && up_to >= c.view_position) c.durable_view = c.in_force->number;
+  if (c.in_force && c.kept == impl::keeping::disk && up_to >= c.view_position) c.durable_view = c.in_force->number;
 }
 
 void core::link_up(voter_id id, bool peer_blank) {

@@ -13,8 +13,6 @@ namespace cohort::protocol {
 /// Timers and limits of a group. The same at all members. What `view_options` holds are the founders' rules; every later
 /// view brings its own (X1).
 struct core_options : view_options {
-  bool durable = true;                      ///< journaled: promises are on disk before they leave
-
   duration election_max = std::chrono::milliseconds(600);  ///< E_max = 2 E_min: check-quorum (E6)
   duration wedge_wait = std::chrono::milliseconds(300);    ///< T_wedge = E_min: how long reports are awaited
   duration pull_wait = std::chrono::milliseconds(600);     ///< T_pull = 2 E_min: a source of payload counts as dead
@@ -31,10 +29,11 @@ struct core_options : view_options {
   std::size_t pull_bytes_max = 4u << 20;         ///< payload answered to one PULL
   std::uint32_t chunk_window = 8;                ///< checkpoint chunks asked for ahead
   std::uint64_t checkpoint_bytes = 64u << 20;    ///< payload bytes applied between checkpoints, or the last one's size
+  std::uint64_t checkpoint_bytes_in_memory = ~std::uint64_t{0};  ///< at most so many in a volatile group
   std::uint64_t checkpoint_entries = 2'000'000;  ///< log entries applied between checkpoints
 };
 
-/// What a member's disk held (durable groups), rebuilt from the journal by `recovery`.
+/// What a member's disk held, rebuilt from the journal by `recovery`.
 struct recovered_state;
 
 /// View 0 of a group of these voters.
@@ -52,7 +51,8 @@ struct core_start {
   std::vector<member_id> witnesses;               ///< those of them that keep no payload (W1), ascending
   bool blank = true;                              ///< nothing is known of the group here; may found it (PA2)
   bool ever_founded = false;                      ///< a marker says that this directory saw the group: never found it again
-  std::shared_ptr<const recovered_state> state;   ///< durable restart
+  std::shared_ptr<const recovered_state> state;   ///< of a restart whose disk holds what it promised (`recovered_state::valid`)
+  journal_position last_position = 0;             ///< of what the journal holds, whether that counts or not
   checksum_fn checksum = nullptr;                 ///< for the heads of checkpoints that travel
 };
 

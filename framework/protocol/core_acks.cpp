@@ -103,7 +103,7 @@ void core::impl::send_ack() {
   a.applied = applied;
   a.base = log.base().index;
   // D9: an installed view is told when its knowledge is on disk (PA4); frontiers are in its slots.
-  a.view = options.durable ? durable_view : in_force->number;
+  a.view = durable_view;
   if (a.view == in_force->number && !is_witness()) a.have = acked_frontier();
   a.reject = reject_due;
   a.refused_prev = reject_prev;

@@ -14,6 +14,8 @@ const char* to_string(change_refusal why) {
     case change_refusal::no_quorum_left:
       return "the active members that stay would be no quorum: bring others back, or remove them, first";
     case change_refusal::bad_options: return "the options contradict each other or the roster";
+    case change_refusal::voters_away:
+      return "voters are away whose disks would go on counting: bring them back, or remove them, before the group is kept in memory (X3)";
     case change_refusal::no_lease_fits:
       return "the lease is longer than election_min (1 - clock_rate_ppm / 10^6) - clock_margin: raise election_min, or shorten it";
   }
@@ -155,6 +157,9 @@ change_refusal core::impl::flaw_of(const view_options& o) const {
   const bool copies = o.min_copies >= 1 && o.min_copies <= data_voter_count(*in_force) && o.min_voters >= 1;
   if (!orders || !times || !copies || o.lane_window == 0 || o.message_bytes_max == 0 || o.clock_rate_ppm > clock_rate_ppm_max)
     return change_refusal::bad_options;
+  if (!o.durable && std::ranges::any_of(in_force->roster, &roster_entry::witness)) return change_refusal::bad_options;  // W5
+  if (!o.durable && in_force->options.durable && std::ranges::any_of(in_force->roster, [](const auto& r) { return r.voter && !r.active; }))
+    return change_refusal::voters_away;
   const bool fits = lease_limit(o) > duration(0) && o.lease <= lease_limit(o);
   return o.reads == read_mode::lease && !fits ? change_refusal::no_lease_fits : change_refusal::none;
 }

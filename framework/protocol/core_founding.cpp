@@ -52,7 +52,7 @@ std::shared_ptr<const recovered_state> founded_by_decree(const view_ptr& founder
   }
   first->notes.clear();
   auto s = std::make_shared<recovered_state>();
-  s->founded = true;
+  s->founded = s->decreed = true;
   s->promises.base = beginning(first);
   return s;
 }

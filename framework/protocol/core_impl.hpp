@@ -146,6 +146,16 @@ struct core::impl {
 
   // ---- promises (persistent, D9)
   hard_state promises;
+  enum class keeping : std::uint8_t {
+    memory,   ///< nothing is written, and nothing is waited for
+    copying,  ///< all is written, and nothing waits for it: it does not count yet (X3)
+    disk,     ///< all is written, and what testifies to it waits (D9)
+  };
+  keeping kept = keeping::memory;
+  journal_position copy_from = 1;       ///< first record that counts, if any does
+  journal_position secured_at = 0;      ///< of the state record that says so
+  journal_position retired_at = 0;      ///< of the state record that says that nothing there counts any more
+
   journal_position next_position = 1;
   journal_position persisted_to = 0;
   journal_position state_position = 0;  ///< of the newest state record
@@ -158,7 +168,7 @@ struct core::impl {
   instant disk_progress{};
   std::size_t journal_backlog() const { return static_cast<std::size_t>(written_bytes - persisted_bytes); }
   bool disk_stuck() const { return !unwritten.empty() && now - std::max(disk_progress, awake_since) > options.fail_after; }
-  bool journal_full() const { return journal_backlog() > options.journal_backlog_max; }
+  bool journal_full() const { return kept != keeping::memory && journal_backlog() > options.journal_backlog_max; }
 
   // ---- log, lanes, application
   entry_log log;
@@ -368,9 +378,11 @@ struct core::impl {
   struct stored_checkpoint {
     mark at;
     std::uint32_t chunks = 0;
+    bool on_disk = false;
   };
   std::deque<stored_checkpoint> checkpoints;       ///< newest last, at most two
   bool checkpoint_pending = false;
+  bool pending_on_disk = false;
   mark pending_mark;
   std::uint64_t bytes_since_checkpoint = 0;
   std::uint64_t entries_since_checkpoint = 0;
@@ -389,7 +401,7 @@ struct core::impl {
   void settle();
   void compute_deadline();
   member_id self() const { return start.self.member; }
-  bool on_disk(journal_position p) const { return !options.durable || p <= persisted_to; }
+  bool on_disk(journal_position p) const { return kept != keeping::disk || p <= persisted_to; }
   journal_position persist(decltype(persist_op::what) what);
   void save_state();
   void send(member_id to, message what, journal_position needs = 0);
@@ -594,6 +606,19 @@ struct core::impl {
   void settle_requests();
   void rescue_stranded();
   void adopt_options();
+  // ---- core_durability.cpp
+  bool disk_wanted() const;
+  bool secured() const;
+  /// Knowledge of a view is a promise, too (PA4): in a journaled one it waits for the disk.
+  bool tells_views_at_once() const { return kept == keeping::memory || (kept == keeping::copying && !in_force->options.durable); }
+  log_index unsecured_bound() const;
+  void settle_keeping();
+  void begin_copy();
+  void start_journal(bool valid);
+  void finish_copy();
+  void keep_in_memory();
+  void keep_like(const view& v);
+
   // ---- core_detection.cpp
   void notice_stall(instant mono);
   void stood_still();
@@ -638,6 +663,9 @@ struct core::impl {
   void remember_ended(const entry& e, const view& before);
   void checkpoint_stored(log_index index, std::uint32_t chunks);
   std::uint64_t checkpoint_distance() const;
+  std::uint64_t checkpoint_bytes() const {
+    return options.durable ? options.checkpoint_bytes : std::min(options.checkpoint_bytes, options.checkpoint_bytes_in_memory);
+  }
   void maybe_checkpoint();
   bool retained() const;
   void note_away();

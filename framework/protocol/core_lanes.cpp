@@ -21,7 +21,7 @@ submit_status core::impl::takes(order how, wall_time deadline) const {
 /// FC1. Something is always let through when nothing is under way, however large it is.
 bool core::impl::window_full(std::size_t bytes) const {
   const std::size_t under_way = own_in_flight() + open_bytes;
-  return (under_way > 0 && under_way + bytes > options.lane_window) || (journal_full() && options.durable);
+  return (under_way > 0 && under_way + bytes > options.lane_window) || journal_full();
 }
 
 submit_status core::impl::submit(std::span<const std::span<const std::byte>> messages, order how, wall_time deadline) {
@@ -207,7 +207,7 @@ void core::impl::receive_batch(voter_id from, batch&& b) {
     const bool current = b.view == in_force->number;
     if (current && l->bytes_above(at(applied_cut, slot_of(*in_force, l->owner, l->inc, l->kind))) + b.what.bytes() > 2 * options.lane_window + options.part_bytes) return;
   }
-  if (options.durable && journal_full()) return;  // a disk that does not keep up must not fill the memory
+  if (journal_full()) return;  // a disk that does not keep up must not fill the memory
   if (b.seq > l->held() + lane_ahead_max) return;
   if (l->find(b.seq)) return;
   // PA21: a sender whose clock runs ahead must not drag everybody's stamps along. Its batches are taken all the same: stamps never
@@ -311,7 +311,8 @@ bool core::impl::holds(const std::vector<extra>& extras, view_number number) con
 /// L8: what is held, on disk in durable groups, capped by the wedge front.
 sequence core::impl::acked(slot s) {
   auto& l = *lanes.find(in_force->number, s);
-  const sequence has = options.durable && !mutated(mutation::frontier_acked_unsynced) ? l.durable(persisted_to) : l.held();
+  sequence has = kept == keeping::disk && !mutated(mutation::frontier_acked_unsynced) ? l.durable(persisted_to) : l.held();
+  if (in_force->options.durable && !secured()) has = std::min(has, at(view_floor, s));  // X3
   return wedged.on && !mutated(mutation::acks_not_frozen) ? std::min(has, at(wedged.front, s)) : has;
 }
 
@@ -327,7 +328,7 @@ void core::impl::window_check() {
     notify(event_kind::window_open);
   }
   if (!told_busy || my_slot == no_slot) return;
-  if (own_in_flight() + open_bytes > options.lane_window / 2 || (journal_full() && options.durable)) return;
+  if (own_in_flight() + open_bytes > options.lane_window / 2 || journal_full()) return;
   told_busy = false;
   notify(event_kind::window_open);
 }

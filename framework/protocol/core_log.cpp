@@ -137,7 +137,7 @@ bool core::impl::take_offered() {
 }
 
 void core::impl::pull_for_offered() {
-  if (offered.empty() || is_witness() || leader == no_member || (options.durable && journal_full())) return;
+  if (offered.empty() || is_witness() || leader == no_member || journal_full()) return;
   // An active member gets batches from their owners and waits a little; others depend on being answered (L7).
   const bool served = my_slot != no_slot && log.last_view().what->number == in_force->number && offered.size() <= 32;
   if (now - offered_since < 2 * options.heartbeat && served) return;
@@ -154,8 +154,9 @@ void core::impl::pull_for_offered() {
 }
 
 log_index core::impl::durable_match() {
-  if (!options.durable || mutated(mutation::ack_before_fsync)) return match;
-  return std::min(match, log.durable(persisted_to));
+  const auto bound = std::min(match, unsecured_bound());
+  if (kept != keeping::disk || mutated(mutation::ack_before_fsync)) return bound;
+  return std::min(bound, log.durable(persisted_to));
 }
 
 /// W3: how far the log may be offered to a witness: what so many active data voters hold that the loss of the leader cannot

@@ -11,7 +11,7 @@ static constexpr std::uint32_t chunks_max = 1u << 22;  // 1 TiB in chunks of 256
 
 /// What is applied between checkpoints, and so the measure of payload in memory.
 std::uint64_t core::impl::checkpoint_distance() const {
-  return std::max({options.checkpoint_bytes, last_checkpoint_bytes, options.lane_window});
+  return std::max({checkpoint_bytes(), last_checkpoint_bytes, options.lane_window});
 }
 
 void core::impl::maybe_checkpoint() {
@@ -20,7 +20,7 @@ void core::impl::maybe_checkpoint() {
   const bool serving = bytes_since_checkpoint < 4 * checkpoint_distance() && std::ranges::any_of(peers, [&](const peer& p) {
     return p.chunk_asked != instant{} && now - p.chunk_asked < options.join_hold;
   });
-  const bool due = bytes_since_checkpoint >= std::max(options.checkpoint_bytes, last_checkpoint_bytes) ||
+  const bool due = bytes_since_checkpoint >= std::max(checkpoint_bytes(), last_checkpoint_bytes) ||
                    entries_since_checkpoint >= options.checkpoint_entries;
   if (!(due && !serving) && !checkpoint_wanted) return;
   checkpoint_wanted = false;
@@ -28,14 +28,16 @@ void core::impl::maybe_checkpoint() {
   bytes_since_checkpoint = 0;
   entries_since_checkpoint = 0;
   pending_mark = {applied, log.term_at(applied), applied_time, applied_cut, in_force, delivered, true, ended, nullptr};
-  out.deliveries.emplace_back(deliver_checkpoint{pending_mark});
+  pending_on_disk = kept != keeping::memory;
+  out.deliveries.emplace_back(deliver_checkpoint{pending_mark, pending_on_disk});
 }
 
 void core::impl::checkpoint_stored(log_index index, std::uint32_t chunks) {
   if (!checkpoint_pending || pending_mark.index != index) return;
   checkpoint_pending = false;
+  if (!checkpoints.empty() && checkpoints.back().at.index == index) checkpoints.back().on_disk |= pending_on_disk;
   if (!checkpoints.empty() && checkpoints.back().at.index >= index) return;  // a received one overtook it
-  checkpoints.push_back({pending_mark, chunks});
+  checkpoints.push_back({pending_mark, chunks, pending_on_disk});
   if (checkpoints.size() > 2) checkpoints.pop_front();
   last_checkpoint_bytes = std::uint64_t(chunks) * 256 * 1024;
 }
@@ -76,7 +78,7 @@ void core::impl::trim() {
   save_state();
   journal_position needed = log.first_position(next_position);
   for (const auto& l : lanes.all()) needed = l->first_position(needed);
-  if (options.durable) persist(persist_trim{needed});
+  if (kept != keeping::memory) persist(persist_trim{needed});
 }
 
 // ---- giving ---------------------------------------------------------------------------------------------------------
@@ -162,6 +164,7 @@ void core::impl::receive_chunk(voter_id from, chunk&& c) {
       drive_transfer();
       return;
     }
+    if (!has_state) keep_like(*at.in_force);
     incoming = {};
     incoming.running = true;
     incoming.donor = from.member;
@@ -278,7 +281,7 @@ void core::impl::finish_transfer() {
     promises.base = at;
     checkpoints.clear();
   }
-  checkpoints.push_back({at, chunks});
+  checkpoints.push_back({at, chunks, kept != keeping::memory});
   checkpoint_pending = false;
   const bool was_founded = has_state;
   has_state = true;
@@ -305,7 +308,7 @@ void core::impl::finish_transfer() {
   promises.view_commit = std::max(promises.view_commit, view_index);
   save_state();
   view_position = state_position;
-  if (!options.durable) durable_view = in_force->number;
+  if (tells_views_at_once()) durable_view = in_force->number;
   wedged.on = false;
   change = {};
   bytes_since_checkpoint = 0;

@@ -52,7 +52,7 @@ void core::impl::receive_wedge(voter_id from, const wedge& w) {
 /// safe, and the quorum that reports contains one of them.
 void core::impl::report_front(report& r) const {
   if (my_slot == no_slot) {
-    if (options.durable && !total_only() && !is_witness()) r.front = lanes.held(in_force->number);
+    if (kept == keeping::disk && !total_only() && !is_witness()) r.front = lanes.held(in_force->number);
     return;
   }
   r.front = mutated(mutation::report_without_wedge) ? lanes.held(in_force->number) : wedged.front;
@@ -592,7 +592,7 @@ void core::impl::install(const entry& e) {
   promises.view_commit = index;  // PA4
   save_state();
   view_position = state_position;
-  if (!options.durable) durable_view = next->number;
+  if (tells_views_at_once()) durable_view = next->number;
   change = {};
   place_self();
   honour_blank_report();

@@ -56,10 +56,10 @@ public:
   void add(const burnt_entry& x) { const auto& [member, inc] = x; all(member, inc); }
   void add(const view_note& x) { const auto& [id, cause] = x; all(id, cause); }
   void add(const view_options& x) {
-    const auto& [orders, default_order, reads, slow, minority_multicast, shrink, min_voters, min_copies, heartbeat, election_min,
+    const auto& [orders, default_order, durable, reads, slow, minority_multicast, shrink, min_voters, min_copies, heartbeat, election_min,
                  fail_after, suspect_at, lease, clock_rate_ppm, clock_margin, message_bytes_max, lane_window, retain_bytes,
                  retain_time] = x;
-    all(orders.bits(), default_order, reads, slow, minority_multicast, shrink, min_voters, min_copies, heartbeat, election_min,
+    all(orders.bits(), default_order, durable, reads, slow, minority_multicast, shrink, min_voters, min_copies, heartbeat, election_min,
         fail_after, suspect_at, lease, clock_rate_ppm, clock_margin, message_bytes_max, lane_window, retain_bytes, retain_time);
   }
   void add(const view& x) {
@@ -81,8 +81,8 @@ public:
   void add(const lane_name& x) { const auto& [owner, inc, kind] = x; all(owner, inc, kind); }
   void add(const extra& x) { const auto& [slot, seq] = x; all(slot, seq); }
   void add(const hard_state& x) {
-    const auto& [term, vote, inc, view_commit, base] = x;
-    all(term, vote, inc, view_commit, base);
+    const auto& [term, vote, inc, view_commit, base, identity, valid_from] = x;
+    all(term, vote, inc, view_commit, base, identity, valid_from);
   }
 
   void add(const vouch& x) { const auto& [kind, term, to] = x; all(kind, term, to); }

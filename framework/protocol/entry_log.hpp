@@ -39,6 +39,13 @@ public:
   /// The oldest position still needed, or `none_above` if there is no entry.
   journal_position first_position(journal_position none_above) const;
 
+  /// Gives all entries, in their order, the positions that `new_position_of(entry)` returns; none is on disk under them yet.
+  template <class F>
+  void restamp(F&& new_position_of) {
+    for (auto& e : entries_) e.position = new_position_of(e.what);
+    durable_ = base_.index;
+  }
+
   /// Highest index on disk given what the journal reported. Lowered by truncation: an ack must never cover entries
   /// that are gone.
   log_index durable(journal_position persisted);

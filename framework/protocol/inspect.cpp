@@ -71,11 +71,13 @@ journal_position inspector::simplify(core& c) {
   const auto by = i.persisted_to;
   const auto lower = [by](journal_position& p) { p -= std::min(p, by); };
   // What an acknowledgement would look up is looked up here: the marks of what is durable move when they are asked.
-  if (i.options.durable && i.has_state) {
+  if (i.kept == impl::keeping::disk && i.has_state) {
     i.log.durable(i.persisted_to);
     for (const auto& l : i.lanes.all()) l->durable(i.persisted_to);
   }
-  for (auto* p : {&i.next_position, &i.persisted_to, &i.state_position, &i.view_position, &i.own_vote_position}) lower(*p);
+  for (auto* p : {&i.next_position, &i.persisted_to, &i.state_position, &i.view_position, &i.own_vote_position, &i.secured_at, &i.retired_at}) lower(*p);
+  i.copy_from = 1;
+  i.promises.valid_from = i.promises.valid_from != 0;
   for (auto& [position, bytes] : i.unwritten) {
     lower(position);
     bytes -= i.persisted_bytes;
@@ -117,7 +119,7 @@ fingerprint inspector::digest(const message& m) {
 
 fingerprint inspector::digest(const core& c) {
   digester d;
-  const auto& [options, start, restarted, random, known_members, now, wall, stamp, ticked, booted, awake_since, promises, next_position, persisted_to,
+  const auto& [options, start, restarted, random, known_members, now, wall, stamp, ticked, booted, awake_since, promises, kept, copy_from, secured_at, retired_at, next_position, persisted_to,
                state_position, view_position, durable_view, written_bytes, persisted_bytes, unwritten, disk_progress, log,
                lanes, has_state, commit, applied, applied_cut, applied_time, delivered, in_force, ended, view_index, view_floor,
                my_slot, passed, ahead, closed, scratch, match_term, match, offered, offered_term, offered_since,
@@ -130,7 +132,7 @@ fingerprint inspector::digest(const core& c) {
                clock_refused, heartbeat_due, last_vouch, settled_since, resting, unattended, join_sent, unfounded_told, joining_since,
                asked_changes, request_ids, leaving, barred_told,
                wanted_changes, let_go, view_since, away, forming, leader_reads, ready_reads,
-               follower_reads, new_reads, new_remote_reads, read_ids, checkpoints, checkpoint_pending, pending_mark,
+               follower_reads, new_reads, new_remote_reads, read_ids, checkpoints, checkpoint_pending, pending_on_disk, pending_mark,
                bytes_since_checkpoint, entries_since_checkpoint, last_checkpoint_bytes, checkpoint_wanted, incoming, wanted_time, out,
                deadline] = *c.impl_;
   COHORT_INVARIANT(out.persists.empty() && out.sends.empty() && out.deliveries.empty(), out.sends.size(), out.persists.size());
@@ -138,7 +140,7 @@ fingerprint inspector::digest(const core& c) {
   // uses; `unattended`, set by every tick before it is read; `out`, empty between passes.
   d.all(static_cast<const view_options&>(options), options.election_max, options.wedge_wait, options.pull_wait, options.join_hold);
   d.all(start.self, start.seed, start.founders, start.witnesses, start.blank, start.ever_founded, restarted, random.state_,
-        known_members, now, wall, stamp, ticked, booted, awake_since, promises, next_position, persisted_to, state_position, view_position, durable_view, written_bytes,
+        known_members, now, wall, stamp, ticked, booted, awake_since, promises, kept, copy_from, secured_at, retired_at, next_position, persisted_to, state_position, view_position, durable_view, written_bytes,
         persisted_bytes, unwritten, disk_progress);
   {
     const auto& [base, entries, views, durable] = log;
@@ -211,8 +213,8 @@ fingerprint inspector::digest(const core& c) {
   for (const auto& [index, tags] : ready_reads) d.all(index, tags);
   for (const auto& [id, tags, since, sent, asked_of] : follower_reads) d.all(id, tags, since, sent, asked_of);
   d.all(leader_reads.size(), ready_reads.size(), follower_reads.size(), new_reads, new_remote_reads, read_ids);
-  for (const auto& [at, chunks] : checkpoints) d.all(at, chunks);
-  d.all(checkpoints.size(), checkpoint_pending, pending_mark, bytes_since_checkpoint, entries_since_checkpoint,
+  for (const auto& [at, chunks, on_disk] : checkpoints) d.all(at, chunks, on_disk);
+  d.all(checkpoints.size(), checkpoint_pending, pending_on_disk, pending_mark, bytes_since_checkpoint, entries_since_checkpoint,
         last_checkpoint_bytes, checkpoint_wanted, wanted_time);
   add_transfer(d, incoming);
   d.add(deadline);

@@ -39,6 +39,14 @@ public:
   /// Forgets batches up to `upto`, which are below every active member's need (S3).
   void trim(sequence upto);
   journal_position first_position(journal_position none_above) const;
+  /// Gives all batches, in their order, the positions that `new_position_of(batch)` returns; none is on disk under them yet.
+  template <class F>
+  void restamp(F&& new_position_of) {
+    for (auto& b : batches_)
+      if (b.present) b.position = new_position_of(b.what);
+    for (auto& e : extras_) e.position = new_position_of(e.what);
+    durable_ = trimmed_;
+  }
 
 private:
   friend struct inspector;

@@ -199,8 +199,9 @@ enum class change_refusal : std::uint8_t {
   no_quorum_left = 4,    ///< the active members that stay would be no quorum (V10): bring others back, or remove them, first
   bad_options = 5,       ///< they contradict each other or the roster
   no_lease_fits = 6,     ///< E_min (1 - rho) - eps leaves no room for the lease that is asked for (R2)
+  voters_away = 7,       ///< their disks would go on counting in a group that is kept in memory (X3)
 };
-inline constexpr std::uint8_t change_refusals = 7;
+inline constexpr std::uint8_t change_refusals = 8;
 const char* to_string(change_refusal why);
 
 /// To the leader, repeated until it answers.

@@ -75,6 +75,8 @@ namespace cohort::protocol {
   X(lease_kept_at_handover, "E8", "E8 R2")                         \
   X(lease_by_old_rules, "X2", "X2 R2")                             \
   X(bound_of_newest_rules, "X1", "X1 L10")                         \
+  X(copy_not_awaited, "X3", "X3 D9")                               \
+  X(retirement_not_written, "X3b", "X3 D3")                        \
   X(causality_ignored, "F6", "O1")                                 \
   X(safe_causal_alone, "F18", "O2")                                \
   X(tdep_ignored, "F38", "O6 L3")                                  \

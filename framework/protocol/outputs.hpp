@@ -19,6 +19,8 @@ struct hard_state {
   incarnation inc = 0;       ///< newest incarnation taken
   log_index view_commit = 0; ///< index of the newest VIEW applied
   mark base;                 ///< what lies before the first log entry kept
+  std::uint64_t identity = 0;///< under which all this was promised; 0: the directory's
+  journal_position valid_from = 1;  ///< records from here on testify to it; 0: none does, what was promised was in memory (X3)
 };
 
 /// A batch of any lane, own or received.
@@ -151,6 +153,7 @@ struct deliver_read {
 /// Make a checkpoint of the state reached here (rule S1), then call `core::checkpoint_stored`.
 struct deliver_checkpoint {
   mark at;
+  bool on_disk = true;  ///< else it is kept in memory
 };
 
 /// Replace the state by the checkpoint received from another member (`persist_install` precedes it in `persists`).

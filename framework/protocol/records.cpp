@@ -48,7 +48,7 @@ std::size_t head_size(const persist_entry& e) {
   return 3 * 8 + 1 + frontier_size(e.what.cut) + view_size(e.what.next) + 4 + extra_bytes * e.what.extras.size();
 }
 std::size_t head_size(const persist_truncate&) { return 8; }
-std::size_t head_size(const persist_state& s) { return 8 + 2 + 3 * 8 + place_size(s.what.base); }
+std::size_t head_size(const persist_state& s) { return 8 + 2 + 5 * 8 + place_size(s.what.base); }
 std::size_t head_size(const persist_install& i) { return mark_size(i.at) + 4; }
 std::size_t head_size(const persist_chunk&) { return 0; }
 std::size_t head_size(const persist_trim&) { return 0; }
@@ -81,7 +81,7 @@ void put(byte_writer& w, const view_options& o) {
   w.put(static_cast<std::uint8_t>(o.default_order));
   w.put(static_cast<std::uint8_t>(o.reads));
   w.put(static_cast<std::uint8_t>(o.slow));
-  w.put(static_cast<std::uint8_t>((o.minority_multicast ? 1 : 0) | (o.shrink ? 2 : 0)));
+  w.put(static_cast<std::uint8_t>((o.minority_multicast ? 1 : 0) | (o.shrink ? 2 : 0) | (o.durable ? 0 : 4)));
   w.put(o.min_voters);
   w.put(o.min_copies);
   for (const auto d : {o.heartbeat, o.election_min, o.fail_after, o.retain_time}) w.put(static_cast<std::uint64_t>(d.count()));
@@ -225,6 +225,8 @@ void put(byte_writer& w, const persist_state& s) {
   w.put(s.what.inc);
   w.put(s.what.view_commit);
   put_place(w, s.what.base);
+  w.put(s.what.identity);
+  w.put(s.what.valid_from);
 }
 
 void put(byte_writer& w, const persist_install& i) {
@@ -296,12 +298,13 @@ view_options get_options(byte_reader& r, std::uint16_t version) {
   const auto bits = r.get<std::uint8_t>();
   const auto usual = r.get<std::uint8_t>(), reads = r.get<std::uint8_t>(), slow = r.get<std::uint8_t>(), flags = r.get<std::uint8_t>();
   o.orders = order_set::from_bits(bits);
-  if (o.orders.empty() || o.orders.bits() != bits || usual >= order_count || reads > 1 || slow > 2 || flags > 3) r.fail();
+  if (o.orders.empty() || o.orders.bits() != bits || usual >= order_count || reads > 1 || slow > 2 || flags > 7) r.fail();
   o.default_order = static_cast<order>(usual);
   o.reads = static_cast<read_mode>(reads);
   o.slow = static_cast<slow_policy>(slow);
   o.minority_multicast = flags & 1;
   o.shrink = flags & 2;
+  o.durable = (flags & 4) == 0;
   o.min_voters = r.get<std::uint16_t>();
   o.min_copies = r.get<std::uint16_t>();
   o.heartbeat = get_duration(r);
@@ -523,6 +526,9 @@ persist_state get_state(byte_reader& r, std::uint16_t version) {
   s.what.inc = r.get<std::uint64_t>();
   s.what.view_commit = r.get<std::uint64_t>();
   s.what.base = get_place(r, version);
+  if (version < 7) return s;
+  s.what.identity = r.get<std::uint64_t>();
+  s.what.valid_from = r.get<std::uint64_t>();
   return s;
 }
 

@@ -12,8 +12,9 @@ using checksum_fn = std::uint64_t (*)(std::span<const std::byte> bytes, std::uin
 
 /// Version of the record layout; a journal with a larger one is refused. Older ones are read: those of version 1 know no orders
 /// but T, those of version 2 no large messages in parts, those of version 3 no lanes that are over, those of
-/// version 4 no limits but the default ones, those of version 5 no partitionable groups.
-inline constexpr std::uint16_t record_version = 6;
+/// version 4 no limits but the default ones, those of version 5 no partitionable groups, those of version 6 no group that moves between
+/// memory and disks.
+inline constexpr std::uint16_t record_version = 7;
 
 enum class record_type : std::uint8_t {
   batch = 1,

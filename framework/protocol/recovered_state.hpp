@@ -12,6 +12,8 @@ namespace cohort::protocol {
 struct recovered_state {
   hard_state promises;
   bool founded = false;      ///< a base with a view is known
+  bool decreed = false;      ///< not of a disk: what the catalogue says of a group that is created (V19)
+  bool valid = true;         ///< else nothing of what the disk holds was promised to last: it must not be gone on from (X3)
   bool has_checkpoint = false;
   mark checkpoint;
   std::uint32_t checkpoint_chunks = 0;

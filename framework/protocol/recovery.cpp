@@ -17,11 +17,13 @@ void recovery::checkpoint(const mark& at, std::uint32_t chunks) {
 void recovery::state(const hard_state& s) {
   state_->promises = s;
   state_->founded = s.base.in_force != nullptr;
+  state_->valid = s.valid_from != 0;
 }
 
 bool recovery::record(const persist_op& op) {
   auto& s = *state_;
   s.last_position = op.position;
+  if (op.position < s.promises.valid_from && !std::holds_alternative<persist_state>(op.what)) return true;  // of another time
   if (const auto* b = std::get_if<persist_batch>(&op.what)) {
     s.batches[b->what.lane()].try_emplace(b->what.seq, recovered_state::stored_batch{b->what, op.position});
   } else if (const auto* e = std::get_if<persist_entry>(&op.what)) {
@@ -62,6 +64,12 @@ journal_position recovery::last_position() const { return state_->last_position;
 
 std::shared_ptr<const recovered_state> recovery::finish() {
   auto& s = *state_;
+  if (!s.valid) {
+    auto nothing = std::make_shared<recovered_state>();
+    nothing->valid = false;
+    nothing->last_position = s.last_position;
+    return nothing;
+  }
   if (!why_.empty()) return nullptr;
   if (s.has_checkpoint) {
     s.founded = true;

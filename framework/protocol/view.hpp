@@ -67,6 +67,7 @@ enum class slow_policy : std::uint8_t {
 struct view_options {
   order_set orders{order::total};          ///< classes of messages that are taken; never empty
   order default_order = order::total;      ///< of messages that name none; one of `orders`
+  bool durable = true;                     ///< journaled: promises are on disk before they leave (D9, X3)
   read_mode reads = read_mode::read_index;
   slow_policy slow = slow_policy::exclude;
   bool minority_multicast = false;         ///< U, F and C go on being delivered without contact to a quorum's leader (V17)

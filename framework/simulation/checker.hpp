@@ -50,6 +50,8 @@ public:
 
   virtual void started(const life&, const disk::found&) {}
   virtual void stopped(const life&) {}
+  /// Of a node that does not run; the next life begins with another one.
+  virtual void disk_lost(unsigned node) { (void)node; }
   /// A message leaves the process (the driver has held it back for as long as it had to).
   virtual void sent(const life&, const protocol::message&) {}
   virtual void persisted(const life&, const protocol::persist_op&) {}

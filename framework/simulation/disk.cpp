@@ -30,9 +30,9 @@ void disk::append(const persist_op& op) {
   if (!durable_) sync(1);
 }
 
-void disk::store_checkpoint(const mark& at, std::vector<payload> chunks) {
+void disk::store_checkpoint(const mark& at, std::vector<payload> chunks, bool on_disk) {
   element e;
-  e.own = stored_checkpoint{encode_mark(at, static_cast<std::uint32_t>(chunks.size()), sum_), at.index, std::move(chunks)};
+  e.own = stored_checkpoint{encode_mark(at, static_cast<std::uint32_t>(chunks.size()), sum_), at.index, std::move(chunks), !on_disk};
   pending_.push_back(std::move(e));
   if (!durable_) sync(1);
 }
@@ -51,11 +51,15 @@ void disk::image::take(const persist_op& op) {
     auto& highest = lanes[b->what.lane()];
     highest = std::max(highest, b->what.seq);
   } else if (const auto* entry = std::get_if<persist_entry>(&op.what)) {
+    // X3: a copy begins anew; what the journal held was of another time.
+    if (entry->what.index < first) terms.clear();
+    while (!terms.empty() && last() >= entry->what.index) terms.pop_back();
     if (terms.empty()) first = entry->what.index;
     terms.push_back(entry->what.term);
   } else if (const auto* t = std::get_if<persist_truncate>(&op.what)) {
     while (!terms.empty() && last() >= t->from) terms.pop_back();
   } else if (const auto* s = std::get_if<persist_state>(&op.what)) {
+    if (s->what.valid_from == 0 && promises.valid_from != 0) checkpoint = 0;  // X3: of a time that is over
     promises = s->what;
     for (; !terms.empty() && first <= promises.base.index; ++first) terms.pop_front();
     if (terms.empty()) first = promises.base.index + 1;
@@ -69,22 +73,25 @@ void disk::settle(element& e) {
     std::erase_if(checkpoints_, [&](const auto& other) { return other.index >= c.index; });
     checkpoints_.push_back(std::move(c));
     while (checkpoints_.size() > 2) checkpoints_.pop_front();
-    image_.checkpoint = checkpoints_.back().index;
+    if (!checkpoints_.back().in_memory) image_.checkpoint = checkpoints_.back().index;
   };
   if (e.own) {
     stored_now_.emplace_back(e.own->index, static_cast<std::uint32_t>(e.own->chunks.size()));
-    if (checkpoints_.empty() || checkpoints_.back().index < e.own->index) keep_two(std::move(*e.own));
+    const bool newer = checkpoints_.empty() || checkpoints_.back().index < e.own->index ||
+                       (checkpoints_.back().index == e.own->index && checkpoints_.back().in_memory);
+    if (newer) keep_two(std::move(*e.own));
     return;
   }
+  const bool in_memory = durable_ && e.op.position == 0;
   synced_to_ = std::max(synced_to_, e.op.position);
-  image_.take(e.op);
+  if (!in_memory) image_.take(e.op);
   if (std::holds_alternative<persist_state>(e.op.what)) {
     state_record_ = std::move(e.record);
     state_position_ = e.op.position;
     return;
   }
   if (const auto* i = std::get_if<persist_install>(&e.op.what)) {
-    stored_checkpoint c{encode_mark(i->at, i->chunks, sum_), i->at.index, {}};
+    stored_checkpoint c{encode_mark(i->at, i->chunks, sum_), i->at.index, {}, in_memory};
     auto& chunks = received_[i->at.index];
     for (std::uint32_t n = 1; n <= i->chunks; ++n) c.chunks.push_back(chunks[n]);
     received_.erase(received_.begin(), received_.upper_bound(i->at.index));
@@ -92,7 +99,7 @@ void disk::settle(element& e) {
   } else if (const auto* trim = std::get_if<persist_trim>(&e.op.what)) {
     while (!records_.empty() && records_.front().first < trim->below) records_.pop_front();
   }
-  if (!e.record.empty()) records_.emplace_back(e.op.position, std::move(e.record));
+  if (!e.record.empty() && !in_memory) records_.emplace_back(e.op.position, std::move(e.record));
 }
 
 journal_position disk::sync(std::size_t count) {
@@ -116,6 +123,7 @@ void disk::crash(random& chance) {
   }
   pending_.clear();
   stored_now_.clear();
+  std::erase_if(checkpoints_, [](const stored_checkpoint& c) { return c.in_memory; });
   std::erase_if(received_, [](const auto&) { return true; });  // a transfer begins anew; chunks not installed are garbage
 }
 
@@ -157,6 +165,15 @@ disk::found disk::recover(bool witness) {
   recovery r;
   if (witness) r.without_payload();
   bool anything = false;
+  result.last = synced_to_;
+  decoded_record newest;
+  if (!state_record_.empty() && decode_record(state_record_, state_position_, sum_, newest) == record_error::none &&
+      std::get<persist_state>(newest.op.what).what.valid_from == 0) {
+    checkpoints_.clear();
+    result.retired = true;
+    if (!records_.empty() && records_.back().first > synced_to_) records_.pop_back();
+    return result;
+  }
   const reader into{[&](const mark& at, std::uint32_t chunks) {
                       r.checkpoint(at, chunks);
                       result.checkpoint = at;

@@ -20,9 +20,12 @@ public:
     std::vector<std::byte> head;  ///< `encode_mark`
     log_index index = 0;
     std::vector<protocol::payload> chunks;
+    bool in_memory = false;       ///< gone with the process
   };
   /// What a start finds.
   struct found {
+    bool retired = false;                                    ///< it was said that nothing there counts any more (X3)
+    protocol::journal_position last = 0;                     ///< of what is there, whether it counts or not
     std::shared_ptr<const protocol::recovered_state> state;  ///< null if nothing was ever written
     std::optional<protocol::mark> checkpoint;                ///< what the application begins with
     std::string damage;                                      ///< not empty: recovery refused
@@ -47,7 +50,7 @@ public:
   /// Takes the operation; it is safe only once `sync` has reported it.
   void append(const protocol::persist_op& op);
   /// Takes a checkpoint of the application's own, in order with the operations.
-  void store_checkpoint(const protocol::mark& at, std::vector<protocol::payload> chunks);
+  void store_checkpoint(const protocol::mark& at, std::vector<protocol::payload> chunks, bool on_disk = true);
   /// A chunk that is synced or not; empty if there is none.
   protocol::payload load(log_index index, std::uint32_t number) const;
 
@@ -72,6 +75,8 @@ public:
   /// Empty, or what is damaged. `anything`: there was something to read.
   std::string read(const reader& into, bool& anything);
   protocol::journal_position synced_to() const { return synced_to_; }
+  /// A process that starts from it goes on under its identity.
+  bool holds_promises() const { return image_.promises.valid_from != 0 && image_.promises.base.in_force; }
   /// Chunks of the newest checkpoint, to restore the application from.
   const stored_checkpoint* newest_checkpoint() const { return checkpoints_.empty() ? nullptr : &checkpoints_.back(); }
   const image& testifies() const { return image_; }

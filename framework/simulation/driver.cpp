@@ -34,7 +34,7 @@ driver::driver(surroundings& world, const workload& app, const life& who, disk& 
     restore(*found.checkpoint, storage.newest_checkpoint()->chunks);
     position_ = found.checkpoint->delivered;
   }
-  if (found.state) persisted_ = found.state->last_position;
+  persisted_ = found.state ? found.state->last_position : found.last;
 }
 
 void driver::restore(const mark& at, const std::vector<payload>& chunks) {
@@ -63,6 +63,7 @@ void driver::pass(instant mono, wall_time wall) {
   tell_contacts();
   core_.drain();
   auto& out = core_.out();
+  who_.durable = inspector::of(core_).secured();
   for (auto& op : out.persists) {
     for (auto& c : world_.watchers()) c->persisted(who_, op);
     disk_.append(op);
@@ -306,7 +307,7 @@ void driver::deliver(delivery_op& what) {
     chunk_sink out(chunk_bytes_);
     assembler_.checkpoint(k->at, out);
     machine_->checkpoint(out);
-    disk_.store_checkpoint(k->at, out.take());
+    disk_.store_checkpoint(k->at, out.take(), k->on_disk);
     world_.disk_has_work(who_);
   } else if (auto* restored = std::get_if<deliver_restore>(&what)) {
     for (auto& c : world_.watchers()) c->restored(who_, restored->at);

@@ -316,6 +316,21 @@ const std::vector<named>& profiles() {
        s.fault_gap_most = r.between(150'000, 800'000);
        s.weights = {{new_rules, 14}, {isolate, 5}, {split, 2}, {crash, 3}, {pause, 3}, {one_way, 1}, {hand_over, 1}, {restart_all, 1}};
      }},
+    {"durability", 4,  // the group goes to its disks and leaves them, while members, or all of them, crash (X3)
+     [](scenario& s, random& r) {
+       if (r.chance(400)) mixed(s, r);
+       s.switches_durability = true;
+       s.core.reads = protocol::read_mode::read_index;
+       s.members = r.chance(700) ? 3 : 5;
+       s.core.fail_after = 700ms;
+       s.core.checkpoint_entries = static_cast<std::uint64_t>(r.between(10, 80));
+       s.chunk_bytes = 96;
+       s.fault_gap_most = r.between(150'000, 900'000);
+       s.down_most = r.between(100'000, 1'000'000);
+       s.faults_last = std::chrono::milliseconds(r.between(8000, 16'000));
+       s.restart_all_at_end = true;
+       s.weights = {{new_rules, 12}, {crash, 8}, {restart_all, 5}, {isolate, 3}, {pause, 2}, {power_off, 2}, {slow_disk, 2}, {split, 1}};
+     }},
     {"shrink", 2,  // failed voters leave the quorum base (V16)
      [](scenario& s, random& r) {
        if (r.chance(300)) mixed(s, r);
@@ -440,7 +455,7 @@ scenario draw_scenario(std::uint64_t seed, std::string_view profile) {
   general(s, r);
   s.quiet = random(seed ^ 0x9d1e7).chance(700);  // beside the other draws, which stay what they are
   chosen->shape(s, r);
-  if (!s.core.durable) {
+  if (!s.core.durable && !s.switches_durability) {
     s.restart_all_at_end = false;
     s.weights[fault::restart_all] = 0;
     s.weights[fault::wipe] = 0;

@@ -80,6 +80,8 @@ struct scenario {
   unsigned deadline_share = 0;         ///< per mille of writes that have one (DL1) ...
   std::int64_t deadline_most = 50'000; ///< ... so far ahead
 
+  bool switches_durability = false;    ///< rules that change move promises from memory to disks and back (X3)
+
   unsigned sessions = 0;               ///< callers that send each request until it is answered, beside the clients
 
   // Multicasts of other orders than T; 0 = none. Microseconds between two of a member.

@@ -99,7 +99,7 @@ void script::run() {
     }
   }
   if (!settle(40s)) return;
-  if (!plan_.restart_all_at_end) return;
+  if (!plan_.restart_all_at_end || !world_.all_on_disk()) return;
   for (unsigned i = 0; i < world_.members(); ++i) world_.crash(i, true);
   for (unsigned i = 0; i < world_.members(); ++i) {
     const auto when = milliseconds(chance_.between(1, 300));
@@ -149,6 +149,7 @@ view_options script::other_rules() {
     o.orders.add(order::total);
     o.default_order = order::total;
   }
+  if (plan_.switches_durability && chance_.chance(600)) o.durable = !o.durable;
   if (chance_.chance(300)) o.reads = o.reads == read_mode::lease ? read_mode::read_index : read_mode::lease;
   if (chance_.chance(300)) o.lane_window = static_cast<std::uint64_t>(chance_.between(4'096, 1'000'000));
   if (chance_.chance(300)) {
@@ -266,7 +267,7 @@ void script::flap(unsigned a, unsigned b, bool both_ways, bool on) {
 
 void script::kill(unsigned node, bool evidence, duration away) {
   if (!faults_on_ || !world_.up(node)) return;
-  if (!plan_.core.durable && !world_.expendable(node)) return;
+  if (!world_.all_on_disk() && !world_.expendable(node)) return;
   world_.crash(node, evidence);
   world_.at(world_.now() + away, [this, node] { world_.start(node); });
 }
@@ -365,12 +366,12 @@ void script::apply(fault f) {
     case fault::hunt: hunt_until_ = world_.now() + 2 * how_long; break;
     case fault::hand_over: world_.hand_over(node); break;
     case fault::leave:
-      if (!world_.witness(node) && world_.up(node) && (plan_.core.durable || world_.expendable(node)))
+      if (!world_.witness(node) && world_.up(node) && (world_.all_on_disk() || world_.expendable(node)))
         world_.request(node, change_kind::leave, node, {});
       break;
     case fault::remove:
       // Volatile groups have no votes to spare: one removed by mistake cannot be had back before it has joined.
-      if (other == node || !plan_.core.durable) break;
+      if (other == node || !plan_.core.durable || plan_.switches_durability) break;
       world_.request(node, change_kind::remove, other, {});
       world_.at(world_.now() + how_long, [this, node, other] { world_.request(node, change_kind::restore, other, {}); });
       break;
@@ -426,7 +427,8 @@ std::string script::unrest() const {
     // An ack that was lost closes the window until the next heartbeat's.
     if (in.own_in_flight() > 0) return name + " waits for acks of its lane";
     // A flush begun on a slow disk may outlast the faults by seconds; its member may yet be excluded for it.
-    if (in.options.durable && in.persisted_to + 1 < in.next_position) return name + " waits for its disk";
+    if (in.kept != inspector::inside::keeping::memory && in.persisted_to + 1 < in.next_position) return name + " waits for its disk";
+    if (in.in_force->options.durable && !in.secured()) return name + " has not everything on its disk";
     if (!in.leader_reads.empty() || !in.follower_reads.empty() || !in.ready_reads.empty() || !in.new_reads.empty())
       return name + " has reads under way";
   }

@@ -22,7 +22,7 @@ world::world(const scenario& s, const workload& app, checkers& watchers, checksu
     const auto rate = chance_.between(-s.clock_rate_most, s.clock_rate_most);
     const auto offset = chance_.between(-s.clock_offset_most, s.clock_offset_most);
     n.clock = clock_model(rate, microseconds(i == 1 && s.bad_clock_ahead ? s.bad_clock_ahead : offset));
-    n.storage = std::make_unique<disk>(chance_.next() | 1, s.core.durable, sum_);
+    n.storage = std::make_unique<disk>(chance_.next() | 1, real_disks(), sum_);
     n.links.resize(s.members);
   }
   if (s.decreed) {
@@ -233,7 +233,7 @@ void world::start(unsigned node) {
   auto& n = nodes_[node];
   if (n.alive) return;
   disk::found found;
-  if (scenario_.core.durable) found = n.storage->recover(witness(node));
+  if (real_disks()) found = n.storage->recover(witness(node));
   if (!found.damage.empty()) {
     fail("recovery of member " + std::to_string(node) + ": " + found.damage);
     return;
@@ -242,13 +242,19 @@ void world::start(unsigned node) {
   l.node = node;
   l.number = ++lives_;
   l.durable = scenario_.core.durable;
+  std::uint64_t identity = n.storage->identity();
   // Volatile: the identity is drawn at every boot (PA1).
-  if (!scenario_.core.durable && (n.lives > 0 || !decree_)) {
+  if (scenario_.switches_durability) {
+    if (found.retired) n.storage->mark_group_seen();
+    if (found.state) identity = found.state->promises.identity;
+    else if (n.storage->saw_group() || !scenario_.core.durable) identity = chance_.next() | 1;
+  } else if (!scenario_.core.durable && (n.lives > 0 || !decree_)) {
     const bool seen = n.storage->saw_group();
     n.storage = std::make_unique<disk>(chance_.next() | 1, false, sum_);
     if (seen) n.storage->mark_group_seen();
   }
-  l.id = {static_cast<member_id>(node), n.storage->identity()};
+  if (!scenario_.switches_durability) identity = n.storage->identity();
+  l.id = {static_cast<member_id>(node), identity};
   l.storage = n.storage.get();
   if (decree_ && !(found.state && found.state->founded) && find(*decree_, l.id)) found.state = founded_by_decree(decree_);
   core_start begin;
@@ -259,6 +265,7 @@ void world::start(unsigned node) {
   begin.ever_founded = n.storage->saw_group();
   begin.blank = !begin.ever_founded;
   begin.state = found.state;
+  begin.last_position = found.last;
   begin.checksum = sum_;
   if (found.state && found.state->founded) begin.blank = false, begin.ever_founded = true;
   if (decree_) begin.blank = false;
@@ -282,8 +289,10 @@ void world::crash(unsigned node, bool evidence) {
   say("crash " + std::to_string(node));
   const auto gone = n.alive->who();
   for (const auto& c : watchers_) c->stopped(gone);
+  if (scenario_.switches_durability && inspector::of(n.alive->inside()).has_state && !inspector::of(n.alive->inside()).secured())
+    n.storage->mark_group_seen();
   n.alive.reset();
-  if (scenario_.core.durable) n.storage->crash(chance_);
+  if (real_disks()) n.storage->crash(chance_);
   n.disk_busy = false;
   for (unsigned other = 0; other < nodes_.size(); ++other) {
     if (other == node) continue;
@@ -301,7 +310,8 @@ void world::wipe(unsigned node) {
   if (n.alive) crash(node, true);
   note(3, node, 0);
   say("wipe " + std::to_string(node));
-  n.storage = std::make_unique<disk>(chance_.next() | 1, scenario_.core.durable, sum_);
+  for (const auto& c : watchers_) c->disk_lost(node);
+  n.storage = std::make_unique<disk>(chance_.next() | 1, real_disks(), sum_);
 }
 
 void world::pause(unsigned node, duration d) {
@@ -323,7 +333,7 @@ bool world::expendable(unsigned node) const {
   std::set<voter_id> living;
   for (unsigned i = 0; i < nodes_.size(); ++i)
     if (i != node && (scenario_.core.durable || nodes_[i].alive))
-      living.insert({static_cast<member_id>(i), nodes_[i].storage->identity()});
+      living.insert(nodes_[i].alive ? nodes_[i].alive->who().id : voter_id{static_cast<member_id>(i), nodes_[i].storage->identity()});
   bool any = false;
   for (const auto& n : nodes_) {
     if (!n.alive) continue;
@@ -340,8 +350,26 @@ bool world::expendable(unsigned node) const {
   }
   // Disks of members that are down may know of more; they had their quorum before they went.
   for (const auto& n : nodes_)
-    if (!n.alive && scenario_.core.durable) return false;
+    if (!n.alive && real_disks()) return false;
   return any;
+}
+
+/// It is what the protocol promises that is relied on, not what the disks hold.
+bool world::all_on_disk() const {
+  if (!scenario_.switches_durability) return scenario_.core.durable;
+  view_ptr newest;
+  for (const auto& n : nodes_) {
+    if (!n.alive || !inspector::of(n.alive->inside()).has_state) continue;
+    const auto& installed = inspector::of(n.alive->inside()).in_force;
+    if (!newest || installed->number > newest->number) newest = installed;
+  }
+  if (!newest || !newest->options.durable) return false;
+  for (const auto& n : nodes_) {
+    if (!n.alive || !inspector::of(n.alive->inside()).has_state) continue;
+    for (const auto& v : inspector::of(n.alive->inside()).log.views())
+      if (v.what->number > newest->number && !v.what->options.durable) return false;
+  }
+  return true;
 }
 
 bool world::founded_beside(unsigned node) const {
@@ -353,7 +381,7 @@ bool world::founded_beside(unsigned node) const {
 // ---- disks ----------------------------------------------------------------------------------------------------------
 
 void world::disk_has_work(const life& l) {
-  if (!scenario_.core.durable) {
+  if (!real_disks()) {
     for (const auto& [index, chunks] : nodes_[l.node].storage->take_stored_checkpoints())
       give(l.node, l.number, in_checkpoint_stored{index, chunks}, microseconds(chance_.between(10, 5000)));
     return;

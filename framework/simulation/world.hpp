@@ -63,6 +63,9 @@ public:
   network_state& network() { return network_; }
   /// Whether the group can go on for ever without this voter identity (wipes; crashes in volatile groups).
   bool expendable(unsigned node) const;
+  /// Nobody's going can lose anything: the newest view that a running member has installed is journaled, and no log knows of one
+  /// behind it that is not.
+  bool all_on_disk() const;
   bool paused(unsigned node) const { return nodes_[node].paused_until > now_; }
   /// Another living member knows the group.
   bool founded_beside(unsigned node) const;
@@ -151,6 +154,7 @@ private:
   void plan_connect(unsigned a, unsigned b, protocol::duration after);
   void drop_end(unsigned at, unsigned peer, bool reset);
   bool blank(unsigned node) const;
+  bool real_disks() const { return scenario_.core.durable || scenario_.switches_durability; }
   void note(std::uint64_t what, std::uint64_t a, std::uint64_t b);
   void say(const std::string& text);
   void check();

@@ -339,4 +339,44 @@ TEST_SUITE("created groups") {
       CHECK(v.groups.size() == 2);  // the program's own and the catalogue's
     }
   }
+
+  TEST_CASE("X3: a created group goes to the disks and comes back with all it had; one that left them is joined and never founded again") {
+    place p(3);
+    p.start_all();
+    const auto all_vote = [&](const std::string& name) {
+      return eventually([&] {
+        return std::ranges::all_of(p.nodes, [&](auto& n) {
+          if (!place::hosts(*n.second, name)) return false;
+          const auto s = n.second->status(name);
+          return s.members.size() == 3 && std::ranges::all_of(s.members, [](auto& m) { return m.active && m.voter; });
+        });
+      });
+    };
+    done(p.nodes[0]->create_group("up", "records", contract{.durability = durability::in_memory}));
+    done(p.nodes[0]->create_group("down", "records", contract{}));
+    for (const auto* name : {"up", "down"}) {
+      REQUIRE(all_vote(name));
+      CHECK(place::say(*p.nodes[0], name, "one") != "");
+    }
+    CHECK(done(p.nodes[1]->change("up", p.nodes[1]->rules("up").with(durability::journaled))) == "");
+    CHECK(done(p.nodes[1]->change("down", p.nodes[1]->rules("down").with(durability::in_memory), true)) == "");
+    CHECK(eventually([&] { return p.nodes[2]->status("down").durability == "volatile"; }));
+    CHECK(place::say(*p.nodes[2], "down", "two") != "");
+
+    p.nodes.erase(2);
+    p.start(2);
+    CHECK(all_vote("down"));
+    CHECK(eventually([&] { return place::count(*p.nodes[2], "down") == "2"; }));
+    CHECK(p.nodes[2]->status("down").durability == "volatile");
+
+    CHECK(all_vote("up"));
+    p.nodes.clear();
+    p.start_all();
+    CHECK(all_vote("up"));
+    CHECK(eventually([&] { return place::count(*p.nodes[1], "up") == "1"; }));
+    CHECK(p.nodes[0]->rules("up").durability == durability::journaled);
+    CHECK(place::say(*p.nodes[0], "up", "again") != "");
+    // What was in memory is gone with all of its members, and nobody makes it up.
+    CHECK(!p.nodes[0]->status("down").founded);
+  }
 }

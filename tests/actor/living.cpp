@@ -247,7 +247,7 @@ TEST_SUITE("living") {
     CHECK(holds(refused(now.with(&contract::lease, 500ms)), "G8: a lease of 500 ms"));
     CHECK(holds(refused(now.with(&contract::suspect_at, 900u)), "suspect_at = 900"));
     CHECK(holds(refused(now.with(partition_policy::partitionable)), "found another group"));
-    CHECK(holds(refused(now.with(durability::in_memory)), "fixed while the group runs: durability: votes are bound to the members' directories"));
+    CHECK(holds(refused(now.with(durability::in_memory)), "a restart of all ends the group (\"journaled\" -> \"volatile\")"));
     CHECK(holds(refused(now.with(&contract::queue_bytes, std::size_t{1} << 20)), "queue_bytes: it is each node's own"));
     CHECK(holds(refused(now.with(&contract::heartbeat, 200ms)), "E7"));
     CHECK(holds(refused(now.with(&contract::shrink, true)), "G16: the change weakens a promise"));
@@ -263,6 +263,8 @@ TEST_SUITE("living") {
     }));
     const auto why = result(c.at(stays).leave("room")).why;
     CHECK_MESSAGE(holds(why, "would be no quorum"), why);
+    const auto disks = result(c.at(stays).change("room", now.with(durability::in_memory), true)).why;
+    CHECK_MESSAGE(holds(disks, "voters are away"), disks);
     CHECK(c.insist(stays, "still a member") == outcome::replied);
   }
 

@@ -31,6 +31,7 @@ class Counter:
     def _read(self):
         for line in self.process.stdout:
             self.lines.put(line.strip())
+        self.lines.put("ended")
 
     def add(self, number, seconds=20):
         try:

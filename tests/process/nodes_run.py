@@ -1,7 +1,9 @@
 """Nodes that no founder's configuration names, as an operator meets them: one is added under load, a founder is removed for good
 while the node that was told dies, all are restarted, a host is replaced, a name comes back.
 
-`nodes_run.py COUNTER COHORT grown|switched`."""
+Or a running group is moved to memory and back to its disks.
+
+`nodes_run.py COUNTER COHORT grown|switched|moved`."""
 import os
 import pathlib
 import shutil
@@ -33,6 +35,11 @@ class Site:
         done = subprocess.run([self.tool, *words, "--node", str(self.folder / at)], capture_output=True, text=True, timeout=90)
         assert (done.returncode == 0) == good, (words, done)
         return done.stdout if good else done.stderr
+
+    def rules(self, at):
+        """By which the group runs; empty as long as the node does not answer."""
+        asked = [self.tool, "group", "rules", "counter", "--node", str(self.folder / at)]
+        return subprocess.run(asked, capture_output=True, text=True, timeout=90).stdout
 
     def log(self, name):
         return (self.folder / f"{name}.log").read_text()
@@ -87,13 +94,18 @@ class Load(threading.Thread):
         assert self.trouble is None, self.trouble
         return self.added
 
+    def cut_off(self):
+        """Its node was killed."""
+        self.join()
+        return self.added
+
 
 def change_the_group(site):
     """What an operator does to a running group."""
     assert "heartbeat" not in site.ask("n1", "group", "rules", "counter")
     site.ask("n1", "group", "change", "counter", 'heartbeat = "40 ms"', 'election_min = "320 ms"')
     eventually("the rules are in force", lambda: "heartbeat = \"40 ms\"" in site.ask("n3", "group", "rules", "counter"))
-    for setting, why in (('durability = "volatile"', "fixed while the group runs"), ("heartbeat = 3 parrots", "settings:1"),
+    for setting, why in (('partitions = "partitionable"', "fixed while the group runs"), ("heartbeat = 3 parrots", "settings:1"),
                          ('heartbeat = "300 ms"', "election_min"), ('colour = "red"', "colour")):
         assert why in site.ask("n1", "group", "change", "counter", setting, good=False), setting
     assert "hosts no group" in site.ask("n1", "group", "rules", "cellar", good=False)
@@ -216,5 +228,62 @@ def run_switched(site):
     return 8
 
 
+def run_moved(site):
+    """From disks to memory and back, under load; every process is killed as soon as the group is said to be on its disks."""
+    names = ("n1", "n2", "n3")
+    for name in names:
+        site.start_founder(name)
+    assert site.nodes["n1"].add(1) == 1
+    load = Load(site.nodes["n2"])
+    goes_on(load)
+    to_memory(site, names)
+    goes_on(load)
+    # What its disk holds is of another time: it comes back as one that holds nothing, and is given the state and a vote.
+    site.kill("n3")
+    site.start_founder("n3")
+    eventually("it has the state", lambda: "volatile" in site.rules("n3"))
+    site.voters_are("n1", names)
+    goes_on(load)
+    site.ask("n3", "group", "change", "counter", 'durability = "journaled"')
+    for name in names:
+        site.kill(name)
+    known = 1 + load.cut_off()
+    for name in names:
+        site.start_founder(name)
+    total = site.nodes["n2"].add(2, 40)
+    # The one that was under way may have been carried out.
+    assert total - 2 in (known, known + 1), f"{known} were acknowledged, also before the change, and {total - 2} survived"
+    site.voters_are("n1", names)
+
+    to_memory(site, names)
+    site.kill("n1")
+    site.start_founder("n1")
+    assert site.nodes["n1"].add(3, 40) == total + 3
+    site.voters_are("n2", names)
+    for name in names:
+        site.nodes[name].end()
+    return total + 3
+
+
+def to_memory(site, names):
+    assert "weakens" in site.ask("n1", "group", "change", "counter", 'durability = "volatile"', good=False)
+
+    def goes():
+        asked = [site.tool, "group", "change", "counter", "weaker", 'durability = "volatile"', "--node", str(site.folder / "n1")]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=90)
+        # Whoever was restarted is away until a view takes it in again.
+        assert done.returncode == 0 or "away" in done.stderr, done
+        return done.returncode == 0
+
+    eventually("everybody is back, and the group goes", goes, 40, pause=0.1)
+    for name in names:
+        eventually("the group is in memory", lambda n=name: "volatile" in site.rules(n))
+
+
+def goes_on(load):
+    before = load.added
+    eventually("there is load", lambda: load.added > before + 20)
+
+
 if __name__ == "__main__":
-    conclude(Site(*sys.argv[1:3]), {"grown": run, "switched": run_switched}[sys.argv[3]])
+    conclude(Site(*sys.argv[1:3]), {"grown": run, "switched": run_switched, "moved": run_moved}[sys.argv[3]])

@@ -273,6 +273,7 @@ TEST_SUITE("checkers") {
       v->kinds = slots == 6 ? lane_kinds{3} : lane_kinds{2};
       l.in.in_force = v;
       l.in.options.durable = durable;
+      l.in.kept = durable ? inspector::inside::keeping::disk : inspector::inside::keeping::memory;
       l.in.options.retain_bytes = retained;
       l.in.options.lane_window = 1000;
       l.in.options.part_bytes = l.in.options.batch_bytes = 250;

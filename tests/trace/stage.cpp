@@ -35,13 +35,13 @@ void stage::start(unsigned i) {
   auto& m = members[i];
   const bool first = m.lives++ == 0;
   core_start s;
-  m.id = s.self = {member_id(i), options.durable ? 100 + i : 100 + i + 1000 * m.lives};
   s.seed = 77 * i + m.lives;
   s.checksum = simple_sum;
   for (unsigned k = 0; k < members.size(); ++k) s.founders.push_back(member_id(k));
   s.witnesses = witnesses;
   s.ever_founded = !first;
-  if (!first && options.durable) {
+  bool given_up = false;  // X3
+  if (!first && (options.durable || !m.records.empty())) {
     recovery r;
     if (std::ranges::binary_search(witnesses, member_id(i))) r.without_payload();
     if (m.checkpoint) r.checkpoint(m.checkpoint->first, m.checkpoint->second);
@@ -52,7 +52,13 @@ void stage::start(unsigned i) {
     s.state = r.finish();
     s.blank = false;
     if (!s.state) std::abort();
+    if (!m.records.empty()) s.last_position = m.records.back().position;
+    given_up = !s.state->valid;
+    if (given_up) s.state.reset();
   }
+  std::uint64_t identity = 100 + i + (options.durable && !given_up ? 0 : 1000 * m.lives);
+  if (s.state && s.state->promises.identity != 0) identity = s.state->promises.identity;
+  m.id = s.self = {member_id(i), identity};
   m.core.emplace(options, s);
   m.up = true;
   feed(i, [](auto&) {});
@@ -97,6 +103,7 @@ void stage::feed(unsigned i, const std::function<void(protocol::core&)>& input) 
   c.out() = {};
   c.drained();
   for (auto& op : out.persists) {
+    if (op.position == 0) continue;  // kept in memory
     if (const auto* in = std::get_if<persist_install>(&op.what)) m.checkpoint = {{in->at, in->chunks}};
     m.records.push_back(std::move(op));
   }
@@ -104,7 +111,7 @@ void stage::feed(unsigned i, const std::function<void(protocol::core&)>& input) 
   for (auto& s : out.sends)
     for (std::uint32_t t = 0; t < s.target_count; ++t) {
       flying f{i, static_cast<unsigned>(to_index(out.targets[s.first_target + t])), s.what};
-      if (options.durable && s.needs > m.durable)
+      if (s.needs > m.durable)
         m.held.emplace_back(s.needs, std::move(f));
       else
         in_flight.push_back(std::move(f));
@@ -121,12 +128,12 @@ void stage::feed(unsigned i, const std::function<void(protocol::core&)>& input) 
     if (const auto* t = std::get_if<deliver_time>(&d)) m.times.push_back(*t);
     if (const auto* r = std::get_if<deliver_read>(&d)) m.reads.push_back(*r);
     if (const auto* k = std::get_if<deliver_checkpoint>(&d)) {
-      m.checkpoint = {{k->at, checkpoint_chunks}};
+      if (k->on_disk) m.checkpoint = {{k->at, checkpoint_chunks}};
       c.checkpoint_stored(k->at.index, checkpoint_chunks);
     }
   }
   m.events.insert(m.events.end(), out.events.begin(), out.events.end());
-  if (options.durable && m.disk_works) sync(i);
+  if (m.disk_works) sync(i);
 }
 
 void stage::sync(unsigned i) {

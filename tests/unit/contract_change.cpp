@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <set>
 #include <string>
 
@@ -151,6 +152,14 @@ TEST_CASE("members compare every field but those that are local") {
     CHECK(difference(a, b).starts_with(std::string(f.name) + " = "));
   });
   CHECK(founding_text(a) == founding_text(a.with(reads::local)));
+  const auto parts = a.with(partition_policy::partitionable);
+  CHECK(agreed_text(parts) != agreed_text(parts.with(durability::in_memory)));
+}
+
+TEST_CASE("X3: a partitionable group neither goes over to its disks nor leaves them") {
+  const auto parts = contract::multicast(order::causal).with(partition_policy::partitionable).with(durability::in_memory);
+  const auto findings = check_change(parts, parts.with(durability::journaled), {}, {}, true);
+  CHECK(std::ranges::any_of(findings, [](const finding& f) { return f.message.find("goes over to its disks") != std::string::npos; }));
 }
 
 TEST_SUITE_END();

@@ -148,11 +148,11 @@ inline bool contains(const std::string& text, const std::string& part) { return 
 
 /// Stores a checkpoint of `text` and returns the number of chunks, 0 on failure.
 inline std::uint32_t checkpoint(journal& j, log_index index, const std::string& text, std::string* why = nullptr,
-                                std::uint32_t group = 0) {
+                                std::uint32_t group = 0, bool on_disk = true) {
   std::mutex mutex;
   std::condition_variable changed;
   std::optional<std::uint32_t> result;
-  auto writer = j.store_checkpoint(group, sample_mark(index));
+  auto writer = j.store_checkpoint(group, sample_mark(index), on_disk);
   writer->write(std::as_bytes(std::span(text)));
   writer->finish([&](std::uint32_t chunks, const std::string& error) {
     const std::lock_guard lock(mutex);

@@ -274,16 +274,17 @@ TEST_SUITE("journal") {
         witness w;
         auto j = reopen(o, w.calls());
         journal_position p = 0;
-        REQUIRE(put(*j, {++p, persist_chunk{70, 1, sample_payload({"of a transfer given up"})}}));
-        REQUIRE(put(*j, {++p, persist_chunk{80, 2, sample_payload({"world"})}}));
-        REQUIRE(put(*j, {++p, persist_chunk{80, 1, sample_payload({std::string(10'000, 'h')})}}));
+        const auto next = [&] { return is_volatile ? 0 : ++p; };  // no position: kept in memory
+        REQUIRE(put(*j, {next(), persist_chunk{70, 1, sample_payload({"of a transfer given up"})}}));
+        REQUIRE(put(*j, {next(), persist_chunk{80, 2, sample_payload({"world"})}}));
+        REQUIRE(put(*j, {next(), persist_chunk{80, 1, sample_payload({std::string(10'000, 'h')})}}));
         CHECK(!j->newest_checkpoint(0));
-        REQUIRE(put(*j, {++p, persist_install{sample_mark(80), 2}}));
+        REQUIRE(put(*j, {next(), persist_install{sample_mark(80), 2}}));
         if (!is_volatile) REQUIRE(w.wait_durable(p));
         REQUIRE(j->newest_checkpoint(0));
         CHECK(j->newest_checkpoint(0)->at.index == 80);
         CHECK(state_of(*j, 80, 2) == std::string(10'000, 'h') + "world");
-        CHECK(checkpoint(*j, 90, "own") == 1);
+        CHECK(checkpoint(*j, 90, "own", nullptr, 0, !is_volatile) == 1);
         CHECK(state_of(*j, 90, 1) == "own");
         bool founded = false;
         std::mutex m;
@@ -315,7 +316,95 @@ TEST_SUITE("journal") {
     }
   }
 
-  TEST_CASE("a directory of another node, group, kind, epoch or format is refused with a reason") {
+  TEST_CASE("X3: a group moves to the disk, to memory and back; what was given up does not come again") {
+    temporary_directory where;
+    auto o = small_options(where.path());
+    o.groups[0].is_volatile = true;
+    const auto said = [](journal_position valid_from) {
+      auto s = sample_state(7);
+      s.valid_from = valid_from;
+      s.identity = 99;
+      return persist_state{s};
+    };
+    {
+      witness w;
+      auto j = reopen(o, w.calls());
+      CHECK(checkpoint(*j, 40, "in memory", nullptr, 0, false) == 1);
+      REQUIRE(put(*j, {1, persist_trim{1}}));
+      REQUIRE(put(*j, {2, said(0)}));
+      REQUIRE(put(*j, {3, persist_entry{sample_entry(41, 3)}}));
+      CHECK(checkpoint(*j, 40, "on disk") == 1);  // the same state, and now it has to last
+      CHECK(state_of(*j, 40, 1) == "on disk");
+      REQUIRE(put(*j, {4, said(1)}));
+      REQUIRE(w.wait_durable(4));
+    }
+    {
+      witness w;
+      auto j = reopen(o, w.calls());
+      contents back;
+      const auto found = j->read_group(0, back);
+      CHECK(!found.blank);
+      CHECK(found.records == 1);
+      REQUIRE(back.hard_state);
+      CHECK(back.hard_state->identity == 99);
+      CHECK(back.hard_state->valid_from == 1);
+      REQUIRE(back.mark);
+      CHECK(back.mark->index == 40);
+      REQUIRE(put(*j, {found.last + 1, said(0)}));
+      REQUIRE(w.wait_durable(found.last + 1));
+      for (const log_index at : {50, 60, 70}) CHECK(checkpoint(*j, at, "in memory", nullptr, 0, false) == 1);
+    }
+    for (int starts = 0; starts < 2; ++starts) {
+      auto j = reopen(o);
+      contents back;
+      CHECK(j->read_group(0, back).damage == "");
+      CHECK(!back.mark);
+      CHECK(!j->newest_checkpoint(0));
+      REQUIRE(back.hard_state);
+      CHECK(back.hard_state->valid_from == 0);
+    }
+    o.groups[0].epoch = 2;
+    auto j = reopen(o);
+    contents back;
+    CHECK(j->read_group(0, back).blank);
+  }
+
+  TEST_CASE("X3: a configuration follows its group; a larger epoch throws nothing away that counts") {
+    temporary_directory where;
+    auto o = small_options(where.path());
+    const auto state = [](journal_position at, journal_position valid_from) {
+      auto s = sample_state(7);
+      s.valid_from = valid_from;
+      return protocol::persist_op{at, persist_state{s}};
+    };
+    REQUIRE(sample_state(7).base.in_force);
+    {
+      witness w;
+      auto j = reopen(o, w.calls());
+      REQUIRE(put(*j, state(1, 1)));
+      REQUIRE(w.wait_durable(1));
+    }
+    o.groups[0].is_volatile = true;
+    o.groups[0].epoch = 2;
+    CHECK(contains(open_error(o), "epoch 2 would throw that away; start with epoch 1"));
+    o.groups[0].epoch = 1;
+    {
+      witness w;
+      auto j = reopen(o, w.calls());
+      contents back;
+      CHECK(!j->read_group(0, back).blank);
+      REQUIRE(put(*j, state(2, 0)));
+      REQUIRE(w.wait_durable(2));
+    }
+    o.groups[0].epoch = 2;
+    for (int starts = 0; starts < 2; ++starts) {
+      auto j = reopen(o);
+      contents back;
+      CHECK(j->read_group(0, back).blank);
+    }
+  }
+
+  TEST_CASE("a directory of another node, group, epoch or format is refused with a reason") {
     temporary_directory where;
     const auto o = small_options(where.path());
     reopen(o);
@@ -325,12 +414,15 @@ TEST_SUITE("journal") {
     other = o;
     other.groups[0].name = "orders";
     CHECK(contains(open_error(other), "belongs to group \"kv\", not to \"orders\""));
-    other = o;
-    other.groups[0].is_volatile = true;
-    CHECK(contains(open_error(other), "created for a journaled group \"kv\""));
-    other = o;
-    other.groups[0].epoch = 2;
-    CHECK(contains(open_error(other), "holds epoch 1 of group \"kv\", not epoch 2"));
+    {
+      temporary_directory in_memory;
+      other = small_options(in_memory.path());
+      other.groups[0].is_volatile = true;
+      other.groups[0].epoch = 2;
+      reopen(other);
+      other.groups[0].epoch = 1;
+      CHECK(contains(open_error(other), "holds epoch 2 of group \"kv\", not epoch 1"));
+    }
     other = o;
     other.groups = {{1, "kv", 1, false}};
     CHECK(contains(open_error(other), "under number 0, not 1"));

@@ -305,6 +305,17 @@ TEST_SUITE("records") {
     }
   }
 
+  TEST_CASE("state records of version 6 are read: all of it counts, under the directory's identity") {
+    const auto now = encoded({6, persist_state{sample_state(5)}});
+    const std::vector<std::byte> body(now.begin() + record_header_bytes, now.end() - 16);
+    decoded_record back;
+    REQUIRE(decoded(old_record(6, record_type::state, 6, body, 0), 6, back) == record_error::none);
+    const auto& s = std::get<persist_state>(back.op.what).what;
+    CHECK(s.term == 5);
+    CHECK(s.identity == 0);
+    CHECK(s.valid_from == 1);
+  }
+
   TEST_CASE("records of version 2 are read: they know no large messages, and their marks head states without any") {
     decoded_record back;
     {

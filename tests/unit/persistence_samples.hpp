@@ -87,7 +87,7 @@ inline protocol::entry sample_view_entry(log_index index, term_number term) {
 inline protocol::mark sample_mark(log_index index) { return {index, 3, wall_time{99}, {7, 8}, sample_view(), 1000}; }
 
 inline protocol::hard_state sample_state(term_number term) {
-  return {term, {member_id{1}, 12}, 4, 2, sample_mark(1)};
+  return {term, {member_id{1}, 12}, 4, 2, sample_mark(1), 77, 3};
 }
 
 /// Puts the right checksum on a record that was changed: its blob starts behind dependencies and sizes, if it has one.

@@ -42,6 +42,7 @@ view_options draw_options(generator& r) {
   o.election_min = duration(time(r));
   o.fail_after = duration(time(r));
   o.retain_time = duration(time(r));
+  o.durable = coin(r);
   o.suspect_at = static_cast<std::uint32_t>(r());
   o.lease = duration(time(r));
   o.clock_rate_ppm = static_cast<std::uint32_t>(r() % 100'001);

@@ -9,8 +9,9 @@
 namespace cohort::protocol::partition {
 
 /// A partitionable group: the rules that it begins with, and what does not change. The same at all members.
+/// `durable` does not change with the rules: what is stable is on the disks of all members of the view, and restarts go on from there.
 struct core_options : view_options {
-  bool durable = false;  ///< what is stable is on the disks of all members of the view, and restarts go on from there
+  core_options() { durable = false; }
   merge_policy merge = merge_policy::none;  ///< whose state all take (P7); `none`: there is no state
   std::size_t batch_bytes = 64 * 1024;
   std::size_t batches_in_flight = 1;

@@ -184,7 +184,11 @@ struct core::impl {
   void settle_requests();
   bool wishes() const { return !asked.empty() && asked.front().options != view->rules.options; }
   component_rules rules_of_proposal() const;
-  void adopt(const component_rules& rules) { static_cast<view_options&>(options) = rules.options; }
+  void adopt(const component_rules& rules) {
+    const bool durable = options.durable;  // what this process began with, and its members agree on
+    static_cast<view_options&>(options) = rules.options;
+    options.durable = durable;
+  }
 
   // ---- merge.cpp
   void begin_merge(std::uint16_t own_side);

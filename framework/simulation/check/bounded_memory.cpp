@@ -17,7 +17,7 @@ public:
     const auto lanes = lane_count(*in.in_force) + 2;
     // Retransmission under way, and what the last checkpoints leave; a disk may lag behind by its own bound.
     const auto bound = lanes * (2 * o.lane_window + 2 * (o.part_bytes + o.batch_bytes)) + 12 * in.checkpoint_distance() + o.retain_bytes +
-                       (o.durable ? o.journal_backlog_max : 0);
+                       (in.kept != inspector::inside::keeping::memory ? o.journal_backlog_max : 0);
     if (in.lanes.bytes() + in.open_bytes > bound)
       fail("member " + std::to_string(to_index(l.member())) + " holds " + std::to_string(in.lanes.bytes()) + " bytes of " + std::to_string(bound));
   }

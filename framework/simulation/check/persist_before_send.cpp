@@ -77,6 +77,11 @@ private:
   static term_number term_at(const disk::image& i, log_index at) {
     return at >= i.first && at <= i.last() ? i.terms[at - i.first] : 0;
   }
+  /// What a disk begins with that a group went over to (X3): its checkpoint covers that.
+  static sequence below(const mark& base, const lane_name& lane) {
+    const slot s = base.in_force ? slot_of_lane(*base.in_force, lane) : no_slot;
+    return s == no_slot ? 0 : protocol::at(base.cut, s);
+  }
   static void learn(member& m, const mark& at) {
     m.views[at.in_force->number] = at.in_force;
     for (slot s = 0; s < lane_count(*at.in_force); ++s) {
@@ -92,7 +97,7 @@ private:
       const auto claimed = protocol::at(f, s);
       const auto lane = disk.lanes.find(name);
       const auto floor = m.floor.find(name);
-      const auto has = std::max(lane == disk.lanes.end() ? 0 : lane->second, floor == m.floor.end() ? 0 : floor->second);
+      const auto has = std::max({lane == disk.lanes.end() ? 0 : lane->second, floor == m.floor.end() ? 0 : floor->second, below(disk.promises.base, name)});
       if (claimed > has)
         fail(who + " batch " + std::to_string(claimed) + " of member " + std::to_string(to_index(name.owner)) +
              ", on its disk are " + std::to_string(has));
