@@ -1,37 +1,16 @@
 #include "actors/components.hpp"
 
+#include "framework/memory_stream.hpp"
 #include "framework/protocol/partition/messages.hpp"
 #include "framework/protocol/partition/policy.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <stdexcept>
 
 namespace cohort::detail {
 namespace {
 
 namespace pp = protocol::partition;
-
-class bytes_sink final : public sink {
-public:
-  std::vector<std::byte> bytes;
-  void write(std::span<const std::byte> more) override { bytes.insert(bytes.end(), more.begin(), more.end()); }
-};
-
-class bytes_source final : public source {
-public:
-  explicit bytes_source(std::span<const std::byte> bytes) : left_(bytes) {}
-  void read(std::span<std::byte> out) override {
-    if (out.size() > left_.size())
-      throw truncated_checkpoint("the state of a side ends before what the application wants");
-    if (!out.empty()) std::memcpy(out.data(), left_.data(), out.size());
-    left_ = left_.subspan(out.size());
-  }
-  std::uint64_t left() const override { return left_.size(); }
-
-private:
-  std::span<const std::byte> left_;
-};
 
 /// P8: the newest view that both have behind them, and whether the total order had come to the same there and since.
 void compare(const pp::side& first, const pp::side& other, component_side& out) {
@@ -93,12 +72,12 @@ void components::transition(const protocol::deliver_transition& t) {
 }
 
 std::vector<std::byte> components::offer() const {
-  bytes_sink out;
+  memory_sink out;
   if (state_) state_->checkpoint(out);
-  if (out.bytes.size() > std::size_t{pp::offer_parts_max} * pp::offer_bytes)
-    throw std::length_error("a state of " + std::to_string(out.bytes.size()) +
+  if (out.bytes().size() > std::size_t{pp::offer_parts_max} * pp::offer_bytes)
+    throw std::length_error("a state of " + std::to_string(out.bytes().size()) +
                             " bytes cannot be merged: 1 GiB is the most");
-  return std::move(out.bytes);
+  return out.take();
 }
 
 void components::checkpoint(sink& out) const {
@@ -112,10 +91,10 @@ void components::restore(source& in) {
 void components::merge(const protocol::deliver_merge& m) {
   if (!state_) return;
   if (how_ != merge_policy::application) {
-    bytes_source from(*m.states[pp::winner(*m.what, how_)]);
+    memory_source from(*m.states[pp::winner(*m.what, how_)]);
     return state_->restore(from);
   }
-  std::vector<bytes_source> sources;
+  std::vector<memory_source> sources;
   for (const auto& s : m.states) sources.emplace_back(*s);
   const auto who = sides(*m.what);
   std::vector<merge_side> all;

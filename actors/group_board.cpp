@@ -1,14 +1,11 @@
 #include "actors/group_board.hpp"
 
-#include "framework/primary_backup/memory_stream.hpp"
+#include "framework/memory_stream.hpp"
 
 #include <utility>
 
 namespace cohort::detail {
 namespace {
-
-using primary_backup::memory_sink;
-using primary_backup::memory_source;
 
 constexpr std::uint64_t file_version = 1;
 

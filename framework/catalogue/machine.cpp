@@ -1,15 +1,12 @@
 #include "framework/catalogue/machine.hpp"
 
-#include "framework/primary_backup/memory_stream.hpp"
+#include "framework/memory_stream.hpp"
 
 #include <algorithm>
 #include <utility>
 
 namespace cohort::catalogue {
 namespace {
-
-using primary_backup::memory_sink;
-using primary_backup::memory_source;
 
 std::vector<std::byte> taken(const memory_sink& from) { return {from.bytes().begin(), from.bytes().end()}; }
 

@@ -1,6 +1,6 @@
 #include "framework/primary_backup/agreed_copy.hpp"
 
-#include "framework/primary_backup/memory_stream.hpp"
+#include "framework/memory_stream.hpp"
 
 #include <utility>
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 
-from cluster import Cluster
+from cluster import Cluster, eventually
 
 program, server = sys.argv[1:]
 
@@ -59,6 +59,12 @@ with Cluster(server) as cluster, tempfile.TemporaryDirectory() as other:
     # One that is killed leaves records.
     late = b"a value that only a record holds"
     assert node.call("SET", "key:late", late) == "OK"
+
+    def is_on_disk():  # the two others' disks are enough for the answer
+        told = node.info()
+        return int(told["durable_index"]) >= int(told["applied_index"])
+
+    eventually("the record is on this node's disk", is_on_disk, 10)
     for each in cluster.nodes:
         each.kill()
     sound = data.read_bytes()

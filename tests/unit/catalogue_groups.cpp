@@ -1,5 +1,5 @@
 #include "framework/catalogue/machine.hpp"
-#include "framework/primary_backup/memory_stream.hpp"
+#include "framework/memory_stream.hpp"
 
 #include <doctest/doctest.h>
 
@@ -10,8 +10,6 @@
 
 using namespace cohort;
 using namespace cohort::catalogue;
-using primary_backup::memory_sink;
-using primary_backup::memory_source;
 
 namespace {
 

@@ -1,12 +1,10 @@
 #include "framework/catalogue/machine.hpp"
-#include "framework/primary_backup/memory_stream.hpp"
+#include "framework/memory_stream.hpp"
 
 #include <doctest/doctest.h>
 
 using namespace cohort;
 using namespace cohort::catalogue;
-using primary_backup::memory_sink;
-using primary_backup::memory_source;
 
 namespace {
 

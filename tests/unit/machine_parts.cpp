@@ -1,6 +1,6 @@
 // Parts of replicated state machines: locks, timers, chance. Each must be a function of what is delivered, and survive a checkpoint
 // at any place.
-#include "framework/primary_backup/memory_stream.hpp"
+#include "framework/memory_stream.hpp"
 #include "framework/protocol/time_wish.hpp"
 #include "framework/simulation/random.hpp"
 
@@ -14,8 +14,6 @@
 #include <vector>
 
 using namespace cohort;
-using primary_backup::memory_sink;
-using primary_backup::memory_source;
 using namespace std::chrono_literals;
 
 namespace {

@@ -2,7 +2,7 @@
 
 // A service that is not deterministic, for the tests of the pure member: sells seats by chance.
 #include "framework/primary_backup/member.hpp"
-#include "framework/primary_backup/memory_stream.hpp"
+#include "framework/memory_stream.hpp"
 #include "framework/simulation/random.hpp"
 
 #include <map>

@@ -1,6 +1,8 @@
 // Disks in the simulated world of a partitionable group: what is written when, and what a restart finds.
 #include "framework/simulation/partition/node.hpp"
 
+#include "framework/memory_stream.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -8,30 +10,6 @@ namespace cohort::sim::partition {
 
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
-
-namespace {
-
-class bytes_sink final : public sink {
-public:
-  std::vector<std::byte> bytes;
-  void write(std::span<const std::byte> more) override { bytes.insert(bytes.end(), more.begin(), more.end()); }
-};
-
-class bytes_source final : public source {
-public:
-  explicit bytes_source(std::span<const std::byte> bytes) : left_(bytes) {}
-  void read(std::span<std::byte> out) override {
-    if (out.size() > left_.size()) throw truncated_checkpoint("a simulated checkpoint ends too early");
-    std::ranges::copy(left_.first(out.size()), out.begin());
-    left_ = left_.subspan(out.size());
-  }
-  std::uint64_t left() const override { return left_.size(); }
-
-private:
-  std::span<const std::byte> left_;
-};
-
-}  // namespace
 
 /// A flush is under way for what was given before it began; more gathers meanwhile.
 void world::write(unsigned n) {
@@ -57,11 +35,11 @@ void world::write(unsigned n) {
 
 void world::store(unsigned n, const mark& at) {
   auto& here = *nodes_[n];
-  bytes_sink out;
+  memory_sink out;
   here.parts.checkpoint(at, out);
   for (const auto number : here.state) out.write_u64(number);
   here.taken[at.index] = seen_.lives[here.life].steps.size();
-  here.journal->store_checkpoint(at, {one_message(out.bytes)});
+  here.journal->store_checkpoint(at, {one_message(out.bytes())});
 }
 
 /// Power fails where it hurts: right behind a promise on which others now rely. Often the network goes with it, so that
@@ -124,7 +102,7 @@ bool world::resume(unsigned n) {
   if (state->checkpoint != 0) {
     kept = here.taken.at(state->checkpoint);
     const auto chunk = here.journal->load(state->checkpoint, 1);
-    bytes_source in(chunk.blob);
+    memory_source in(chunk.blob);
     here.parts.restore(in);
     while (in.left() > 0) here.grow(in.read_u64());
   }

@@ -1,6 +1,7 @@
 #include "framework/simulation/partition/history.hpp"
 
 #include <algorithm>
+#include <map>
 
 namespace cohort::sim::partition {
 
@@ -64,11 +65,12 @@ std::vector<stay> stays(const history& h) {
 }
 
 std::vector<const step*> timeline(const life& l) {
-  std::vector<const step*> all;
+  std::multimap<std::uint64_t, const step*> in_order;  // those of one moment as they come
   for (const auto& tail : l.lost)
-    for (const auto& s : tail) all.push_back(&s);
-  for (const auto& s : l.steps) all.push_back(&s);
-  std::ranges::stable_sort(all, {}, &step::at);
+    for (const auto& s : tail) in_order.emplace(s.at, &s);
+  for (const auto& s : l.steps) in_order.emplace(s.at, &s);
+  std::vector<const step*> all;
+  for (const auto& [at, s] : in_order) all.push_back(s);
   return all;
 }
 
