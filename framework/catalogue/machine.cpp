@@ -8,8 +8,6 @@
 namespace cohort::catalogue {
 namespace {
 
-std::vector<std::byte> taken(const memory_sink& from) { return {from.bytes().begin(), from.bytes().end()}; }
-
 bool is_address(std::string_view text) {
   return !text.empty() && text.size() <= address_bytes_max &&
          std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7f; });
@@ -59,14 +57,14 @@ std::vector<std::byte> encode(const command& c) {
     if (!c.hosts.empty()) out.write_u64(c.hosts.size());
     for (const auto& node : c.hosts) out.write_bytes(node);
   }
-  return taken(out);
+  return out.take();
 }
 
 std::vector<std::byte> encode(const verdict& v) {
   memory_sink out;
   out.write_u64(v.done ? 1 : 0);
   out.write_bytes(v.why);
-  return taken(out);
+  return out.take();
 }
 
 bool decode(std::span<const std::byte> bytes, verdict& out) {
