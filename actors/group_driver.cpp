@@ -98,12 +98,10 @@ void group_driver::receive(protocol::voter_id from, protocol::message&& what) {
   // Most acknowledgements change nothing that a pass would look at, and a pass over a group that was not looked at lately is dear.
   // But the core hears of its contacts before anything else (Q5).
   const auto now = steady_now();
-  if (in_turn_ || !std::holds_alternative<protocol::ack>(what) || now - passed_ > contacts_fresh) {
+  if (in_turn_ || !std::holds_alternative<protocol::ack>(what) || now - passed_ > contacts_fresh)
     begin_turn();
-    core_->receive(from, std::move(what));
-    return;
-  }
-  core_->tick(now, wall_now());
+  else
+    core_->tick(now, wall_now());
   if (core_->receive(from, std::move(what))) begin_turn();
 }
 
