@@ -73,7 +73,7 @@ bool endpoint::impl::dial_address(peer_slot& p, const endpoint_address& to) {
     if (p.notes.size() < candidates_max) p.notes.push_back(to_string(to) + ": " + std::strerror(errno));
     return false;
   }
-  tune(fd.get(), config_.unsent_bytes_max, 2 * config_.silence_max);
+  tune(fd.get(), config_.unsent.least, 2 * config_.silence_max);
   p.dialling = std::make_unique<link>(loop_, *this, std::move(fd), link_state::connecting, pool_, stats_);
   auto& l = *p.dialling;
   l.member = p.member;
@@ -196,7 +196,7 @@ void endpoint::impl::accept_one(unique_fd fd, const endpoint_address& from) {
     stranger_left(oldest, "too many connections wait without having introduced themselves");
     if (!running_) return;
   }
-  tune(fd.get(), config_.unsent_bytes_max, 2 * config_.silence_max);
+  tune(fd.get(), config_.unsent.least, 2 * config_.silence_max);
   strangers_.push_back(
       std::make_unique<link>(loop_, *this, std::move(fd), link_state::greeting, pool_, stats_));
   auto& l = *strangers_.back();

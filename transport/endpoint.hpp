@@ -5,6 +5,7 @@
 #include "transport/address.hpp"
 #include "transport/codec.hpp"
 #include "transport/loop.hpp"
+#include "transport/unsent_bound.hpp"
 
 #include <chrono>
 #include <memory>
@@ -57,7 +58,7 @@ struct endpoint_config {
   codec_limits limits;
   std::size_t control_queue_bytes = 8u << 20;   ///< per link; beyond it the link is closed
   std::size_t payload_queue_bytes = 32u << 20;  ///< per link; beyond it payload is dropped (and pulled again later)
-  std::size_t unsent_bytes_max = 128u << 10;    ///< payload the kernel may hold unsent per link (TCP_NOTSENT_LOWAT)
+  unsent_limits unsent;        ///< what the kernel may hold unsent per link (TCP_NOTSENT_LOWAT)
   std::size_t strangers_max = 64;               ///< connections that have not said HELLO; beyond it the oldest goes
   std::chrono::milliseconds hello_timeout{2000};
   std::chrono::milliseconds connect_timeout{1000};

@@ -288,7 +288,7 @@ void endpoint::impl::adopt(peer_slot& p, link& l, hello&& theirs) {
   p.trouble.clear();
   p.unreachable_told = false;
   p.failing_since = no_deadline;
-  l.established(config_.limits.frame_bytes_max);
+  l.established(config_.limits.frame_bytes_max, config_.unsent);
   catch_up_groups(p);
   ++stats_.links_up;
   plan_care();

@@ -42,10 +42,11 @@ void link::end(link_end&& why) {
   owner_.on_end(*this, std::move(why));
 }
 
-void link::established(std::size_t frame_bytes_max) {
+void link::established(std::size_t frame_bytes_max, const unsent_limits& unsent) {
   state_ = link_state::up;
   since = loop_.now();
   buffer_.limit(frame_bytes_max);
+  unsent_ = unsent_bound(unsent);
 }
 
 void link::want(std::uint32_t events) {
@@ -123,7 +124,8 @@ bool link::take_frames() {
 
 std::string link::flush() {
   if (state_ != link_state::greeting && state_ != link_state::up) return {};
-  for (std::size_t sent = 0; !blocked_ && !queue_.empty();) {
+  std::size_t sent = 0;
+  while (!blocked_ && !queue_.empty()) {
     iovec parts[parts_max];
     const auto count = queue_.gather(parts, send_bytes_per_call);
     std::size_t offered = 0;
@@ -150,6 +152,7 @@ std::string link::flush() {
     if (static_cast<std::size_t>(done) < offered || (sent >= send_bytes_per_pass && !queue_.empty())) blocked_ = true;
   }
   want(EPOLLIN | EPOLLRDHUP | (blocked_ ? EPOLLOUT : 0u));
+  if (unsent_.written(loop_.now(), sent)) limit_unsent(fd_.get(), unsent_.bytes());
   return {};
 }
 

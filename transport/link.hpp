@@ -7,6 +7,7 @@
 #include "transport/receive_buffer.hpp"
 #include "transport/send_queue.hpp"
 #include "transport/socket.hpp"
+#include "transport/unsent_bound.hpp"
 
 #include <string>
 
@@ -58,7 +59,7 @@ public:
   void close();
 
   link_state state() const { return state_; }
-  void established(std::size_t frame_bytes_max);
+  void established(std::size_t frame_bytes_max, const unsent_limits& unsent);
   const send_queue& queue() const { return queue_; }
   const std::shared_ptr<const void>& block() { return buffer_.owner(); }
   instant heard() const { return heard_; }
@@ -92,6 +93,7 @@ private:
   endpoint_stats& stats_;
   receive_buffer buffer_;
   send_queue queue_;
+  unsent_bound unsent_{unsent_limits{}};
   std::uint32_t wanted_ = 0;
   bool blocked_ = false;  // the socket took less than offered; EPOLLOUT will tell
   instant heard_{};

@@ -128,11 +128,13 @@ int connect_result(int fd) {
   return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
 }
 
-void tune(int fd, std::size_t unsent_bytes_max, std::chrono::milliseconds user_timeout) {
+void limit_unsent(int fd, std::size_t bytes) { set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, static_cast<int>(bytes)); }
+
+void tune(int fd, std::size_t unsent_bytes, std::chrono::milliseconds user_timeout) {
   set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   // What the kernel holds unsent is the queue that control frames cannot overtake; what is in flight is the network's.
   // SO_SNDBUF stays with the kernel's own tuning, since a bound on it would also bound the bytes in flight.
-  set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, static_cast<int>(unsent_bytes_max));
+  limit_unsent(fd, unsent_bytes);
   set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(user_timeout.count()));
   set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   set(fd, IPPROTO_TCP, TCP_KEEPIDLE, 5);

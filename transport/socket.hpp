@@ -57,7 +57,9 @@ unique_fd connect_to(const endpoint_address& where);
 /// What became of a connect: 0 or an errno value.
 int connect_result(int fd);
 
-/// Options of a link's socket (docs/transport.md, sockets).
-void tune(int fd, std::size_t unsent_bytes_max, std::chrono::milliseconds user_timeout);
+/// Options of a link's socket (docs/transport.md, sending).
+void tune(int fd, std::size_t unsent_bytes, std::chrono::milliseconds user_timeout);
+/// What the kernel may hold of it unsent.
+void limit_unsent(int fd, std::size_t bytes);
 
 }  // namespace cohort::transport
