@@ -2,6 +2,7 @@
 
 #include "framework/catalogue/group_table.hpp"
 #include "actors/divergence_guard.hpp"
+#include "actors/spare_blocks.hpp"
 
 #include "framework/protocol/messages.hpp"
 
@@ -71,6 +72,7 @@ struct group_entry {
   backup_kind backups = backup_kind::hot;  ///< ... and this node's backup is of this kind
   std::shared_ptr<monitors> watch;       ///< is told of each view; null in tests of parts
   std::shared_ptr<watch_hub> hub;        ///< null where no gateway serves clients that watch
+  std::shared_ptr<spare_blocks> spares = std::make_shared<spare_blocks>();  ///< of the node
   std::shared_ptr<call_desk> desk;       ///< where the contract has `calls`
   std::uint32_t index = 0;               ///< in the order of the groups' names, equal at all members; or as created
   std::optional<catalogue::group_line> created;  ///< while the cluster ran; else it is one of the application's own

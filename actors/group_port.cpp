@@ -49,7 +49,7 @@ question_set::~question_set() {
 }
 
 port_state::port_state(std::shared_ptr<group_entry> owner, port_wake on_ready)
-    : staging(std::make_unique<submission_block>()), group(std::move(owner)), wake(std::move(on_ready)) {
+    : group(std::move(owner)), wake(std::move(on_ready)) {
   if (group->make_service) frame = primary_backup::frame::request;
 }
 
@@ -127,14 +127,12 @@ void port_state::refuse_inbox(outcome why) {
   for (auto& block : blocks) refuse_rest(*block, why);
 }
 
-void port_state::recycle(std::unique_ptr<submission_block> block) {
-  constexpr std::size_t spares_max = 4;
-  constexpr std::size_t kept_bytes_max = 4u << 20;
-  block->clear();
-  if (block->blob.capacity() > kept_bytes_max) return;
-  std::lock_guard guard(mutex);
-  if (spare.size() < spares_max) spare.push_back(std::move(block));
+submission_block& port_state::staged() {
+  if (!staging) staging = group->spares->take();
+  return *staging;
 }
+
+void port_state::recycle(std::unique_ptr<submission_block> block) { group->spares->give(std::move(block)); }
 
 }  // namespace detail
 
@@ -175,7 +173,7 @@ std::size_t stage(detail::port_state& s, std::span<const std::byte> message, std
     s.refuse(tag, outcome::busy);
     return 0;
   }
-  auto& block = *s.staging;
+  auto& block = s.staged();
   if (s.frame) block.blob.push_back(static_cast<std::byte>(*s.frame));
   block.blob.insert(block.blob.end(), message.begin(), message.end());
   block.sizes.push_back(static_cast<std::uint32_t>(size));
@@ -250,7 +248,7 @@ void group_port::query(std::span<const std::byte> question, reads how, std::uint
     list.push_back({tag, bytes.size(), question.size()});
     bytes.insert(bytes.end(), question.begin(), question.end());
   };
-  if (how != reads::local) return add(s.staging->question_bytes, s.staging->questions);
+  if (how != reads::local) return add(s.staged().question_bytes, s.staged().questions);
   if (!s.local_questions) {
     s.local_questions = std::make_shared<detail::question_set>();
     s.local_questions->port = s.shared_from_this();
@@ -262,29 +260,24 @@ void group_port::query(std::span<const std::byte> question, reads how, std::uint
 void group_port::flush() {
   auto& s = *state_;
   if (!s.refused_here.empty()) s.complete(s.refused_here);
-  if (s.staging->empty() && !s.local_questions) return;
+  if (!s.staging && !s.local_questions) return;
   auto link = s.group->running();
   if (s.local_questions) {
     auto questions = std::move(s.local_questions);
     if (link) link->ask(std::move(questions));
   }
-  if (s.staging->empty()) return;
+  if (!s.staging) return;
   s.staging->flushed = std::chrono::steady_clock::now().time_since_epoch();
   if (!link) {
     s.refuse_rest(*s.staging, outcome::stopped);
-    return s.staging->clear();
+    return s.recycle(std::move(s.staging));
   }
   bool tell = false;
   {
     std::lock_guard guard(s.mutex);
     s.inbox.push_back(std::move(s.staging));
-    if (!s.spare.empty()) {
-      s.staging = std::move(s.spare.back());
-      s.spare.pop_back();
-    }
     tell = !std::exchange(s.armed, true);
   }
-  if (!s.staging) s.staging = std::make_unique<detail::submission_block>();
   if (tell) link->flushed(s.shared_from_this());
 }
 

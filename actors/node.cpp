@@ -132,6 +132,7 @@ std::shared_ptr<detail::group_entry> node::impl::entry_for(std::string_view grou
   entry->how = how;
   entry->by_lease = how.reads == reads::lease;
   entry->watch = watch_;
+  entry->spares = spares_;
   if (how.sessions && !what.machine)
     throw node_error("group " + std::string(group) + ": sessions = true needs a state machine, and this group has none");
   if (how.calls && what.service)

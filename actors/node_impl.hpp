@@ -136,6 +136,7 @@ private:
   const std::shared_ptr<detail::group_board> board_ = std::make_shared<detail::group_board>();
   std::shared_ptr<detail::known_nodes> nodes_;
   std::shared_ptr<detail::monitors> watch_;
+  std::shared_ptr<detail::spare_blocks> spares_ = std::make_shared<detail::spare_blocks>();
   std::shared_ptr<detail::group_entry> catalogue_;  ///< null if the cluster keeps none
   std::unique_ptr<detail::catalogue_desk> desk_;
   transport::cluster_nodes found_;  ///< what of the cluster does not change

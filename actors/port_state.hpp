@@ -14,7 +14,7 @@
 
 namespace cohort::detail {
 
-/// What a port gathered between two flushes. Travels to the protocol thread as a whole and comes back empty.
+/// What a port gathered between two flushes. Travels to the protocol thread as a whole, and empty to the node's `spare_blocks`.
 struct submission_block {
   struct tag_run {
     std::uint64_t first_tag = 0;
@@ -67,7 +67,8 @@ struct port_state : std::enable_shared_from_this<port_state> {
   port_state(std::shared_ptr<group_entry> owner, port_wake on_ready);
 
   // Caller's thread only.
-  std::unique_ptr<submission_block> staging;
+  std::unique_ptr<submission_block> staging;  ///< null: nothing to flush
+  submission_block& staged();
   std::shared_ptr<question_set> local_questions;
   completion_batch refused_here;
   void refuse(std::uint64_t tag, outcome why) { refused_here.add(tag, why); }
@@ -98,7 +99,6 @@ struct port_state : std::enable_shared_from_this<port_state> {
 
   std::mutex mutex;  // guards all below
   std::vector<std::unique_ptr<submission_block>> inbox;
-  std::vector<std::unique_ptr<submission_block>> spare;
   bool armed = false;  ///< the protocol thread has been told of `inbox`
   completion_batch ready;
   port_wake wake;
