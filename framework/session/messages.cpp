@@ -1,10 +1,10 @@
 #include "framework/session/messages.hpp"
 
 #include "framework/protocol/bytes.hpp"
+#include "framework/session/short_number.hpp"
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstring>
 #include <initializer_list>
 
@@ -39,26 +39,16 @@ constexpr std::size_t field_count(kind what) {
   }
   return SIZE_MAX;
 }
-std::size_t short_size(std::uint64_t value) { return (static_cast<std::size_t>(std::bit_width(value | 1)) + 6) / 7; }
-
-std::byte* put_short(std::byte* at, std::uint64_t value) {
-  for (; value > 0x7f; value >>= 7) *at++ = static_cast<std::byte>(value | 0x80);
-  *at++ = static_cast<std::byte>(value);
-  return at;
-}
-
 /// Takes a number from the front of `bytes`; false if there is none.
-bool take_short(std::span<const std::byte>& bytes, std::uint64_t& value) {
-  value = 0;
-  for (std::size_t i = 0; i < bytes.size() && i < 10; ++i) {
-    const auto b = std::to_integer<std::uint64_t>(bytes[i]);
-    if (i == 9 && b > 1) return false;
-    value |= (b & 0x7f) << (7 * i);
-    if (b > 0x7f) continue;
-    bytes = bytes.subspan(i + 1);
+bool take_front(std::span<const std::byte>& bytes, std::uint64_t& value) {
+  std::size_t at = 0;
+  const bool taken = take_short(value, [&](std::byte& next) {
+    if (at == bytes.size()) return false;
+    next = bytes[at++];
     return true;
-  }
-  return false;
+  });
+  bytes = bytes.subspan(at);
+  return taken;
 }
 
 bool begins_with(std::span<const std::byte> message, std::span<const unsigned char> mark) {
@@ -72,7 +62,7 @@ bool read_call(std::span<const std::byte> message, request& out) {
   out.name.id.low = get(message.data() + call_mark.size());
   out.payload = message.subspan(call_head_bytes);
   std::uint64_t back = 0;
-  if (!take_short(out.payload, out.name.birth) || !take_short(out.payload, out.number) || !take_short(out.payload, back) ||
+  if (!take_front(out.payload, out.name.birth) || !take_front(out.payload, out.number) || !take_front(out.payload, back) ||
       back > out.number)
     return false;
   out.acknowledged_below = out.number - back;

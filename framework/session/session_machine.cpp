@@ -9,8 +9,6 @@ namespace cohort {
 namespace session {
 namespace {
 
-constexpr std::uint64_t checkpoint_version = 1;
-
 /// FNV-1a, of the little that there is beside the machine's own digest.
 class digest_of_table final : public sink {
 public:
@@ -30,18 +28,13 @@ public:
   session_machine(std::unique_ptr<state_machine> inner, bool all_answer) : inner_(std::move(inner)), all_answer_(all_answer) {}
 
   void apply(const delivery& d, reply& answer) override {
-    newest_ = {d.position, d.index, d.view, d.time};
-    table_.advance(d.time);
+    note(d);
     if (!is_session_message(d.payload)) return inner_->apply(d, answer);
     request r;
     if (!read_request(d.payload, r) || r.what == kind::question)
       return write_reply(answer, session_outcome::malformed, false, newest_, 0, {});
     switch (r.what) {
-      case kind::plain: {
-        auto inside = d;
-        inside.payload = r.payload;
-        return inner_->apply(inside, answer);
-      }
+      case kind::plain: return inner_->apply(inside(d, r.payload), answer);
       case kind::open: {
         const auto what = table_.open(r.name, r.limits, r.owner, d.position);
         return write_reply(answer, what, false, newest_, r.name.birth, {});
@@ -57,8 +50,7 @@ public:
   }
 
   void time_passed(const delivery& at, reply& answer) override {
-    newest_ = {at.position, at.index, at.view, at.time};
-    table_.advance(at.time);
+    note(at);
     inner_->time_passed(at, answer);
   }
   std::optional<wall_time> next_due() const override { return inner_->next_due(); }
@@ -70,9 +62,7 @@ public:
     if (!is_session_message(d.payload)) return inner->answer_call(d, how, answer);
     request r;
     if (!read_request(d.payload, r) || r.what != kind::plain) return;
-    auto inside = d;
-    inside.payload = r.payload;
-    inner->answer_call(inside, how, answer);
+    inner->answer_call(inside(d, r.payload), how, answer);
   }
 
   void query(std::span<const std::byte> question, reply& answer) const override {
@@ -89,7 +79,7 @@ public:
   }
 
   void checkpoint(sink& out) const override {
-    out.write_u64(checkpoint_version);
+    out.write_u64(session_table::format);
     for (const auto f : {newest_.position, newest_.index, newest_.view, static_cast<std::uint64_t>(newest_.time.count())})
       out.write_u64(f);
     table_.checkpoint(out);
@@ -105,26 +95,46 @@ public:
   }
 
   void restore(source& in) override {
-    if (const auto version = in.read_u64(); version != checkpoint_version)
-      throw truncated_checkpoint("the checkpoint's sessions have format " + std::to_string(version) + ", and this program reads " +
-                                 std::to_string(checkpoint_version) + ": it is of a newer program, or of a group without sessions");
+    const auto format = in.read_u64();
+    if (format == 0 || format > session_table::format)
+      throw truncated_checkpoint("the checkpoint's sessions have format " + std::to_string(format) + ", and this program reads up to " +
+                                 std::to_string(session_table::format) + ": it is of a newer program, or of a group without sessions");
     newest_.position = in.read_u64();
     newest_.index = in.read_u64();
     newest_.view = in.read_u64();
     newest_.time = wall_time(static_cast<std::int64_t>(in.read_u64()));
-    table_.restore(in);
+    table_.restore(in, format);
     inner_->restore(in);
   }
 
 private:
+  // What messages of one batch share is compared, not copied: position and payload were written just before, and reading them back
+  // in one go, as copies do, waits until those writes have left the processor.
+  void note(const delivery& d) {
+    newest_.position = d.position;
+    if (newest_.index != d.index || newest_.time != d.time || newest_.view != d.view) {
+      newest_.index = d.index;
+      newest_.view = d.view;
+      newest_.time = d.time;
+      table_.advance(d.time);
+    }
+  }
+  /// `d` with what is inside its envelope. Until the next call.
+  const delivery& inside(const delivery& d, std::span<const std::byte> payload) {
+    auto& p = passed_on_;
+    if (p.index != d.index || p.sender != d.sender || p.sender_incarnation != d.sender_incarnation || p.time != d.time || p.view != d.view || p.own != d.own)
+      p = d;
+    p.position = d.position;
+    p.payload = payload;
+    return p;
+  }
+
   void call(const delivery& d, request& r, reply& answer) {
     if (r.low_half) table_.complete(r.name);
     const auto v = table_.begin(r.name, r.number, r.acknowledged_below);
     if (!v.execute) return write_reply(answer, v.what, v.what == session_outcome::replied, v.at, r.name.birth, v.answer);
-    auto inside = d;
-    inside.payload = r.payload;
     inside_.clear();
-    inner_->apply(inside, inside_);
+    inner_->apply(inside(d, r.payload), inside_);
     inside_.each_settled([&](std::uint64_t position, std::span<const std::byte> bytes) { answer.settle(position, bytes); });
     table_.executed(inside_.bytes(), newest_);
     if (!all_answer_ && !d.own) return;  // nobody hears it here
@@ -135,6 +145,7 @@ private:
   const bool all_answer_;
   session_table table_;
   stamp newest_;
+  delivery passed_on_;
   reply inside_;
 };
 

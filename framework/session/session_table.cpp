@@ -1,59 +1,21 @@
 #include "framework/session/session_table.hpp"
 
-#include "framework/protocol/bytes.hpp"
-
 #include <algorithm>
-#include <array>
-#include <cstring>
-#include <string>
 
 namespace cohort::session {
 namespace {
 
-constexpr std::uint32_t window_max = 65'536;
-constexpr std::size_t kept_capacity_max = 1024;  ///< of a slot without answer
-
 session_limits clamped(session_limits l) {
   using namespace std::chrono_literals;
   l.lifetime = std::clamp<std::chrono::milliseconds>(l.lifetime, 1s, 168h);
-  l.open_requests_max = std::clamp(l.open_requests_max, 1u, window_max);
+  l.open_requests_max = std::clamp(l.open_requests_max, 1u, session_table::open_requests_limit);
   return l;
 }
 
-/// Gathers numbers and short answers: a busy group's table has tens of thousands of them at each checkpoint.
-class gathering_sink {
-public:
-  explicit gathering_sink(sink& out) : out_(out) {}
-  ~gathering_sink() { flush(); }
-  gathering_sink(const gathering_sink&) = delete;
-  gathering_sink& operator=(const gathering_sink&) = delete;
-  void put(std::uint64_t value) {
-    if (used_ + sizeof value > bytes_.size()) flush();
-    protocol::store_little(bytes_.data() + used_, value);
-    used_ += sizeof value;
-  }
-  void put(std::span<const std::byte> bytes) {
-    if (used_ + bytes.size() > bytes_.size()) flush();
-    if (bytes.size() > bytes_.size()) return out_.write(bytes);
-    if (!bytes.empty()) std::memcpy(bytes_.data() + used_, bytes.data(), bytes.size());
-    used_ += bytes.size();
-  }
-
-private:
-  void flush() {
-    if (used_ > 0) out_.write(std::span(bytes_).first(used_));
-    used_ = 0;
-  }
-
-  sink& out_;
-  std::array<std::byte, 4096> bytes_;
-  std::size_t used_ = 0;
-};
-
 }  // namespace
 
-void session_table::advance(wall_time now) {
-  now_ = std::max(now_, now);
+void session_table::end_due(wall_time now) {
+  now_ = now;
   while (!due_.empty() && due_.front().when <= now_) {
     std::ranges::pop_heap(due_, std::greater<>{});
     const auto id = due_.back().id;
@@ -105,7 +67,7 @@ session_table::verdict session_table::begin(const session_name& name, std::uint6
   if (number < s->low) return {session_outcome::forgotten};
   if (number - s->low >= s->limits.open_requests_max) return {session_outcome::too_far};
   auto& where = place(*s, number);
-  if (where.what == fate::replied) return {session_outcome::replied, false, where.answer, where.at};
+  if (where.what == fate::replied) return {session_outcome::replied, false, where.answer.bytes(), where.at};
   if (where.what == fate::cancelled) return {session_outcome::cancelled, false, {}, where.at};
   if (s->bytes >= s->limits.answer_bytes_max || bytes_ >= s->limits.table_bytes_max) return {session_outcome::answers_full};
   executing_ = &where;
@@ -124,7 +86,7 @@ session_table::verdict session_table::cancel(const session_name& name, std::uint
   if (number < s->low) return {session_outcome::forgotten};
   if (number - s->low >= s->limits.open_requests_max) return {session_outcome::too_far};
   auto& where = place(*s, number);
-  if (where.what == fate::replied) return {session_outcome::replied, false, where.answer, where.at};
+  if (where.what == fate::replied) return {session_outcome::replied, false, where.answer.bytes(), where.at};
   if (where.what == fate::open) keep(*s, where, fate::cancelled, {}, at);
   return {session_outcome::cancelled, false, {}, where.at};
 }
@@ -163,8 +125,8 @@ void session_table::raise(one_session& s, std::uint64_t low) {
     s.bytes -= bytes;
     bytes_ -= bytes;
     gone.what = fate::open;
+    --s.kept;
     gone.answer.clear();
-    if (gone.answer.capacity() > kept_capacity_max) gone.answer = {};
   }
   s.low = low;
 }
@@ -183,8 +145,9 @@ session_table::slot& session_table::place(one_session& s, std::uint64_t number) 
 
 void session_table::keep(one_session& s, slot& where, fate what, std::span<const std::byte> answer, const stamp& at) {
   where.what = what;
+  ++s.kept;
   where.at = at;
-  where.answer.assign(answer.begin(), answer.end());
+  where.answer.assign(answer);
   s.bytes += answer.size() + answer_overhead;
   bytes_ += answer.size() + answer_overhead;
 }
@@ -201,75 +164,6 @@ void session_table::end(sessions::iterator which) {
 void session_table::watch(const session_id& id, wall_time when) {
   due_.push_back({when, id});
   std::ranges::push_heap(due_, std::greater<>{});
-}
-
-void session_table::checkpoint(sink& to) const {
-  gathering_sink out(to);
-  std::vector<const sessions::value_type*> sorted;
-  for (const auto& s : sessions_) sorted.push_back(&s);
-  std::ranges::sort(sorted, {}, [](const auto* s) { return s->first; });
-  out.put(static_cast<std::uint64_t>(now_.count()));
-  out.put(sorted.size());
-  for (const auto* each : sorted) {
-    const auto& s = each->second;
-    const std::uint64_t fields[] = {each->first.high, each->first.low, s.birth, s.owner, static_cast<std::uint64_t>(s.expires.count()),
-      static_cast<std::uint64_t>(s.limits.lifetime.count()), s.limits.open_requests_max, s.limits.answer_bytes_max,
-      s.limits.table_bytes_max, s.limits.sessions_max, s.limits.sessions_per_owner_max, s.low};
-    for (const auto f : fields) out.put(f);
-    const auto kept = std::ranges::count_if(s.slots, [](const slot& x) { return x.what != fate::open; });
-    out.put(static_cast<std::uint64_t>(kept));
-    for (std::uint64_t n = s.low; n < s.low + s.slots.size(); ++n) {
-      const auto& x = s.slots[n & (s.slots.size() - 1)];
-      if (x.what == fate::open) continue;
-      out.put(n);
-      out.put(static_cast<std::uint64_t>(x.what));
-      for (const auto f : {x.at.position, x.at.index, x.at.view, static_cast<std::uint64_t>(x.at.time.count())}) out.put(f);
-      out.put(x.answer.size());
-      out.put(std::span<const std::byte>(x.answer));
-    }
-  }
-}
-
-void session_table::restore(source& in) {
-  *this = session_table();
-  const auto refuse = [] { throw truncated_checkpoint("the checkpoint's sessions make no sense: it is damaged"); };
-  now_ = wall_time(static_cast<std::int64_t>(in.read_u64()));
-  for (auto left = in.read_u64(); left > 0; --left) {
-    session_id id;
-    id.high = in.read_u64();
-    id.low = in.read_u64();
-    if (sessions_.contains(id)) refuse();
-    auto& s = sessions_[id];
-    s.birth = in.read_u64();
-    if (!births_.emplace(s.birth, id).second) refuse();
-    s.owner = in.read_u64();
-    s.expires = wall_time(static_cast<std::int64_t>(in.read_u64()));
-    s.limits.lifetime = std::chrono::milliseconds(in.read_u64());
-    s.limits.open_requests_max = static_cast<std::uint32_t>(in.read_u64());
-    s.limits.answer_bytes_max = in.read_u64();
-    s.limits.table_bytes_max = in.read_u64();
-    s.limits.sessions_max = static_cast<std::uint32_t>(in.read_u64());
-    s.limits.sessions_per_owner_max = static_cast<std::uint32_t>(in.read_u64());
-    s.low = in.read_u64();
-    if (s.limits.open_requests_max == 0 || s.limits.open_requests_max > window_max || s.low == 0) refuse();
-    if (s.owner != 0) ++owners_[s.owner];
-    watch(id, s.expires);
-    std::vector<std::byte> answer;
-    for (auto kept = in.read_u64(); kept > 0; --kept) {
-      const auto number = in.read_u64();
-      const auto what = in.read_u64();
-      stamp at;
-      at.position = in.read_u64();
-      at.index = in.read_u64();
-      at.view = in.read_u64();
-      at.time = wall_time(static_cast<std::int64_t>(in.read_u64()));
-      const auto size = in.read_u64();
-      if (number < s.low || number - s.low >= s.limits.open_requests_max || (what != 1 && what != 2) || size > in.left()) refuse();
-      answer.resize(static_cast<std::size_t>(size));
-      in.read(answer);
-      keep(s, place(s, number), static_cast<fate>(what), answer, at);
-    }
-  }
 }
 
 }  // namespace cohort::session

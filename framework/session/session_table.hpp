@@ -1,5 +1,7 @@
 #pragma once
 
+#include "framework/session/kept_answer.hpp"
+
 #include <cohort/session.hpp>
 
 #include <map>
@@ -22,6 +24,7 @@ struct stamp {
 /// SE3 A session has ended at the first message whose agreed time is not below its last request's by its lifetime.
 class session_table {
 public:
+  static constexpr std::uint32_t open_requests_limit = 65'536;
   static constexpr std::uint64_t answer_overhead = 64;  ///< counted for each kept answer beside its bytes
 
   /// What to do with a request: `execute`, or answer as `what`. `answer` and `at` are those kept of an earlier one.
@@ -33,7 +36,9 @@ public:
   };
 
   /// Agreed time has come to `now`: ends the sessions that are due (SE3).
-  void advance(wall_time now);
+  void advance(wall_time now) {
+    if (now > now_) end_due(now);
+  }
   /// `birth` is completed.
   session_outcome open(session_name& name, const session_limits& limits, std::uint64_t owner, std::uint64_t position);
   session_outcome close(const session_name& name);
@@ -44,19 +49,21 @@ public:
   void executed(std::span<const std::byte> answer, const stamp& at);
   verdict cancel(const session_name& name, std::uint64_t number, const stamp& at);
 
+  static constexpr std::uint64_t format = 2;
   void checkpoint(sink& out) const;
-  /// Throws `truncated_checkpoint`.
-  void restore(source& in);
+  /// What was written in this format, or in 1. Throws `truncated_checkpoint`.
+  void restore(source& in, std::uint64_t written_in = format);
 
   std::size_t size() const { return sessions_.size(); }
   std::uint64_t bytes() const { return bytes_; }
 
 private:
   enum class fate : std::uint8_t { open, replied, cancelled };
-  struct slot {
-    fate what = fate::open;
+  /// A line of the processor's cache.
+  struct alignas(64) slot {
     stamp at;
-    std::vector<std::byte> answer;
+    kept_answer answer;
+    fate what = fate::open;
   };
   struct one_session {
     std::uint64_t birth = 0;
@@ -65,6 +72,7 @@ private:
     wall_time expires{};
     std::uint64_t low = 1;     ///< all numbers below are forgotten
     std::uint64_t bytes = 0;
+    std::uint64_t kept = 0;    ///< slots that are not open
     std::vector<slot> slots;   ///< of `low` on, number n at n modulo their count, a power of two
   };
   struct id_hash {
@@ -78,11 +86,16 @@ private:
   };
 
   one_session* find(const session_name& name);
+  void checkpoint_answers(class gathering_sink& out, const one_session& s) const;
+  void restore_answers(source& in, one_session& s);
+  void restore_answers_1(source& in, one_session& s);
+  void restore_answer(one_session& s, std::uint64_t number, std::uint64_t what, const stamp& at, std::span<const std::byte> answer);
   one_session* use(const session_name& name);
   void raise(one_session& s, std::uint64_t low);
   slot& place(one_session& s, std::uint64_t number);
   void keep(one_session& s, slot& where, fate what, std::span<const std::byte> answer, const stamp& at);
   void end(sessions::iterator which);
+  void end_due(wall_time now);
   void watch(const session_id& id, wall_time when);
 
   sessions sessions_;

@@ -72,7 +72,7 @@ public:
     delivery d;
     d.payload = message;
     d.position = ++position;
-    d.index = 10 + position;
+    d.index = one_entry ? 11 : 10 + position;
     d.view = 3;
     d.time = now;
     answer_.clear();
@@ -126,6 +126,7 @@ public:
 
   std::uint64_t position = 0;
   wall_time now = std::chrono::seconds(1000);
+  bool one_entry = false;  ///< one log entry holds all that is applied
   session_reply last;
 
 private:

@@ -260,4 +260,64 @@ TEST_SUITE("session: table") {
     wrong[0] = 9;
     CHECK_THROWS_AS(other.restart_from(wrong), truncated_checkpoint);
   }
+
+  TEST_CASE("a checkpoint holds answers of every length, of one log entry and of several, however their numbers came") {
+    sessions_under_test t;
+    const auto s = t.open(1, {.answer_bytes_max = 1u << 20});
+    std::map<std::uint64_t, std::string> answers;
+    const auto call = [&](std::uint64_t number, std::size_t length) {
+      REQUIRE(t.call(s, number, std::string(length, 'x') + std::to_string(number)).what == session_outcome::replied);
+      answers[number] = text_of(t.last.payload);
+    };
+    for (const bool one_entry : {true, false}) {
+      t.one_entry = one_entry;
+      const std::uint64_t from = one_entry ? 1 : 200;
+      for (const std::size_t length : {0, 1, 12, 13, 14, 15, 100, 1023, 1024, 1025, 5000}) call(from + 2 * length % 97, length);
+    }
+    const auto kept = t.checkpoint();
+    sessions_under_test other;
+    other.restart_from(kept);
+    CHECK(other.checkpoint() == kept);
+    for (const auto& [number, answer] : answers) {
+      const auto at_first = t.call(s, number, "again");
+      const auto r = other.call(s, number, "again");
+      CHECK(r.repeated);
+      CHECK(text_of(r.payload) == answer);
+      CHECK(r.position == at_first.position);
+      CHECK(r.index == at_first.index);
+      CHECK(r.view == at_first.view);
+    }
+    // Slots are used again, with longer and shorter answers than before.
+    for (std::uint64_t n = 1; n <= 40; ++n) {
+      const auto number = 300 + n;
+      CHECK(text_of(other.call(s, number, std::string(n * n, 'y'), number).payload) == std::string(n * n, 'y') + "#1");
+    }
+    for (std::size_t cut = 0; cut < kept.size(); cut += 131) CHECK_THROWS_AS(other.restart_from(kept.substr(0, cut)), truncated_checkpoint);
+  }
+
+  TEST_CASE("a checkpoint of format 1 is read") {
+    text_sink out;
+    for (const std::uint64_t f : {1, 9, 19, 3, 1'000'000'000}) out.write_u64(f);  // format; newest position, entry, view, time
+    for (const std::uint64_t f : {1'000'000'000, 1}) out.write_u64(f);            // now; sessions
+    for (const std::uint64_t f : {7, 8, 1, 0, 1'060'000'000, 60'000, 1024, 1 << 20, 1 << 28, 100, 100, 2}) out.write_u64(f);
+    out.write_u64(2);
+    for (const std::uint64_t f : {2, 1, 5, 15, 3, 1'000'000'000}) out.write_u64(f);
+    out.write_bytes("b#1");
+    for (const std::uint64_t f : {4, 2, 6, 16, 3, 1'000'000'000, 0}) out.write_u64(f);
+    out.write_u64(0);  // the tally's
+    sessions_under_test t;
+    t.restart_from(out.text);
+    t.position = 9;
+    const session_name s{{7, 8}, 1};
+    CHECK(t.call(s, 2, "b", 2).repeated);
+    CHECK(text_of(t.last.payload) == "b#1");
+    CHECK(t.last.position == 5);
+    CHECK(t.last.index == 15);
+    CHECK(t.call(s, 4, "d", 2).what == session_outcome::cancelled);
+    CHECK(t.call(s, 3, "c", 2).what == session_outcome::replied);
+    sessions_under_test other;
+    other.restart_from(t.checkpoint());
+    CHECK(other.checkpoint() == t.checkpoint());
+    for (std::size_t cut = 0; cut < out.text.size(); cut += 5) CHECK_THROWS_AS(other.restart_from(out.text.substr(0, cut)), truncated_checkpoint);
+  }
 }
