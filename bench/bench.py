@@ -276,15 +276,19 @@ def join():
             time.sleep(2 if options.quick else 5)
             begun = delivered(run)
             nodes.start(joiner)
-            eventually("the member is back", lambda: (m := nodes.ask(joiner, "status"))["active"] and m["members"] == 3, 60)
+            eventually("the member votes again", lambda: (m := nodes.ask(joiner, "status"))["active"] and m["voters"] == 3, 60)
             done = delivered(run)
             found["before"] = (begun[0] - before[0]) / (begun[1] - before[1])
             found["during"] = (done[0] - begun[0]) / (done[1] - begun[1])
             found["took"] = done[1] - begun[1]
+            time.sleep(1 if options.quick else 3)
+            later = delivered(run)
+            found["after"] = (later[0] - done[0]) / (later[1] - done[1])
 
         nodes.under_load(leader, 1024, 8 if options.quick else 30, 4 << 20, come)
         report(f"join with a state of {mebibytes} MiB", found["took"], "s")
         report("messages while it joins, 1024 B", found["during"], "msg/s", found["before"], "just before", 0.7)
+        report("messages while it joins, 1024 B", found["during"], "msg/s", found["after"], "three members, afterwards")
     finally:
         nodes.close()
 

@@ -2,7 +2,7 @@
 // is named), every message delivered to an application process on each node; with `--state MIB`, to a state machine whose
 // checkpoint is so large. Driven by lines on stdin, answers each with one JSON line on stdout:
 //
-//   status                          {"leader": NAME, "active": BOOL, "members": N}, those that are active
+//   status                          {"leader": NAME, "active": BOOL, "members": N, "voters": N}, of those that are active
 //   ready                           {"ready": N}: groups that serve here
 //   run ID BYTES SECONDS WINDOW     submits for SECONDS, at most WINDOW bytes unanswered, then a mark
 //   spread ID BYTES SECONDS WINDOW BURST  the same over all groups in turn: BURST bytes into each; the window is of all together
@@ -342,8 +342,9 @@ int main(int argc, char** argv) try {
     words >> what;
     if (what == "status") {
       auto s = from.status();
-      std::printf("{\"leader\": \"%s\", \"active\": %s, \"members\": %td}\n", s.leader.c_str(),
-        s.active && s.primary ? "true" : "false", std::ranges::count_if(s.members, &cohort::member_status::active));
+      std::printf("{\"leader\": \"%s\", \"active\": %s, \"members\": %td, \"voters\": %td}\n", s.leader.c_str(),
+        s.active && s.primary ? "true" : "false", std::ranges::count_if(s.members, &cohort::member_status::active),
+        std::ranges::count_if(s.members, [](auto& m) { return m.active && m.voter; }));
     } else if (what == "run") {
       std::uint32_t id = 0;
       std::size_t size = 0, window = 0;

@@ -141,6 +141,11 @@ void checkpoint_queue::took(std::size_t chunks) {
   room_.notify_all();
 }
 
+void checkpoint_queue::keep(std::size_t chunks) {
+  const std::lock_guard lock(mutex_);
+  for (std::size_t i = 0; i < chunks; ++i) memory.push_back(one_message(std::move(chunks_[i])));
+}
+
 bool checkpoint_queue::ends_after(std::size_t chunks) const {
   const std::lock_guard lock(mutex_);
   return finished_ && !abandoned_ && !closed_ && chunks_.size() == chunks;

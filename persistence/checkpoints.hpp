@@ -59,6 +59,8 @@ public:
   /// The oldest chunk not yet taken; stays in the queue until `took`, so that a failed commit can repeat it.
   const std::vector<std::byte>* chunk(std::size_t ahead) const;
   void took(std::size_t chunks);
+  /// Not `on_disk`: the first `chunks` waiting ones stay in `memory` from now on.
+  void keep(std::size_t chunks);
   /// The writer has finished, and nothing follows behind the first `chunks` waiting ones.
   bool ends_after(std::size_t chunks) const;
   std::uint32_t taken = 0;                  ///< chunks committed so far

@@ -247,8 +247,7 @@ void journal_writer::make_true(effects& e) {
     keep(group, {info, {}});
   }
   for (auto& [queue, n] : e.taken) {
-    if (!queue->on_disk)
-      for (std::size_t i = 0; i < n; ++i) queue->memory.push_back(one_message(*queue->chunk(i)));
+    if (!queue->on_disk) queue->keep(n);
     queue->took(n);
   }
   for (std::uint32_t g = 0; g < layout::groups_max; ++g)

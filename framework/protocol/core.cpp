@@ -142,6 +142,7 @@ void core::impl::drain() {
   if (has_state) {
     election_timers();
     settle();
+    if (early_wedge.second.view != 0) answer_early_wedge();
     if (role == core_role::leader) {
       watch_members();
       drive_handover();
@@ -157,7 +158,9 @@ void core::impl::drain() {
     maybe_checkpoint();
     trim();
     drive_transfer();
+    give_chunks();
     if (role == core_role::leader) send_appends();
+    keep_pace();
     window_check();
   }
   settle_keeping();
@@ -194,8 +197,10 @@ void core::impl::compute_deadline() {
       wait_until(std::max(p.reset_at, p.echo) + options.election_min);
     }
   }
-  if (!offered.empty() && leader != no_member && !journal_full()) at(std::max(offered_since + 2 * options.heartbeat, offered_pull + 2 * options.heartbeat));
+  if (!offered.empty() && leader != no_member && !journal_full()) at(std::max(offered_since, asked.moved) + pull_patience());
   for (const auto& a : asked_changes) at(std::max(a.sent, now) + options.heartbeat);
+  if (told_busy && paced()) at(now);
+  if (!wanted_chunks.empty()) at(now);
   if (!follower_reads.empty()) at(std::max(follower_reads.front().sent, now) + options.heartbeat);
   if (may_seal() && options.batch_delay.count() > 0)
     for (const auto& queue : open)
@@ -345,6 +350,7 @@ void core::link_up(voter_id id, bool peer_blank) {
   p.blank = peer_blank;
   p.reset_at = never;
   p.reset_elsewhere.clear();
+  p.served_from = {};
   p.lane_progress = c.resend_due = instant{};  // what was in flight on the old link is lost: resend at once (L7)
   if (c.role == core_role::leader) p.probing = true;
   c.ack_due = c.all_acked_due = true;

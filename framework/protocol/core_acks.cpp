@@ -15,6 +15,7 @@ void core::impl::receive_ack(voter_id from, const ack& a) {
     p.applied = 0;
     p.view = 0;
     p.have.clear();
+    p.served_from = {};
   }
   if (a.inc == p.inc) {
     p.no_state = a.no_state;

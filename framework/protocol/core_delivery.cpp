@@ -107,7 +107,7 @@ void core::impl::hand_out(const lane& l, const batch& b, bool is_stable) {
     d.lost_before += undelivered.front().second;
   d.own = answers_own(l, b);
   if (d.own) undelivered.pop_front();
-  bytes_since_checkpoint += b.what.bytes();
+  count_delivered(b);
   if (interrupted(b)) return report_void(void_cause::interrupted, l, b, d.own);
   if (d.late && b.cls == order::unordered && !b.part.more) return report_void(void_cause::expired, l, b, d.own);  // DL2: else it would break lane and view
   out.deliveries.emplace_back(std::move(d));
@@ -164,7 +164,7 @@ void core::impl::deliver_total(const entry& e) {
     auto& undelivered = own_undelivered[static_cast<std::size_t>(order::total)];
     const bool answers = answers_own(l, *b);
     if (const bool over = expired(*b, e); over || interrupted(*b)) {
-      bytes_since_checkpoint += b->what.bytes();
+      count_delivered(*b);
       if (answers) undelivered.pop_front();
       report_void(over ? void_cause::expired : void_cause::interrupted, l, *b, answers);
       continue;
@@ -177,7 +177,7 @@ void core::impl::deliver_total(const entry& e) {
     delivered += b->messages();
     if (mutated(mutation::delivered_twice) && !d.own && d.seq % 64 == 0) out.deliveries.emplace_back(d);
     if (mutated(mutation::gap_skipped) && !d.own && d.seq % 64 == 0) continue;
-    bytes_since_checkpoint += b->what.bytes();
+    count_delivered(*b);
     if (d.own) undelivered.pop_front();
     out.deliveries.emplace_back(std::move(d));
   }

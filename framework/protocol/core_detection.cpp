@@ -226,7 +226,7 @@ void core::impl::tell_absent() {
     if (const auto why = absence_of(r); why != absence::none) {
       const auto* p = known_peer(r.id);
       tell(r, why, p ? silence(*p) : duration(0));
-    } else if (const auto* p = known_peer(r.id); p && (stuck(*p) || learns_too_slowly(r))) {
+    } else if (const auto* p = known_peer(r.id); p && (stuck(r, *p) || learns_too_slowly(r))) {
       tell(r, absence::stuck, now - std::max(p->match_progress, led_since));
     } else if (p && unservable(*p)) {
       tell(r, absence::unservable, now - p->unservable_since);

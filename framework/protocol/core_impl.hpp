@@ -7,6 +7,7 @@
 #include "framework/protocol/lanes.hpp"
 #include "framework/protocol/mutations.hpp"
 #include "framework/protocol/pulse.hpp"
+#include "framework/protocol/rate_meter.hpp"
 #include "framework/protocol/recovered_state.hpp"
 
 #include <algorithm>
@@ -85,6 +86,7 @@ struct peer {
 
   // As the owner of a lane.
   instant lane_progress{};         ///< when its ack of our lane last moved, or we resent
+  std::array<sequence, 2> served_from{};  ///< by kind: a learner is sent our batches from here on; 0: it is not (W6)
 
   // Wants to be active (S7).
   incarnation join_inc = 0;
@@ -184,6 +186,7 @@ struct core::impl {
   log_index view_index = 0;        ///< of the VIEW that installed it
   frontier view_floor;             ///< cut at which it began
   slot my_slot = no_slot;          ///< first own lane in `in_force`
+  bool learning = false;           ///< active there without a vote (W6)
 
   // ---- live delivery, unused in groups of class T alone (section 5)
   frontier passed;                 ///< pos: highest batch per slot that live delivery has passed
@@ -195,7 +198,15 @@ struct core::impl {
   std::deque<entry> offered;       ///< entries behind the log whose payload is not held yet (C1)
   term_number offered_term = 0;
   instant offered_since = never;
-  instant offered_pull{};
+  /// Payload of theirs that was asked for (core_pulls.cpp).
+  struct asked_payload {
+    view_number view = 0;
+    member_id of = no_member;
+    frontier upto;                 ///< highest batch asked for, by slot of `view`
+    frontier held;                 ///< when something last came ...
+    instant moved{};               ///< ... or all was asked for anew
+    log_index extras_of = 0;       ///< VIEW whose extras were asked for
+  } asked;
 
   // ---- own lanes
   struct open_batch {
@@ -213,6 +224,19 @@ struct core::impl {
   incarnation own_inc = 0;         ///< under which they were sealed; a newer one may be taken before their lane's end is seen
   std::uint64_t largest_stamp = 0;
   bool told_busy = false;
+  std::uint64_t sealed_bytes = 0;  ///< in all lives' lanes of this process
+  rate_meter sealed_rate;
+  /// Beside learners (FC5).
+  struct sender_pace {
+    bool on = false;               ///< there are some
+    std::uint64_t usual = 0;       ///< bytes a second that we sealed before they came
+    std::uint64_t reached = 0;     ///< of `sealed_bytes`, by the slowest that has its state; 0: none has
+    rate_meter taken{};            ///< by that one
+    std::uint64_t limit = 0;       ///< bytes a second; 0: none
+    std::int64_t room = 0;         ///< bytes that may be taken at once
+    instant filled{};
+    instant limited{};             ///< newest time at which there was a limit
+  } pace;
   /// By class: the large message whose parts are being submitted; part 0 is next if there is none.
   struct open_message {
     std::uint32_t parts = 0;       ///< sealed
@@ -258,6 +282,7 @@ struct core::impl {
     frontier front;
   } wedged;
   wedge blank_report;              ///< the last wedge answered without state
+  std::pair<voter_id, wedge> early_wedge;  ///< of a view that is not installed yet
   view_change change;
   std::uint64_t attempts = 0;
 
@@ -388,6 +413,17 @@ struct core::impl {
   std::uint64_t entries_since_checkpoint = 0;
   std::uint64_t last_checkpoint_bytes = 0;
   bool checkpoint_wanted = false;                  ///< a joiner needs one and there is none, or the driver does
+  struct wanted_chunk {
+    member_id by = no_member;
+    log_index index = 0;
+    std::uint32_t number = 0;
+  };
+  std::deque<wanted_chunk> wanted_chunks;          ///< of them, and not given yet (S9)
+  rate_meter delivered_rate;                       ///< of payload, here
+  struct {
+    std::int64_t room = 0;                         ///< bytes that may be given at once
+    instant filled{};
+  } giving;
   transfer incoming;
 
   wall_time wanted_time = wall_time::max();        ///< at which the replica's next timer is due (C12)
@@ -432,7 +468,6 @@ struct core::impl {
   submit_status takes(order how, wall_time deadline) const;
   bool window_full(std::size_t bytes) const;
   void receive_batch(voter_id from, batch&& b);
-  void receive_pull(voter_id from, const pull& p);
   bool seal();
   bool seal(lane_kind k);
   void seal_all(lane_kind k);
@@ -457,14 +492,26 @@ struct core::impl {
   void begin_waiting();
   void resend_lanes();
   void resend_to(peer& p);
-  void pull_missing(const frontier& want, view_number number, member_id from);
-  void pull_extras(const std::vector<extra>& extras, view_number number, member_id from);
-  bool holds(const std::vector<extra>& extras, view_number number) const;
   sequence acked(slot s);
   frontier acked_frontier();
-  std::vector<member_id> active_others() const;
+  std::vector<member_id> served_others(lane_kind k, sequence next);
   bool far_behind(const roster_entry& r, const peer& p) const;
   void window_check();
+
+  // ---- core_pace.cpp
+  void keep_pace();
+  void give_chunks();
+  std::uint64_t giving_rate() { return std::max(options.chunk_bytes_per_second, delivered_rate.per_second(now) / 2); }
+  std::size_t own_bytes_behind(const peer& p) const;
+  bool paced() const { return pace.limit > 0 && pace.room <= 0; }
+
+  // ---- core_pulls.cpp
+  duration pull_patience() const { return 2 * options.heartbeat; }
+  void receive_pull(voter_id from, const pull& p);
+  void pull_for_offered();
+  void pull_ahead(const lane& l, slot s, sequence want, sequence ahead);
+  void pull_extras(const std::vector<extra>& extras, view_number number, member_id from);
+  bool holds(const std::vector<extra>& extras, view_number number) const;
 
   // ---- core_delivery.cpp
   bool total_only() const { return protocol::total_only(*in_force); }
@@ -482,6 +529,10 @@ struct core::impl {
   deliver_batch describe(const lane& l, const batch& b) const;
   bool answers_own(const lane& l, const batch& b) const;
   void hand_out(const lane& l, const batch& b, bool stable);
+  void count_delivered(const batch& b) {
+    bytes_since_checkpoint += b.what.bytes();
+    delivered_rate.add(now, b.what.bytes());
+  }
   sequence stable(slot s);
   frontier stable_frontier();
   frontier closed_frontier(frontier from, const frontier& limit) const;
@@ -493,7 +544,6 @@ struct core::impl {
   void receive_append(voter_id from, append&& a);
   void receive_ack(voter_id from, const ack& a);
   bool take_offered();
-  void pull_for_offered();
   bool advance_commit();
   bool apply_committed();
   void apply(const entry& e);
@@ -556,6 +606,7 @@ struct core::impl {
 
   // ---- core_views.cpp
   void receive_wedge(voter_id from, const wedge& w);
+  void answer_early_wedge();
   void receive_report(voter_id from, const report& r);
   void receive_join(voter_id from, const join& j);
   void change_views();
@@ -573,7 +624,7 @@ struct core::impl {
   bool window_behind(const peer& p) const;
   bool waits_for_admission(const peer& p) const;
   bool admissible(const peer& p) const;
-  bool stuck(const peer& p) const;
+  bool stuck(const roster_entry& r, const peer& p) const;
   bool learns_too_slowly(const roster_entry& r) const;
   bool unservable(const peer& p) const;
   void honour_blank_report();

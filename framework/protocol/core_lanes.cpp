@@ -21,7 +21,7 @@ submit_status core::impl::takes(order how, wall_time deadline) const {
 /// FC1. Something is always let through when nothing is under way, however large it is.
 bool core::impl::window_full(std::size_t bytes) const {
   const std::size_t under_way = own_in_flight() + open_bytes;
-  return (under_way > 0 && under_way + bytes > options.lane_window) || journal_full();
+  return (under_way > 0 && under_way + bytes > options.lane_window) || journal_full() || paced();
 }
 
 submit_status core::impl::submit(std::span<const std::span<const std::byte>> messages, order how, wall_time deadline) {
@@ -55,6 +55,7 @@ submit_status core::impl::submit(std::span<const std::span<const std::byte>> mes
     left -= m.size() + sizeof(std::uint32_t);
   }
   open_bytes += bytes;
+  pace.room -= static_cast<std::int64_t>(bytes);
   return submit_status::taken;
 }
 
@@ -96,19 +97,25 @@ sequence core::impl::slowest(slot s) const {
   return least;
 }
 
-std::vector<member_id> core::impl::active_others() const {
+/// The active members that are sent the batch `next` of our lane of that kind.
+std::vector<member_id> core::impl::served_others(lane_kind k, sequence next) {
   std::vector<member_id> members;
   for (const auto& r : in_force->roster) {
     if (!r.active || r.id == start.self) continue;
-    const auto* p = known_peer(r.id);
-    if (!p || (!p->no_state && !far_behind(r, *p))) members.push_back(r.id.member);
+    auto* p = place_of(r.id) < peers.size() ? &peers[place_of(r.id)] : nullptr;
+    const bool served = !p || (!p->no_state && !far_behind(r, *p));
+    if (served) members.push_back(r.id.member);
+    if (!p) continue;
+    auto& from = p->served_from[static_cast<std::size_t>(k)];
+    from = r.voter || !served ? 0 : from > 0 && from <= next ? from : next;
   }
   return members;
 }
 
-/// A learner that lacks more of our lanes than it would take (FC2) pulls what it can use.
+/// A learner that has not come to this view, or lacks more of our lanes than it would take (FC2), pulls what it can use.
 bool core::impl::far_behind(const roster_entry& r, const peer& p) const {
-  if (r.voter || p.inc != r.inc || p.view != in_force->number) return false;
+  if (r.voter || p.inc != r.inc) return false;
+  if (p.view != in_force->number) return !mutated(mutation::learner_fed_early);
   for (slot s = my_slot; s < own_slots_end(); ++s)
     if (lanes.find(in_force->number, s)->bytes_above(at(p.have, s)) > 2 * options.lane_window) return true;
   return false;
@@ -176,6 +183,8 @@ void core::impl::seal_one(std::shared_ptr<open_batch> b) {
     sealed.tdep = applied;
   }
   open_bytes -= b->blob.size() + b->sizes.size() * sizeof(std::uint32_t);
+  sealed_bytes += b->blob.size() + b->sizes.size() * sizeof(std::uint32_t);
+  sealed_rate.add(now, b->blob.size() + b->sizes.size() * sizeof(std::uint32_t));
   own_inc = promises.inc;
   sealed.part = b->part;
   sealed.what.sizes = b->sizes;
@@ -184,7 +193,7 @@ void core::impl::seal_one(std::shared_ptr<open_batch> b) {
   own_undelivered[static_cast<std::size_t>(sealed.cls)].emplace_back(sealed.seq, sealed.messages());
   const auto position = persist(persist_batch{sealed});
   begin_waiting();
-  send_to(active_others(), sealed);
+  send_to(served_others(kind, sealed.seq), sealed);
   own->store(std::move(sealed), position);
   ack_due = true;
 }
@@ -222,22 +231,6 @@ void core::impl::receive_batch(voter_id from, batch&& b) {
   l->store(std::move(b), position);
   if (seq > l->held()) deliver_unordered(*l, *l->find(seq));
   ack_due = true;
-}
-
-void core::impl::receive_pull(voter_id from, const pull& p) {
-  if (!has_state) return;
-  const auto* l = lane_of(p.lane(), p.view, p.slot);
-  if (!l) return;
-  std::size_t bytes = 0;
-  for (sequence q = std::max(p.from, l->trimmed() + 1); q <= p.to && q >= p.from && bytes < options.pull_bytes_max; ++q) {
-    const auto* b = l->find(q);
-    if (!b) {
-      if (q > l->held()) break;
-      continue;
-    }
-    bytes += b->what.bytes();
-    send(from.member, *b);
-  }
 }
 
 bool core::impl::lacks_ours(const peer& p) const {
@@ -285,29 +278,6 @@ void core::impl::resend_to(peer& p) {
   if (again) p.lane_progress = now;
 }
 
-void core::impl::pull_missing(const frontier& want, view_number number, member_id from) {
-  const auto held = lanes.held(number);
-  for (slot s = 0; s < want.size() && s < held.size(); ++s) {
-    if (held[s] >= want[s]) continue;
-    const auto& l = *lanes.find(number, s);
-    send(from, pull{number, s, held[s] + 1, want[s], l.owner.member, l.inc, l.kind});
-  }
-}
-
-void core::impl::pull_extras(const std::vector<extra>& extras, view_number number, member_id from) {
-  for (const auto& x : extras) {
-    const auto* l = lanes.find(number, x.slot);
-    if (l && !l->find(x.seq)) send(from, pull{number, x.slot, x.seq, x.seq, l->owner.member, l->inc, l->kind});
-  }
-}
-
-bool core::impl::holds(const std::vector<extra>& extras, view_number number) const {
-  return std::ranges::all_of(extras, [&](const extra& x) {
-    const auto* l = lanes.find(number, x.slot);
-    return l && (x.seq <= l->trimmed() || l->find(x.seq));
-  });
-}
-
 /// L8: what is held, on disk in durable groups, capped by the wedge front.
 sequence core::impl::acked(slot s) {
   auto& l = *lanes.find(in_force->number, s);
@@ -328,7 +298,7 @@ void core::impl::window_check() {
     notify(event_kind::window_open);
   }
   if (!told_busy || my_slot == no_slot) return;
-  if (own_in_flight() + open_bytes > options.lane_window / 2 || journal_full()) return;
+  if (own_in_flight() + open_bytes > options.lane_window / 2 || journal_full() || paced()) return;
   told_busy = false;
   notify(event_kind::window_open);
 }

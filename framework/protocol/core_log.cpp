@@ -83,7 +83,6 @@ void core::impl::receive_append(voter_id from, append&& a) {
     if (place < offered.size()) continue;
     if (offered.empty()) offered_since = now;
     offered.push_back(std::move(e));
-    offered_pull = std::min(offered_pull, now - 2 * options.heartbeat);  // something new may be pulled at once
   }
   // C3: counted is only what this leader's own messages have verified. PA5: also right after a truncation.
   if (match_term != a.term) {
@@ -130,27 +129,9 @@ bool core::impl::take_offered() {
   log.append(std::move(e), position);
   offered.pop_front();
   offered_since = now;
-  offered_pull = std::min(offered_pull, now - 2 * options.heartbeat);
   if (match_term == offered_term && match == index - 1) match = index;
   ack_due = true;
   return true;
-}
-
-void core::impl::pull_for_offered() {
-  if (offered.empty() || is_witness() || leader == no_member || journal_full()) return;
-  // An active member gets batches from their owners and waits a little; others depend on being answered (L7).
-  const bool served = my_slot != no_slot && log.last_view().what->number == in_force->number && offered.size() <= 32;
-  if (now - offered_since < 2 * options.heartbeat && served) return;
-  if (now - offered_pull < 2 * options.heartbeat) return;
-  offered_pull = now;
-  frontier want;
-  for (const auto& e : offered) {
-    want = e.cut;
-    if (e.kind != entry_kind::view) continue;
-    pull_extras(e.extras, log.last_view().what->number, leader);
-    break;
-  }
-  pull_missing(want, log.last_view().what->number, leader);
 }
 
 log_index core::impl::durable_match() {

@@ -37,6 +37,7 @@ submit_status core::impl::submit_part(std::span<const std::byte> bytes, bool mor
   b->sizes.push_back(static_cast<std::uint32_t>(bytes.size()));
   b->blob.assign(bytes.begin(), bytes.end());
   open_bytes += cost;
+  pace.room -= static_cast<std::int64_t>(cost);
   seal_one(std::move(b));
   parts_under_way[static_cast<std::size_t>(kind)].emplace_back(lanes.find(in_force->number, own_slot(kind))->held(), cost);
   if (!more) now_open = {};

@@ -16,13 +16,16 @@ std::uint64_t core::impl::checkpoint_distance() const {
 
 void core::impl::maybe_checkpoint() {
   if (checkpoint_pending || incoming.running) return;
-  // A transfer that is under way goes on from the checkpoint it began with, unless memory fills up meanwhile.
-  const bool serving = bytes_since_checkpoint < 4 * checkpoint_distance() && std::ranges::any_of(peers, [&](const peer& p) {
+  // A transfer that is under way goes on from the checkpoint it began with, and who catches up has other things to do, unless memory
+  // fills up meanwhile.
+  const bool serving = std::ranges::any_of(peers, [&](const peer& p) {
     return p.chunk_asked != instant{} && now - p.chunk_asked < options.join_hold;
   });
+  const bool catching_up = learning && !mutated(mutation::learner_makes_checkpoints);
+  const bool later = (serving || catching_up) && bytes_since_checkpoint < 4 * checkpoint_distance();
   const bool due = bytes_since_checkpoint >= std::max(checkpoint_bytes(), last_checkpoint_bytes) ||
                    entries_since_checkpoint >= options.checkpoint_entries;
-  if (!(due && !serving) && !checkpoint_wanted) return;
+  if (!(due && !later) && !checkpoint_wanted) return;
   checkpoint_wanted = false;
   checkpoint_pending = true;
   bytes_since_checkpoint = 0;
@@ -88,11 +91,13 @@ void core::impl::offer_checkpoint(peer& p) {
     checkpoint_wanted = true;
     return;
   }
-  // S6: a member that was excluded while it was alive takes no checkpoint of a view in which it was still active.
+  // S6: a member that was excluded while it was alive takes no checkpoint of a view in which it was still active, under whatever
+  // incarnation: it may have taken another one since.
   const auto* r = find(*in_force, p.id);
+  const auto* then = find(*checkpoints.back().at.in_force, p.id);
   const bool active_now = r && r->active && r->inc == p.inc;
-  if (!p.no_state && !active_now && slot_of(*checkpoints.back().at.in_force, p.id, p.inc) != no_slot) {
-    checkpoint_wanted = true;
+  if (!p.no_state && !active_now && then && then->active) {
+    checkpoint_wanted |= !r || !r->active;
     return;
   }
   if (now - p.offer_sent < options.election_min) return;
@@ -127,7 +132,8 @@ void core::impl::receive_pull_chunk(voter_id from, const pull_chunk& p) {
     return;
   }
   asker.chunk_asked = now;
-  notify(event_kind::chunk_wanted, from.member, p.number, false, p.index);
+  const auto of_asker = std::ranges::count(wanted_chunks, from.member, &wanted_chunk::by);
+  if (of_asker < options.chunk_window) wanted_chunks.push_back({from.member, p.index, p.number});
 }
 
 void core::impl::chunk_loaded(member_id to, log_index index, std::uint32_t number, payload data) {
@@ -154,6 +160,9 @@ void core::impl::receive_chunk(voter_id from, chunk&& c) {
       // S3: an active member never skips deliveries of its view; it may once a later view is without it (S6).
       const bool excluded = at.in_force->number > in_force->number && slot_of(*at.in_force, start.self, promises.inc) == no_slot;
       if (my_slot != no_slot && !excluded && !mutated(mutation::active_takes_checkpoint)) return;
+      // I16: what it was delivered live beyond that cut it would be delivered again.
+      const bool ran_ahead = !covers(at.cut, passed) || std::ranges::any_of(ahead, [](const auto& of_slot) { return !of_slot.empty(); });
+      if (!total_only() && at.in_force->number == in_force->number && ran_ahead) return;
     }
     if (incoming.running && incoming.at.index >= at.index && now - incoming.progress < options.pull_wait) return;
     if (incoming.running && incoming.at.index == at.index && incoming.at.term == at.term && incoming.count == c.count) {

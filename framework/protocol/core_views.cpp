@@ -2,6 +2,7 @@
 #include "framework/protocol/core_impl.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace cohort::protocol {
 
@@ -39,13 +40,25 @@ void core::impl::receive_wedge(voter_id from, const wedge& w) {
     send(from.member, std::move(r), state_position);
     return;
   }
-  if (in_force->number != w.view && !mutated(mutation::report_for_other_view)) return;  // V3: it first catches up; the leader asks again
+  if (in_force->number != w.view && !mutated(mutation::report_for_other_view)) {  // V3: it first catches up
+    if (w.view > in_force->number && !mutated(mutation::early_wedge_forgotten)) early_wedge = {from, w};
+    return;
+  }
   if (my_slot != no_slot) {
     if (!mutated(mutation::report_without_wedge)) wedge_self(w.term, w.attempt);
   }
   report_front(r);
   // D9: the front must be on disk, or a crash could lose what the final cut relies on.
   send(from.member, std::move(r), next_position - 1);
+}
+
+/// V3: a leader whose next change begins while this member installs the view of the last one need not ask again.
+void core::impl::answer_early_wedge() {
+  const auto [from, w] = std::exchange(early_wedge, {});
+  if (w.view == in_force->number && w.term == promises.term && from == leader_id)
+    receive_wedge(from, w);
+  else if (w.view > in_force->number)
+    early_wedge = {from, w};
 }
 
 /// V4. A restarted member of a journaled group tells what its disk holds: what h(v) disks hold may have been delivered as
@@ -102,6 +115,8 @@ void core::impl::take_incarnation(incarnation above) {
 
 void core::impl::place_self() {
   my_slot = in_force ? slot_of(*in_force, start.self, promises.inc) : no_slot;
+  const auto* own = my_slot == no_slot ? nullptr : find(*in_force, start.self);
+  learning = own && !own->voter;
   if (my_slot == no_slot) wedged.on = false;  // the promise was the former incarnation's, which is no member any more
 }
 
@@ -125,6 +140,7 @@ void core::impl::receive_join(voter_id from, const join& j) {
     p.applied = 0;
     p.view = 0;
     p.have.clear();
+    p.served_from = {};
   }
   p.no_state = !j.has_state;
   if (!has_state) return;
@@ -167,7 +183,7 @@ bool core::impl::close_behind(const peer& p) const {
 bool core::impl::window_behind(const peer& p) const {
   if (mutated(mutation::promoted_far_behind)) return true;
   const auto upto = std::min(p.match, log.last());
-  if (log.last_view().index > view_index) return true;  // slots of another view; nobody is promoted before it is installed
+  if (log.last_view().what->number != in_force->number) return true;  // slots of another view; nobody is promoted before it is installed
   const auto cut = upto > view_index && upto >= log.base().index ? log.cut_behind(upto) : view_floor;
   for (slot s = 0; s < lane_count(*in_force); ++s)
     if (lanes.find(in_force->number, s)->bytes_above(at(cut, s)) > options.lane_window + options.part_bytes) return false;
@@ -175,8 +191,10 @@ bool core::impl::window_behind(const peer& p) const {
 }
 
 /// FC4, policy `exclude`: it answers heartbeats but has acknowledged nothing for T_fail although it lags, as with a disk
-/// that is full. Windows must not wait for it for ever.
-bool core::impl::stuck(const peer& p) const { return options.slow == slow_policy::exclude && lagging(p, options.fail_after); }
+/// that is full. Windows must not wait for it for ever. They do not wait for a learner, which may take long to read its state.
+bool core::impl::stuck(const roster_entry& r, const peer& p) const {
+  return options.slow == slow_policy::exclude && (r.voter || mutated(mutation::learner_taken_for_stuck)) && lagging(p, options.fail_after);
+}
 
 /// A learner holds up nobody's window, so nothing else bounds what is kept for it: lanes are trimmed behind it (S3).
 bool core::impl::learns_too_slowly(const roster_entry& r) const {
@@ -206,7 +224,7 @@ bool core::impl::change_wanted() {
       const auto* n = find(*next, r.id);
       if (n && n->voter) wanted = true;
     }
-    if (stuck(p) || learns_too_slowly(r)) wanted = true;
+    if (stuck(r, p) || learns_too_slowly(r)) wanted = true;
     if (p.no_state && now - p.chunk_asked < options.join_hold) transferring = true;
     if (unservable(p)) wanted = true;  // S3
   }
@@ -401,7 +419,7 @@ view_ptr core::impl::next_view(bool with_promotions, bool with_requests) const {
       here = (it != change.reports.end() && it->second.inc == r.inc) || mutated(mutation::silent_stays_active);
       const auto* p = known_peer(r.id);
       if (p && p->inc > r.inc) here = false;
-      if (p && (stuck(*p) || unservable(*p) || learns_too_slowly(r))) {
+      if (p && (stuck(r, *p) || unservable(*p) || learns_too_slowly(r))) {
         here = false;
         excluded = true;
       }

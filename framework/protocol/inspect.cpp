@@ -13,11 +13,11 @@ void add_peer(digester& d, const peer& x) {
   const auto& [id, heard, heard_order, inc, match_term, match, applied, base, view, have, no_state, match_progress, echo, lease_echo, next,
                probing, append_sent, went_back, offer_sent, chunk_asked, match_below, unservable_since, refused_our_clock,
                told, heard_at, rhythm, watched, patience, watched_from, suspected_since, probe_sent, vouched_at, vouched_by,
-               voucher_deaf, lag_told, lane_progress, join_inc, join_heard, join_has_state, linked, node, blank, reset_at, reset_elsewhere] = x;
+               voucher_deaf, lag_told, lane_progress, served_from, join_inc, join_heard, join_has_state, linked, node, blank, reset_at, reset_elsewhere] = x;
   // `rhythm` is taken apart by who may see it.
   d.all(id, heard, heard_order, inc, match_term, match, applied, base, view, have, no_state, match_progress, echo, lease_echo, next, probing,
         append_sent, went_back, offer_sent, chunk_asked, match_below, unservable_since, refused_our_clock, told, heard_at, watched,
-        patience, watched_from, suspected_since, probe_sent, vouched_at, vouched_by, voucher_deaf, lag_told, lane_progress,
+        patience, watched_from, suspected_since, probe_sent, vouched_at, vouched_by, voucher_deaf, lag_told, lane_progress, served_from,
         join_inc, join_heard, join_has_state, linked, node, blank, reset_at, reset_elsewhere);
 }
 
@@ -57,6 +57,11 @@ void inspector::without_clocks(core& c) {
   i.told_front.clear();
   i.told_match_term = 0;
   i.told_match = i.told_commit = 0;
+  // In times so short nothing has a pace.
+  i.sealed_bytes = 0;
+  i.sealed_rate = i.delivered_rate = {};
+  i.pace = {};
+  i.giving = {};
   for (auto& p : i.peers) {
     // In beats so long nothing is ever a sample, and patience stays at its most.
     p.rhythm.begin(i.options.fail_after, i.now);
@@ -122,18 +127,18 @@ fingerprint inspector::digest(const core& c) {
   const auto& [options, start, restarted, random, known_members, now, wall, stamp, ticked, booted, awake_since, promises, kept, copy_from, secured_at, retired_at, next_position, persisted_to,
                state_position, view_position, durable_view, written_bytes, persisted_bytes, unwritten, disk_progress, log,
                lanes, has_state, commit, applied, applied_cut, applied_time, delivered, in_force, ended, view_index, view_floor,
-               my_slot, passed, ahead, closed, scratch, match_term, match, offered, offered_term, offered_since,
-               offered_pull, open, open_bytes, own_undelivered, own_inc, largest_stamp, told_busy, open_messages, parts_under_way, told_part_waits,
+               my_slot, learning, passed, ahead, closed, scratch, match_term, match, offered, offered_term, offered_since,
+               asked, open, open_bytes, own_undelivered, own_inc, largest_stamp, told_busy, sealed_bytes, sealed_rate, pace, open_messages, parts_under_way, told_part_waits,
                role, leader, leader_id,
                leader_contact, election_at, votes, own_vote_position, own_vote_counted, first_own_entry, led_since,
                cut_proposed, stand_not_before, handover, lease_given_up, primary, leader_min_applied, echo_time, wedged,
-               blank_report, change, attempts, links_rest_until, departed, peers, resend_due, roster_memory, heard_counter, ack_due, all_acked_due, all_acked, all_acked_view, told_front, told_match_term,
+               blank_report, early_wedge, change, attempts, links_rest_until, departed, peers, resend_due, roster_memory, heard_counter, ack_due, all_acked_due, all_acked, all_acked_view, told_front, told_match_term,
                told_match, told_commit, reject_due, reject_prev, reject_hint,
                clock_refused, heartbeat_due, last_vouch, settled_since, resting, unattended, join_sent, unfounded_told, joining_since,
                asked_changes, request_ids, leaving, barred_told,
                wanted_changes, let_go, view_since, away, forming, leader_reads, ready_reads,
                follower_reads, new_reads, new_remote_reads, read_ids, checkpoints, checkpoint_pending, pending_on_disk, pending_mark,
-               bytes_since_checkpoint, entries_since_checkpoint, last_checkpoint_bytes, checkpoint_wanted, incoming, wanted_time, out,
+               bytes_since_checkpoint, entries_since_checkpoint, last_checkpoint_bytes, checkpoint_wanted, wanted_chunks, delivered_rate, giving, incoming, wanted_time, out,
                deadline] = *c.impl_;
   COHORT_INVARIANT(out.persists.empty() && out.sends.empty() && out.deliveries.empty(), out.sends.size(), out.persists.size());
   // Left out: `roster_memory`, which can be found again; of `options` what no view changes, it is the same for a whole exploration; `scratch`, empty between
@@ -166,8 +171,12 @@ fingerprint inspector::digest(const core& c) {
       for (const auto& b : extras) stored(b);
     }
   }
-  d.all(has_state, commit, applied, applied_cut, applied_time, delivered, in_force, ended, view_index, view_floor, my_slot, passed,
-        ahead, closed, match_term, match, offered, offered_term, offered_since, offered_pull);
+  d.all(has_state, commit, applied, applied_cut, applied_time, delivered, in_force, ended, view_index, view_floor, my_slot, learning, passed,
+        ahead, closed, match_term, match, offered, offered_term, offered_since);
+  {
+    const auto& [number, of, upto, held, moved, extras_of] = asked;
+    d.all(number, of, upto, held, moved, extras_of);
+  }
   for (const auto& queue : open) {
     d.add(queue.size());
     for (const auto& b : queue) {
@@ -176,19 +185,24 @@ fingerprint inspector::digest(const core& c) {
       for (const auto byte : blob) d.add(std::to_integer<unsigned>(byte));
     }
   }
+  {
+    const auto& [on, usual, reached, taken, limit, room, filled, limited] = pace;
+    d.all(sealed_bytes, on, usual, reached, limit, room, filled, limited);
+    for (const auto* m : {&sealed_rate, &taken, &delivered_rate}) d.all(m->of_, m->newest_);
+  }
   for (const auto& [parts, begun, inc] : open_messages) d.all(parts, begun, inc);
   d.all(open_bytes, own_undelivered, own_inc, largest_stamp, told_busy, parts_under_way, told_part_waits, role, leader, leader_id, leader_contact, election_at,
         votes, own_vote_position, own_vote_counted, first_own_entry, led_since, cut_proposed, stand_not_before);
   {
-    const auto& [on, asked, for_links, to, since, sent] = handover;
-    d.all(on, asked, for_links, to, since, sent);
+    const auto& [on, told, for_links, to, since, sent] = handover;
+    d.all(on, told, for_links, to, since, sent);
   }
   d.all(lease_given_up, primary, leader_min_applied, echo_time);
   {
     const auto& [on, term, attempt, number, front] = wedged;
     d.all(on, term, attempt, number, front);
   }
-  d.add(blank_report);
+  d.all(blank_report, early_wedge);
   add_change(d, change);
   d.all(attempts, links_rest_until, departed.size());
   for (const auto& [member, count, newest, seen] : departed) d.all(member, count, newest, seen);
@@ -209,13 +223,15 @@ fingerprint inspector::digest(const core& c) {
     const auto& [proposed, attempt, accepted, sent, coordinating, committing] = forming;
     d.all(proposed, attempt, accepted, sent, coordinating, committing);
   }
-  for (const auto& [origin, id, tags, asked, index] : leader_reads) d.all(origin, id, tags, asked, index);
+  for (const auto& [origin, id, tags, at, index] : leader_reads) d.all(origin, id, tags, at, index);
   for (const auto& [index, tags] : ready_reads) d.all(index, tags);
   for (const auto& [id, tags, since, sent, asked_of] : follower_reads) d.all(id, tags, since, sent, asked_of);
   d.all(leader_reads.size(), ready_reads.size(), follower_reads.size(), new_reads, new_remote_reads, read_ids);
   for (const auto& [at, chunks, on_disk] : checkpoints) d.all(at, chunks, on_disk);
   d.all(checkpoints.size(), checkpoint_pending, pending_on_disk, pending_mark, bytes_since_checkpoint, entries_since_checkpoint,
         last_checkpoint_bytes, checkpoint_wanted, wanted_time);
+  for (const auto& [by, index, number] : wanted_chunks) d.all(by, index, number);
+  d.all(wanted_chunks.size(), giving.room, giving.filled);
   add_transfer(d, incoming);
   d.add(deadline);
   return d.result();

@@ -67,6 +67,7 @@ namespace cohort::protocol {
   X(joiner_skips, "M45", "S1 C10")                                 \
   X(cut_behind_view, "F25", "C7")                                  \
   X(report_for_other_view, "F32", "V3")                            \
+  X(early_wedge_forgotten, "V3", "V3")                             \
   X(gap_skipped, "M52", "C10")                                     \
   X(delivered_twice, "M53", "C10")                                 \
   X(own_delivered_early, "M59", "C4")                              \
@@ -125,6 +126,13 @@ namespace cohort::protocol {
   X(interrupted_delivered, "L11b", "L11")                          \
   X(learner_kept, "FC4b", "FC4 S3")                                \
   X(promoted_far_behind, "W6", "W6 FC1")                           \
+  X(learner_fed_early, "W6b", "W6")                                \
+  X(learner_taken_for_stuck, "FC4c", "FC4 W6")                     \
+  X(served_answered_too, "W6c", "W6 L7")                           \
+  X(pace_not_kept, "FC5", "FC5 W6")                                \
+  X(chunks_given_at_once, "S9", "S9")                              \
+  X(pulled_twice, "L7", "L7")                                      \
+  X(learner_makes_checkpoints, "S2", "S2 W6")                      \
   X(together_by_name, "V15", "V15")                                \
   X(retention_begins_anew, "S4e", "S4")                            \
   X(gap_not_told, "M54", "S4")                                     \
