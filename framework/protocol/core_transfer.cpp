@@ -16,12 +16,13 @@ std::uint64_t core::impl::checkpoint_distance() const {
 
 void core::impl::maybe_checkpoint() {
   if (checkpoint_pending || incoming.running) return;
-  // A transfer that is under way goes on from the checkpoint it began with, and who catches up has other things to do, unless memory
-  // fills up meanwhile.
+  // A transfer that is under way goes on from the checkpoint it began with, and while a learner catches up there are other things to do
+  // (nothing would be trimmed, S3), unless memory fills up meanwhile.
   const bool serving = std::ranges::any_of(peers, [&](const peer& p) {
     return p.chunk_asked != instant{} && now - p.chunk_asked < options.join_hold;
   });
-  const bool catching_up = learning && !mutated(mutation::learner_makes_checkpoints);
+  const auto learns = [](const roster_entry& r) { return r.active && !r.voter && !r.witness; };
+  const bool catching_up = std::ranges::any_of(in_force->roster, learns) && !mutated(mutation::learner_makes_checkpoints);
   const bool later = (serving || catching_up) && bytes_since_checkpoint < 4 * checkpoint_distance();
   const bool due = bytes_since_checkpoint >= std::max(checkpoint_bytes(), last_checkpoint_bytes) ||
                    entries_since_checkpoint >= options.checkpoint_entries;
