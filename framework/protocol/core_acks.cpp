@@ -18,6 +18,7 @@ void core::impl::receive_ack(voter_id from, const ack& a) {
     p.served_from = {};
   }
   if (a.inc == p.inc) {
+    if (p.no_state && !a.no_state) p.append_sent = instant{};  // it has its state: what follows does not wait for a beat (Q9)
     p.no_state = a.no_state;
     p.base = a.base;
     p.applied = std::max(p.applied, a.applied);
