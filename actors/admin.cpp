@@ -9,11 +9,13 @@
 #include <charconv>
 #include <ctime>
 #include <stdexcept>
+#include <thread>
 
 namespace cohort::detail {
 namespace {
 
 constexpr auto look_again = std::chrono::milliseconds(20);  ///< whether a change is decided, or the node stops
+constexpr auto state_comes_within = std::chrono::seconds(40);
 constexpr auto page_age_max = std::chrono::milliseconds(100);  ///< a look at the groups' cores costs the protocol thread a pass
 
 transport::admin::answer refused(const std::string& why) { return {1, why + '\n'}; }
@@ -167,7 +169,21 @@ admin::answer admin::create_group(words w) {
   return settled(calls_.create_group(w[2], w[3], with_settings(contract{}, words(w.begin() + 4, w.end())), where));
 }
 
-/// `group list`, `group create`, `group extend NAME NODE`, `group delete NAME`, `group rules NAME`, `group change NAME [weaker] SETTING...`, `group exclude|restore NAME MEMBER`, `group handover NAME`.
+/// Answers once the node has a state again.
+admin::answer admin::repair(const std::string& group) {
+  if (auto begun = settled(calls_.repair(group)); begun.code != 0) return begun;
+  const auto end = std::chrono::steady_clock::now() + state_comes_within;
+  for (; std::chrono::steady_clock::now() < end; std::this_thread::sleep_for(look_again)) {
+    if (stopping_.load(std::memory_order_relaxed)) return refused("the node stops; started again it is given the others' state");
+    const auto figures = calls_.look();
+    const auto* own = figures ? figures->find(group) : nullptr;
+    if (own && own->active) return {0, "this node was given the others' state of group " + group + '\n'};
+  }
+  return refused("the state of group " + group + " was dropped here, and that of the others has not come yet; cohort status tells when it has");
+}
+
+/// `group list`, `group create`, `group extend NAME NODE`, `group delete NAME`, `group rules NAME`, `group change NAME [weaker] SETTING...`,
+/// `group exclude|restore NAME MEMBER`, `group handover NAME`, `group repair NAME`.
 admin::answer admin::group(const words& w) {
   if (w.size() == 2 && w[1] == "list") return groups();
   const auto what = w.size() > 2 ? w[1] : std::string();
@@ -182,6 +198,7 @@ admin::answer admin::group(const words& w) {
     calls_.hand_over(w[2]);
     return {0, "asked; cohort status tells who leads\n"};
   }
+  if (what == "repair" && w.size() == 3) return repair(w[2]);
   if ((what == "exclude" || what == "restore") && w.size() == 4) {
     const bool out = what == "exclude";
     return settled(calls_.change_member(w[2], out ? protocol::change_kind::remove : protocol::change_kind::restore, w[3]),
@@ -192,7 +209,7 @@ admin::answer admin::group(const words& w) {
     const words settings(w.begin() + (weaker ? 4 : 3), w.end());
     return settled(calls_.change_rules(w[2], with_settings(calls_.rules(w[2]), settings), weaker), "group " + w[2] + " runs under them");
   }
-  return refused("group list, create NAME TYPE [--on NODE,...] [--witness NODE,...] SETTING..., extend NAME NODE, delete NAME, rules NAME, change NAME SETTING..., exclude or restore NAME MEMBER, handover NAME");
+  return refused("group list, create NAME TYPE [--on NODE,...] [--witness NODE,...] SETTING..., extend NAME NODE, delete NAME, rules NAME, change NAME SETTING..., exclude or restore NAME MEMBER, handover NAME, repair NAME");
 }
 
 admin::answer admin::processes() {

@@ -33,6 +33,7 @@ struct admin_calls {
   std::function<std::future<change_result>(const std::string& group, const contract& to, bool weaker)> change_rules;
   std::function<std::future<change_result>(const std::string& group, protocol::change_kind, const std::string& member)> change_member;
   std::function<void(const std::string& group)> hand_over;
+  std::function<std::future<change_result>(const std::string& group)> repair;
   std::function<std::vector<group_info>()> groups;
   std::function<std::future<change_result>(const std::string& group, const std::string& type, const contract& how,
                                            const group_placement& where)> create_group;
@@ -65,6 +66,7 @@ private:
   answer group(const words& w);
   answer groups();
   answer create_group(words w);
+  answer repair(const std::string& group);
   answer settled(std::future<change_result> asked, const std::string& done = {});
   std::string metrics_now();
 

@@ -37,8 +37,10 @@ private:
   std::uint64_t value_ = 0, bytes_ = 0;
 };
 
-divergence_guard::divergence_guard(member_id self, std::uint64_t every, outlets out)
-    : self_(self), out_(std::move(out)), points_(every), watch_(self), checksum_(std::make_unique<checksum_sink>()) {}
+divergence_guard::divergence_guard(member_id self, std::uint64_t every, bool odd, outlets out)
+    : self_(self), out_(std::move(out)), points_(every), watch_(self, odd), checksum_(std::make_unique<checksum_sink>()) {
+  if (odd) tell();
+}
 
 divergence_guard::~divergence_guard() = default;
 

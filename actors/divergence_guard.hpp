@@ -31,7 +31,8 @@ public:
     std::function<void(const divergence::finding&, view_number)> found;
   };
 
-  divergence_guard(member_id self, std::uint64_t every, outlets out);
+  /// `odd`: in an earlier life this replica's state was found to differ from the majority's.
+  divergence_guard(member_id self, std::uint64_t every, bool odd, outlets out);
   ~divergence_guard();
 
   void view_installed(const protocol::view& v, bool active_here);

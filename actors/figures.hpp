@@ -8,7 +8,9 @@
 #include <cohort/supervision.hpp>
 #include <cohort/supervisor.hpp>
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -26,6 +28,12 @@ struct node_figures {
   transport::endpoint_stats transport;
   std::vector<std::pair<std::string, std::string>> not_hosted;  ///< groups that were created and do not run here, and why
   const transport::gateway::counters* gateway = nullptr;  ///< null: this node serves no clients
+
+  /// Null if it does not run here.
+  const group_status* find(std::string_view group) const {
+    const auto at = std::ranges::find(groups, group, &group_status::group);
+    return at == groups.end() ? nullptr : &*at;
+  }
 };
 
 /// What a node's supervisors and its runtime count.

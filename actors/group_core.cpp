@@ -28,6 +28,7 @@ public:
   }
   void know(member_id member) override { core_.know(member); }
   void hand_over() override { core_.hand_over(); }
+  void states_differ(std::vector<member_id> odd) override { core_.states_differ(std::move(odd)); }
   void read(std::uint64_t tag) override { core_.read(tag); }
   void want_time(wall_time due) override { core_.want_time(due); }
   void want_checkpoint() override { core_.want_checkpoint(); }
@@ -77,6 +78,7 @@ public:
   }
   void know(member_id) override {}  // it takes part with whomever it hears
   void hand_over() override {}
+  void states_differ(std::vector<member_id>) override {}  // its components' states may
   void read(std::uint64_t tag) override { core_.read(tag); }
   void want_time(wall_time) override {}  // a component has no agreed time
   void want_checkpoint() override { core_.want_checkpoint(); }

@@ -4,6 +4,7 @@
 #include "framework/protocol/partition/core.hpp"
 
 #include <memory>
+#include <vector>
 
 namespace cohort::detail {
 
@@ -29,6 +30,8 @@ public:
   /// `member` may take part from now on.
   virtual void know(member_id member) = 0;
   virtual void hand_over() = 0;
+  /// Members whose states differ from the majority's.
+  virtual void states_differ(std::vector<member_id> odd) = 0;
   virtual void read(std::uint64_t tag) = 0;
   virtual void want_time(wall_time due) = 0;
   virtual void want_checkpoint() = 0;

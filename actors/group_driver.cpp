@@ -470,6 +470,13 @@ void group_driver::tell_digest(const protocol::state_digest& what) {
   if (!retired_) send_to_others(what);
 }
 
+void group_driver::states_judged(const std::vector<member_id>& odd, const std::string& why_odd) {
+  if (retired_) return;
+  begin_turn();
+  core_->states_differ(odd);
+  host_.state_judged(group_->index, why_odd);
+}
+
 /// To all who are active beside us.
 void group_driver::send_to_others(const protocol::message& what) {
   std::vector<member_id> others;

@@ -43,6 +43,8 @@ public:
   virtual void tell_contacts(std::uint32_t, group_core&) {}
   /// What this node may say of the group from now on (rule Q2).
   virtual void vouch(std::uint32_t, const protocol::vouch&) {}
+  /// This replica's state differs from the majority's (not empty: how), or does not any more.
+  virtual void state_judged(std::uint32_t, const std::string& why_odd) { (void)why_odd; }
   /// This node's part in the group ended by itself.
   virtual void withdrawn(std::uint32_t, const std::string& why) { (void)why; }
 };
@@ -100,6 +102,9 @@ public:
   void want_time(wall_time due);
   /// What this member's state is, for the others.
   void tell_digest(const protocol::state_digest& what);
+
+  /// The replicas' states were compared: whose differ from the majority's; not empty if ours does: how.
+  void states_judged(const std::vector<member_id>& odd, const std::string& why_odd);
 
   /// Ends the turn: drains the core and carries out what it wants. Does nothing if it had no input and no deadline is due.
   void pass();

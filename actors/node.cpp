@@ -267,6 +267,7 @@ void node::impl::open_admin() {
       .change_rules = [this](const std::string& group, const contract& to, bool weaker) { return change_rules(group, to, weaker); },
       .change_member = [this](const std::string& group, protocol::change_kind kind, const std::string& member) { return change(group, kind, member); },
       .hand_over = [this](const std::string& group) { hand_over(group); },
+      .repair = [this](const std::string& group) { return repair(group); },
       .groups = [this] { return created_groups(); },
       .create_group = [this](const std::string& group, const std::string& type, const contract& how,
                              const group_placement& where) { return create_group(group, type, how, where); },
@@ -336,34 +337,6 @@ void node::impl::end_supervisors() {
   future.wait();
 }
 
-void node::impl::new_runtime() {
-  std::vector<std::shared_ptr<detail::group_entry>> entries;
-  for (auto& [name, entry] : groups_)
-    if (!entry->created) entries.push_back(entry);
-  if (catalogue_) entries.push_back(catalogue_);
-  auto made = std::make_unique<detail::runtime>(
-    config, nodes_, entries, *system_, log,
-    detail::runtime_calls{.failed = [this](const std::string& why) { runtime_failed(why); }, .watch = watch_,
-                          .diverged = [this](const divergence_report& what) {
-                            std::lock_guard guard(divergence_mutex_);
-                            if (tell_divergence_) tell_divergence_(what);
-                          }});
-  std::lock_guard guard(mutex_);
-  runtime_ = std::move(made);
-  for (const auto& e : entries) tell_subscribers(*e);
-  groups_changed_ = true;  // those that were created begin behind the catalogue
-}
-
-/// Under `mutex_`: those of the group are told of its views, which have a new source.
-void node::impl::tell_subscribers(const detail::group_entry& of) {
-  const auto link = of.running();
-  std::erase_if(subscribers_, [&](auto& s) {
-    auto process = caf::actor_cast<caf::actor>(s.process);
-    if (process && link && s.group.get() == &of) link->tell_views(process);
-    return !process;
-  });
-}
-
 void node::impl::runtime_failed(const std::string& why) {
   if (supervisor_)
     cc::hand_over(supervisor_, detail::host_call{[name = "node " + config.name, why](detail::supervision_host& h) {
@@ -379,48 +352,6 @@ void node::impl::gateway_failed(const std::string& why, bool over) {
 void node::impl::on_divergence(std::function<void(const divergence_report&)> tell) {
   std::lock_guard guard(divergence_mutex_);
   tell_divergence_ = std::move(tell);
-}
-
-void node::impl::restart() {
-  {
-    std::lock_guard guard(mutex_);
-    restart_wanted_ = true;
-  }
-  changed_.notify_all();
-}
-
-/// The keeper thread: ends and begins runtimes, which waits for threads and disks and so belongs to no actor.
-void node::impl::keep() {
-  for (;;) {
-    std::unique_ptr<detail::runtime> old;
-    {
-      std::unique_lock guard(mutex_);
-      changed_.wait(guard, [this] { return ending_ || restart_wanted_ || (groups_changed_ && runtime_); });
-      if (ending_) return;
-      if (!restart_wanted_) {
-        groups_changed_ = false;
-        guard.unlock();
-        settle_groups();
-        continue;
-      }
-      restart_wanted_ = false;
-      old = std::move(runtime_);
-    }
-    {
-      std::lock_guard guard(groups_mutex_);
-      for (auto& [number, g] : created_) g.runs = false;
-    }
-    swept_.clear();
-    old.reset();
-    try {
-      new_runtime();
-      log.write(detail::log_level::info, "started again");
-      std::lock_guard guard(mutex_);
-      ++runtime_restarts_;
-    } catch (const std::exception& e) {
-      runtime_failed(e.what());
-    }
-  }
 }
 
 void node::impl::fail(const std::string& why) {
@@ -442,6 +373,7 @@ void node::impl::stop(bool gently) {
   }
   changed_.notify_all();
   if (keeper_.joinable()) keeper_.join();
+  refuse_repairs("the node stops");
   if (desk_) desk_->stop();  // an operator's command may wait for it
   admin_.reset();
   desk_.reset();

@@ -16,6 +16,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <future>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -66,6 +67,7 @@ struct node::impl {
   std::future<change_result> extend_group(std::string_view name, std::string_view node);
   std::future<change_result> delete_group(std::string_view name);
   std::vector<group_info> created_groups() const;
+  std::future<change_result> repair(std::string_view group);
   void on_divergence(std::function<void(const divergence_report&)> tell);
   void subscribe(std::string_view group, const caf::actor& process);
   std::shared_ptr<supervisors::impl> supervision() const;
@@ -96,7 +98,14 @@ private:
   void restart();
   void fail(const std::string& why);
   void runtime_failed(const std::string& why);
-  void new_runtime();
+  /// Somebody wants the node to drop its state of a group.
+  struct repair_asked {
+    std::shared_ptr<detail::group_entry> of;
+    std::shared_ptr<std::promise<change_result>> done;
+  };
+  void new_runtime(std::vector<std::uint32_t> give_up = {});
+  std::vector<std::uint32_t> given_up(const std::vector<repair_asked>& repairs) const;
+  void refuse_repairs(const std::string& why);
   void start_supervisors();
   void end_supervisors();
   void end_actors();
@@ -165,6 +174,7 @@ private:
   std::uint64_t runtime_restarts_ = 0;
   bool started_ = false;
   bool restart_wanted_ = false;
+  std::vector<repair_asked> repairs_;
   bool groups_changed_ = false;
   bool ending_ = false;
   bool stop_wanted_ = false;

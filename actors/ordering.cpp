@@ -26,6 +26,7 @@ protected:
       [this](const answers_made& m) { driver_->answer(m.to, m.what); },
       [this](const digest_taken& m) { driver_->tell_digest(m.what); },
       [this](const replica_differs& m) { driver_->withdraw(m.why); },
+      [this](const states_judged& m) { driver_->states_judged(m.odd, m.why_odd); },
       [this](time_wanted m) { driver_->want_time(m.due); },
       [this](calls_changed) { driver_->touch(); },
       [this](accept_no_more m) {

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace cohort::detail {
 
@@ -44,6 +45,11 @@ struct digest_taken {
 struct replica_differs {
   std::string why;
 };
+/// Whose states differ from the majority's by the newest comparison; not empty if this replica's does: how.
+struct states_judged {
+  std::vector<member_id> odd;
+  std::string why_odd;
+};
 /// The state machine's next timer is due at that agreed time.
 struct time_wanted {
   wall_time due{};
@@ -79,6 +85,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::offer_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::answers_made)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::digest_taken)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::replica_differs)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::states_judged)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::time_wanted)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::calls_changed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::accept_no_more)

@@ -131,7 +131,7 @@ void replica::guard_state() {
     .send = services_.send_digest,
     .report = [group = group_](const divergence_figures& now) { group->report(now); },
     .found = [this](const divergence::finding& f, view_number view) { found(f, view); }};
-  guard_ = std::make_unique<divergence_guard>(services_.self, group_->how.compare_every, std::move(out));
+  guard_ = std::make_unique<divergence_guard>(services_.self, group_->how.compare_every, services_.odd, std::move(out));
 }
 
 void replica::found(const divergence::finding& f, view_number view) {
@@ -140,7 +140,7 @@ void replica::found(const divergence::finding& f, view_number view) {
   r.here = std::ranges::find(f.odd, services_.self) != f.odd.end();
   r.stopped = stopped_ = stopped_ || (r.here && f.what == divergence_verdict::differs && group_->how.on_divergence == divergence_policy::stop);
   if (stopped_) deferred_.give_up();
-  services_.diverged(r);
+  services_.diverged(r, f.what == divergence_verdict::differs ? f.odd : std::vector<member_id>{});
 }
 
 void replica::host_primary() {

@@ -23,6 +23,7 @@ namespace cohort::detail {
 struct replica_services {
   std::shared_ptr<const known_nodes> nodes;  ///< who the members are
   member_id self = no_member;
+  bool odd = false;                ///< the state it is restored to was found to differ from the majority's
   bool witness = false;            ///< nothing is delivered here, and there is no state (W1)
   /// Chunk `number` (1..chunks) of the checkpoint at `index`; `why` tells what is wrong with an empty one.
   std::function<protocol::payload(log_index index, std::uint32_t number, std::string& why)> load_chunk;
@@ -38,8 +39,8 @@ struct replica_services {
   std::function<void(wall_time due)> want_time;
   /// This member's digest, for the others.
   std::function<void(const protocol::state_digest&)> send_digest;
-  /// States differ, or agree again. With `stopped` nothing is applied here any more.
-  std::function<void(const divergence_report&)> diverged;
+  /// States differ, or agree again: `odd` are those that differ from the majority's. With `stopped` nothing is applied here any more.
+  std::function<void(const divergence_report&, const std::vector<member_id>& odd)> diverged;
   /// Partitionable groups: the state of this side, for the merge of that view.
   std::function<void(protocol::partition::component_id view, std::vector<std::byte> state)> offer;
 };

@@ -29,7 +29,7 @@ std::uint64_t runtime::random_bits() {
 // ---- start ----------------------------------------------------------------------------------------------------------
 
 runtime::runtime(const node_config& config, std::shared_ptr<known_nodes> nodes, std::vector<std::shared_ptr<group_entry>> groups,
-                 caf::actor_system& system, logger& log, runtime_calls calls)
+                 caf::actor_system& system, logger& log, runtime_calls calls, std::vector<std::uint32_t> give_up)
     : config_(config),
       system_(system),
       log_(log),
@@ -48,7 +48,7 @@ runtime::runtime(const node_config& config, std::shared_ptr<known_nodes> nodes, 
   schedule_.resize(numbers);
   pulses_ = std::make_unique<protocol::pulses>(pulse_options_now(), numbers, *this);
   try {
-    open_journal();
+    open_journal(std::move(give_up));
     chunk_loads_ = std::make_unique<bulk_worker>();
     checkpoints_ = std::make_unique<bulk_worker>();
     unit_ = std::make_shared<pinned_unit>(system_, *loop_);
@@ -79,12 +79,13 @@ protocol::pulse_options runtime::pulse_options_now() const {
   return o;
 }
 
-void runtime::open_journal() {
+void runtime::open_journal(std::vector<std::uint32_t> give_up) {
   persistence::options o;
   o.directory = config_.data;
   o.node = config_.name;
   o.mode = config_.one_flush ? persistence::durability::one_flush : persistence::durability::sync;
   o.quota_bytes = config_.journal_quota;
+  o.give_up = std::move(give_up);
   for (auto& g : groups_) {
     o.groups.push_back(stored_as(*g.entry));
   }

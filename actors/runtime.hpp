@@ -41,9 +41,10 @@ struct runtime_calls {
 /// restart of a process, so no rule of their own is needed.
 class runtime final : public driver_host, public transport::endpoint_handler, public protocol::pulse_host {
 public:
-  /// Opens the journal, recovers, binds the port, starts the threads. Throws `node_error`.
+  /// Opens the journal, recovers, binds the port, starts the threads. Of the groups numbered in `give_up` nothing that the directory
+  /// holds counts any more: they are joined anew. Throws `node_error`.
   runtime(const node_config& config, std::shared_ptr<known_nodes> nodes, std::vector<std::shared_ptr<group_entry>> groups,
-          caf::actor_system& system, logger& log, runtime_calls calls);
+          caf::actor_system& system, logger& log, runtime_calls calls, std::vector<std::uint32_t> give_up = {});
   /// Ends without drain, unless `drain` was called before.
   ~runtime() override;
 
@@ -86,6 +87,7 @@ private:
     protocol::duration heartbeat, election_min;  ///< in force (X1)
     std::string other_rules;  ///< those in force that are not the configuration's
     bool witness = false;     ///< this node keeps the log, but no payload and no state (W1)
+    bool odd = false;         ///< begins with a state that was found to differ from the majority's
     bool blank = true;        ///< the directory never saw the group
     std::string trouble;      ///< protocol thread
     protocol::instant removal_asked = -std::chrono::hours(1);  ///< protocol thread
@@ -105,7 +107,7 @@ private:
 
   static std::uint64_t random_bits();
   protocol::pulse_options pulse_options_now() const;
-  void open_journal();
+  void open_journal(std::vector<std::uint32_t> give_up);
   persistence::group_options stored_as(const group_entry& g) const;
   transport::group_config shown_as(const group& g) const;
   std::filesystem::path cold_files(std::uint32_t index) const;
@@ -139,7 +141,10 @@ private:
   std::uint64_t contract_hash(const group& g) const;
   std::filesystem::path wrong_state_mark(const group_entry& of) const;
   std::string wrong_state(const group_entry& of) const;
-  void diverged(group_entry& of, const caf::actor& ordering, const divergence_report& what);
+  bool mark_wrong_state(const group_entry& of, const std::string& why) const;
+  std::string how_to_repair(const group_entry& of) const;
+  void begin_with_mark(group& g);
+  void diverged(group_entry& of, const caf::actor& ordering, const divergence_report& what, const std::vector<member_id>& odd);
   std::uint64_t founding_hash(const group& g) const;
   std::vector<member_id> witnesses_of(const group& g) const;
 
@@ -155,6 +160,7 @@ private:
   void tell_contacts(std::uint32_t group, group_core& to) override;
   void vouch(std::uint32_t group, const protocol::vouch& what) override { pulses_->say(group, what); }
   void withdrawn(std::uint32_t group, const std::string& why) override;
+  void state_judged(std::uint32_t group, const std::string& why_odd) override;
 
   // pulse_host, on the protocol thread
   void touch(std::uint32_t group) override;

@@ -87,6 +87,7 @@ replica_services runtime::services_for(const group& g) {
   s.nodes = nodes_;
   s.self = self_;
   s.witness = g.witness;
+  s.odd = g.odd;
   auto index = g.entry->index;
   s.cold = cold_files(index);
   s.log = [this, name = g.entry->name](const std::string& line) { log_.write(log_level::info, "group=" + name + " " + line); };
@@ -101,7 +102,9 @@ replica_services runtime::services_for(const group& g) {
   };
   s.want_time = [ordering = g.ordering](wall_time due) { cc::hand_over(ordering, time_wanted{due}); };
   s.send_digest = [ordering = g.ordering](const protocol::state_digest& what) { cc::hand_over(ordering, digest_taken{what}); };
-  s.diverged = [this, entry = g.entry, ordering = g.ordering](const divergence_report& what) { diverged(*entry, ordering, what); };
+  s.diverged = [this, entry = g.entry, ordering = g.ordering](const divergence_report& what, const std::vector<member_id>& odd) {
+    diverged(*entry, ordering, what, odd);
+  };
   s.store_checkpoint = [this, index, ordering = g.ordering](const protocol::mark& at, bool on_disk, const std::function<void(sink&)>& write) {
     store_checkpoint(index, ordering, at, on_disk, write);
   };
@@ -230,11 +233,7 @@ void runtime::begin(group& g, prepared p) {
   g.driver = std::make_shared<group_driver>(g.entry, std::move(p.core), part_bytes_of(g.entry->how), p.last, *this, g.credit);
   std::error_code ignored;
   if (!p.goes_on) std::filesystem::remove(wrong_state_mark(*g.entry), ignored);  // it is given the others' state
-  if (auto why = p.goes_on ? wrong_state(*g.entry) : std::string(); !why.empty()) {
-    g.entry->left = g.entry->diverged = true;
-    log_.write(log_level::error, "group=" + g.entry->name + " " + why);
-    g.trouble = std::move(why);
-  }
+  else begin_with_mark(g);
   if (g.entry->left) g.driver->retire();
   g.ordering = spawn_ordering(system_, unit_, g.driver, [this, index](const std::string& why) {
     if (const auto* now = groups_.find(index)) log_.write(log_level::warn, where(*now) + why);

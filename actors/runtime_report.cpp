@@ -4,8 +4,6 @@
 
 #include <cohort/contract_check.hpp>
 
-#include <filesystem>
-#include <fstream>
 #include <numeric>
 #include <utility>
 
@@ -111,7 +109,10 @@ void runtime::happened(std::uint32_t group, const protocol::event& e) {
       line = "receives a checkpoint at log index " + std::to_string(e.index) + " from " + name_of(e.member) + ", " +
              number + " chunks";
       break;
-    case event_kind::transfer_finished: line = "checkpoint received at log index " + std::to_string(e.index); break;
+    case event_kind::transfer_finished:
+      state_judged(group, {});  // it is another one's
+      line = "checkpoint received at log index " + std::to_string(e.index);
+      break;
     case event_kind::clock_ahead:
       level = log_level::warn;
       line = "clock of " + name_of(e.member) + " runs ahead beyond the bound and is refused; synchronise the clocks";
@@ -184,43 +185,6 @@ bool runtime::quiet(group& g, const protocol::event& e, std::uint64_t& suppresse
   suppressed = std::exchange(count, 0);
   last = now;
   return false;
-}
-
-/// On the replica's thread.
-void runtime::diverged(group_entry& of, const caf::actor& ordering, const divergence_report& what) {
-  const auto line = "view=" + std::to_string(what.view) + " " + describe(what);
-  log_.write(what.what == divergence_verdict::agreed ? log_level::info : log_level::error, "group=" + of.name + " " + line);
-  if (what.stopped && !of.diverged.exchange(true)) cc::hand_over(ordering, replica_differs{line});
-  if (calls_.diverged) calls_.diverged(what);
-}
-
-std::filesystem::path runtime::wrong_state_mark(const group_entry& of) const {
-  return config_.data / "diverged" / ("group-" + std::to_string(of.index));
-}
-
-/// Why the state in the data directory is not to be used; empty if it is.
-std::string runtime::wrong_state(const group_entry& of) const {
-  std::ifstream mark(wrong_state_mark(of));
-  std::string line;
-  std::getline(mark, line);
-  if (line.empty()) return {};
-  return line + ". This node does not serve the group. To repair it stop the node, move the data directory " + config_.data.string() +
-         " away and start it: it then comes back as a learner and is given the others' state";
-}
-
-void runtime::withdrawn(std::uint32_t group, const std::string& why) {
-  auto& g = groups_[group];
-  g.trouble = why + ". This node serves the group no more; restarted it is given the others' state";
-  if (g.driver->rules().options.durable) {
-    // The state is on this disk, too: without a mark a restart would serve it again.
-    std::error_code ignored;
-    std::filesystem::create_directories(wrong_state_mark(*g.entry).parent_path(), ignored);
-    std::ofstream(wrong_state_mark(*g.entry)) << why << '\n';
-    if (auto repair = wrong_state(*g.entry); !repair.empty()) g.trouble = std::move(repair);
-    else log_.write(log_level::error, where(g) + "cannot write " + wrong_state_mark(*g.entry).string() + ": a restart would serve this state again");
-  }
-  log_.write(log_level::error, where(g) + g.trouble);
-  calls_.watch->part_ended(g.entry->name, down_reason::diverged, why);
 }
 
 void runtime::journal_trouble(const persistence::trouble& t) {

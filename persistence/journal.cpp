@@ -23,6 +23,13 @@ std::string check_options(const options& o) {
   return {};
 }
 
+/// X3: what is written says that nothing of it counts.
+protocol::hard_state without_promises() {
+  protocol::hard_state nothing;
+  nothing.valid_from = 0;
+  return nothing;
+}
+
 bool departs(const tenants& all, std::uint32_t group) {
   const auto known = all.groups.find(group);
   return known != all.groups.end() && known->second.leaves;
@@ -130,6 +137,7 @@ std::string journal_writer::start() {
     if (!scan_state(*store_, group, state).empty()) continue;
     void_checkpoints[group] = state && state->valid_from == 0;
     counts[group] = state ? state->valid_from != 0 && state->base.in_force : store_->extent(group)->rows > 0;
+    if (std::ranges::find(options_.give_up, group) != options_.give_up.end()) counts[group] = false;
   }
   for (const auto& g : options_.groups)
     if (const auto known = tenants_.groups.find(g.index); known != tenants_.groups.end() && counts[g.index] && renews(g, known->second.group))
@@ -137,6 +145,16 @@ std::string journal_writer::start() {
              "and epoch " + std::to_string(g.epoch) + " would throw that away; start with epoch " +
              std::to_string(known->second.group.epoch) + ", or move the directory away";
   store_->begin();
+  for (const auto group : options_.give_up) {
+    const auto known = tenants_.groups.find(group);
+    if (known == tenants_.groups.end() || known->second.leaves) continue;
+    store_->forget(group);
+    void_checkpoints[group] = true;
+    known->second.founded = true;
+    store_->put_group(known->second);
+    if (store_->extent(group)->journaled) store_->put_state(group, {1, protocol::persist_state{without_promises()}});
+    changed = true;
+  }
   for (const auto& g : options_.groups) {
     auto& record = tenants_.groups[g.index];
     const bool known = record.group.name == g.name;

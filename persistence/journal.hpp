@@ -38,6 +38,9 @@ struct options {
   std::filesystem::path directory;  ///< created (with parents) when absent
   std::string node;                 ///< 1 to 255 bytes; the directory belongs to this node from its creation on
   std::vector<group_options> groups;
+  /// Numbers of groups, listed above or not, of which nothing that the directory holds counts any more from the opening on: each reads
+  /// back as one that was founded, and whose promises were made elsewhere.
+  std::vector<std::uint32_t> give_up;
   durability mode = durability::sync;
   std::size_t map_bytes = std::size_t{64} << 30;    ///< address space only; raised to what the file and quota need
   std::uint64_t quota_bytes = std::uint64_t{32} << 30;  ///< bytes in use (not free pages) beyond which nothing is taken

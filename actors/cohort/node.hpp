@@ -260,6 +260,12 @@ public:
     expect_orders(group, how);
     return typed_port<static_contract<Default, Others...>>(port(group, std::move(wake)));
   }
+  /// This node drops what it holds of the group, memory and disk, and is given the others' state: for a member whose state was found to differ
+  /// (docs/state-machines.md), one that stopped for it included. To the group it is a host whose disk is gone: it votes under another identity,
+  /// and what it had acknowledged rests with the others, of whom there must be a quorum, else it is refused. The node's part in all of
+  /// its groups begins anew, as after a failure of a replica; ports stay. Ready once the state is dropped and the node asks for another one;
+  /// until it has one, submissions are refused. Throws `node_error` if the node hosts no such group. Any thread.
+  std::future<change_result> repair(std::string_view group);
   /// `tell` is called whenever comparing the states of a group's replicas brings something new to light (docs/state-machines.md), on
   /// the thread of that replica, one call at a time: short, and no call of this node in it but `request_stop`. Replaces an earlier
   /// one; empty: nobody is told but log, status and metrics. Any thread.

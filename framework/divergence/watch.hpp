@@ -42,7 +42,10 @@ public:
   static constexpr std::size_t reports_max = 64;  ///< of each member
   static constexpr std::size_t patience = 4;      ///< own later reports after which a position waits for nobody any more
 
-  explicit watch(member_id self) : self_(self) {}
+  /// `odd`: in an earlier life our state was found to differ, which nobody needs to be told again.
+  explicit watch(member_id self, bool odd = false) : self_(self) {
+    if (odd) last_ = {divergence_verdict::differs, 0, {self}};
+  }
 
   /// These have a state, and take part.
   void view_installed(std::vector<replica_id> active);

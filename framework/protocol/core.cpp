@@ -145,6 +145,7 @@ void core::impl::drain() {
     if (early_wedge.second.view != 0) answer_early_wedge();
     if (role == core_role::leader) {
       watch_members();
+      yield_as_odd();
       drive_handover();
       change_views();
       settle();
@@ -197,6 +198,7 @@ void core::impl::compute_deadline() {
       wait_until(std::max(p.reset_at, p.echo) + options.election_min);
     }
   }
+  if (role == core_role::leader && withholds_state()) at(odd_yields_at);
   if (!offered.empty() && leader != no_member && !journal_full()) at(std::max(offered_since, asked.moved) + pull_patience());
   for (const auto& a : asked_changes) at(std::max(a.sent, now) + options.heartbeat);
   if (told_busy && paced()) at(now);
@@ -373,6 +375,7 @@ std::uint64_t core::request(change_kind kind, member_id who, const view_options&
 const view_options& core::rules() const { return impl_->options; }
 
 void core::hand_over(member_id to) { impl_->hand_over(to); }
+void core::states_differ(std::vector<member_id> members) { impl_->states_differ(std::move(members)); }
 void core::read(std::uint64_t tag) {
   if (impl_->is_witness())
     impl_->out.deliveries.emplace_back(deliver_read{tag, true, impl_->applied});  // W1: it has no state to answer from

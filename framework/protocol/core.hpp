@@ -145,6 +145,10 @@ public:
   /// Submissions wait meanwhile. Nothing happens at a member that does not lead, or leads alone.
   void hand_over(member_id to = no_member);
 
+  /// These members' states were found to differ from that of more than half; none: all are alike, or nobody can tell. As long as another
+  /// active voter has a state, an odd member gives it to nobody, and lets another one lead (S10).
+  void states_differ(std::vector<member_id> members);
+
   /// Asks for a linearizable read; `deliver_read` with this tag follows in the delivery stream.
   void read(std::uint64_t tag);
 

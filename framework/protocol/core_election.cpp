@@ -260,17 +260,20 @@ void core::impl::hand_over(member_id to) {
   handover.since = now;
 }
 
-/// The voter of every view that may govern which is furthest, the wanted one only if one is named.
+/// The voter of every view that may govern which is furthest, the wanted one only if one is named. An odd one only if there is no
+/// other, and for an odd one it would be no help (S10).
 const peer* core::impl::successor(member_id wanted) const {
   const peer* best = nullptr;
+  const auto rank = [&](const peer& p) { return std::pair(!is_odd(p.id.member), p.match); };
   for (const auto& p : peers) {
+    if (withholds_state() && is_odd(p.id.member)) continue;
     if (superseded(p) || p.match_term != promises.term || (wanted != no_member && p.id.member != wanted)) continue;
     if (now - p.echo > options.election_min) continue;  // it may be dead
     const bool voter = std::ranges::all_of(governing_views(), [&](const view_ptr& v) {
       const auto* r = find(*v, p.id);
       return r && r->voter && r->active;
     });
-    if (voter && (!best || p.match > best->match)) best = &p;
+    if (voter && (!best || rank(p) > rank(*best))) best = &p;
   }
   return best;
 }

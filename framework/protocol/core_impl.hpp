@@ -426,6 +426,11 @@ struct core::impl {
   } giving;
   transfer incoming;
 
+  // ---- odd states (S10)
+  std::vector<member_id> odd_members;              ///< their states differ from the majority's; ascending
+  log_index odd_found_at = 0;                      ///< what was applied when that was found out
+  instant odd_yields_at{};                         ///< no earlier does an odd leader ask another one to lead
+
   wall_time wanted_time = wall_time::max();        ///< at which the replica's next timer is due (C12)
 
   outputs out;
@@ -721,6 +726,13 @@ struct core::impl {
   bool retained() const;
   void note_away();
   void trim();
+
+  // ---- core_odd.cpp
+  void states_differ(std::vector<member_id> members);
+  bool is_odd(member_id m) const { return std::ranges::binary_search(odd_members, m); }
+  bool withholds_state() const;
+  void yield_as_odd();
+  bool too_old_to_give(const mark& at) const;
 
   // ---- core_founding.cpp
   void receive_form(voter_id from, const form& f);

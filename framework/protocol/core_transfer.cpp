@@ -88,7 +88,8 @@ void core::impl::trim() {
 // ---- giving ---------------------------------------------------------------------------------------------------------
 
 void core::impl::offer_checkpoint(peer& p) {
-  if (checkpoints.empty()) {
+  if (withholds_state()) return;
+  if (checkpoints.empty() || too_old_to_give(checkpoints.back().at)) {
     checkpoint_wanted = true;
     return;
   }
@@ -127,7 +128,7 @@ void core::impl::receive_pull_chunk(voter_id from, const pull_chunk& p) {
   if (!has_state || p.number == 0) return;
   const auto known = std::ranges::find(checkpoints, p.index, [](const auto& c) { return c.at.index; });
   auto& asker = peer_of(from);
-  if (known == checkpoints.end() || p.number > known->chunks) {
+  if (known == checkpoints.end() || p.number > known->chunks || withholds_state()) {
     asker.chunk_asked = instant{};
     if (role == core_role::leader) offer_checkpoint(asker);
     return;
@@ -140,7 +141,7 @@ void core::impl::receive_pull_chunk(voter_id from, const pull_chunk& p) {
 void core::impl::chunk_loaded(member_id to, log_index index, std::uint32_t number, payload data) {
   if (data.sizes.empty()) return;
   const auto known = std::ranges::find(checkpoints, index, [](const auto& c) { return c.at.index; });
-  if (known == checkpoints.end()) return;
+  if (known == checkpoints.end() || withholds_state()) return;
   send(to, chunk{promises.term, index, number, known->chunks, std::move(data)});
 }
 
@@ -295,6 +296,7 @@ void core::impl::finish_transfer() {
   checkpoint_pending = false;
   const bool was_founded = has_state;
   has_state = true;
+  std::erase(odd_members, self());
   const view_ptr before = in_force;
   applied = at.index;
   commit = std::max(commit, at.index);

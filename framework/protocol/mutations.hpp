@@ -141,6 +141,8 @@ namespace cohort::protocol {
   X(extras_not_named, "S4d", "S4")                                 \
   X(timers_wait_for_messages, "C12", "C12")                        \
   X(timers_by_own_clock, "C12b", "C12")                            \
+  X(odd_state_given, "S10", "S10")                                  \
+  X(odd_state_completed, "S10b", "S10")                             \
   X(sham_extra_noop, "sham", "none")                               \
   X(sham_batch_size, "sham", "none")                               \
   X(sham_slower_timers, "sham", "none")                            \

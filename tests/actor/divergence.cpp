@@ -181,7 +181,7 @@ TEST_SUITE("divergence") {
     caf::anon_send_exit(ear, caf::exit_reason::user_shutdown);
     ear = nullptr;
     REQUIRE(eventually([&] { return !p.nodes.at(0).status("room").trouble.empty(); }));
-    CHECK(p.nodes.at(0).status("room").trouble.find("move the data directory") != std::string::npos);
+    CHECK(p.nodes.at(0).status("room").trouble.find("cohort group repair room") != std::string::npos);
     // Nobody is answered from that state any more ...
     std::string answer;
     CHECK(p.nodes.ask(0, "?", reads::local, answer) == outcome::not_member);
@@ -213,6 +213,102 @@ TEST_SUITE("divergence") {
     CHECK(p.nodes.ask(0, "?", reads::linearizable, answer) == outcome::replied);
     CHECK(p.nodes.ask(1, "?", reads::linearizable, elsewhere) == outcome::replied);
     CHECK(answer == elsewhere);
+  }
+
+  TEST_CASE("an odd member leads no more, gives its state to nobody, also after a restart, and is repaired while it runs") {
+    for (const auto kept : {durability::journaled, durability::in_memory}) {
+      parting p(3, compared(5).with(kept), {0});
+      p.nodes.start_all();
+      REQUIRE(eventually([&] { return p.nodes.all_serve(); }));
+      const auto answer_of = [&](int i) {
+        std::string answer;
+        return p.nodes.ask(i, "?", reads::local, answer) == outcome::replied ? answer : std::string();
+      };
+      const auto leads = [&](int i) { return p.nodes.at(i).status("room").role == "leader"; };
+      REQUIRE(eventually([&] {
+        for (int i = 1; i < 3; ++i)
+          if (leads(i)) p.nodes.at(i).hand_over("room");
+        return leads(0);
+      }));
+      p.say(1, "chance", 1);
+      for (int n = 0; n < 60 && p.nodes.at(1).status("room").diverged.empty(); ++n) p.nodes.insist(1, "same");
+      for (int i = 0; i < 3; ++i) REQUIRE(eventually([&] { return p.nodes.at(i).status("room").diverged == std::vector<std::string>{"n1"}; }));
+      REQUIRE(eventually([&] { return leads(1) || leads(2); }));
+      CHECK(p.nodes.serves(0));
+      // A host that is replaced has the majority's state.
+      p.nodes.kill(2);
+      p.nodes.wipe(2);
+      p.nodes.start(2);
+      REQUIRE(eventually([&] { return p.nodes.serves(2); }, 30s));
+      REQUIRE(eventually([&] { return answer_of(2) == answer_of(1); }));
+      CHECK(answer_of(2) != answer_of(0));
+      CHECK(leads(1));
+      if (kept == durability::journaled) {
+        p.nodes.stop(0);
+        p.nodes.start(0);
+        REQUIRE(eventually([&] { return p.nodes.serves(0); }));
+        CHECK(p.nodes.at(0).status("room").diverged == std::vector<std::string>{"n1"});  // before anything is compared
+        p.nodes.at(1).hand_over("room");
+        REQUIRE(eventually([&] { return leads(2); }));
+        p.nodes.stop(2);  // where nobody else is, an odd one may lead
+        REQUIRE(eventually([&] { return p.nodes.serves(0) && p.nodes.serves(1); }));
+        REQUIRE(eventually([&] {
+          const auto s = p.nodes.at(0).status("room");
+          return std::ranges::count_if(s.members, [](auto& m) { return m.active; }) == 2;
+        }));
+        auto refused = p.nodes.at(0).repair("room").get();
+        CHECK_FALSE(refused.done);
+        CHECK(refused.why.find("no quorum") != std::string::npos);
+        p.nodes.start(2);
+        REQUIRE(eventually([&] { return p.nodes.all_serve(); }, 30s));
+      }
+      CHECK_THROWS_AS((void)p.nodes.at(0).repair("cellar"), node_error);
+      REQUIRE(eventually([&] {
+        const auto s = p.nodes.at(0).status("room");
+        return s.members.size() == 3 && std::ranges::all_of(s.members, [](auto& m) { return m.voter && m.active; });
+      }, 30s));
+      const auto same_process = &p.nodes.at(0);
+      auto port = p.nodes.at(0).port("room");
+      std::string wrong = answer_of(0);
+      const auto repaired = p.nodes.at(0).repair("room").get();
+      CHECK(repaired.why == "");
+      REQUIRE(repaired.done);
+      REQUIRE(eventually([&] { return p.nodes.serves(0); }, 30s));
+      CHECK(same_process == &p.nodes.at(0));
+      REQUIRE(eventually([&] { return answer_of(0) == answer_of(1); }));
+      CHECK(answer_of(0) != wrong);
+      p.say(0, "same", 12);
+      for (int i = 0; i < 3; ++i) REQUIRE(eventually([&] { return p.nodes.at(i).status("room").diverged.empty(); }));
+      CHECK(eventually([&] {
+        const auto s = p.nodes.at(0).status("room");
+        return std::ranges::count_if(s.members, [](auto& m) { return m.voter && m.active; }) == 3;
+      }, 30s));
+      // It goes on from what it was given.
+      p.nodes.stop(0);
+      p.nodes.start(0);
+      REQUIRE(eventually([&] { return p.nodes.serves(0); }, 30s));
+      REQUIRE(eventually([&] { return answer_of(0) == answer_of(1); }));
+    }
+  }
+
+  TEST_CASE("an odd member that stopped is repaired while its node runs") {
+    parting p(3, compared(5).with(divergence_policy::stop), {0});
+    p.nodes.start_all();
+    REQUIRE(eventually([&] { return p.nodes.all_serve(); }));
+    for (int n = 0; n < 60 && p.nodes.at(0).status("room").role != "diverged"; ++n) p.nodes.insist(1, "chance");
+    REQUIRE(eventually([&] { return p.nodes.at(0).status("room").role == "diverged"; }));
+    REQUIRE(eventually([&] {
+      const auto s = p.nodes.at(1).status("room");
+      return std::ranges::count_if(s.members, [](auto& m) { return m.active; }) == 2;
+    }));
+    REQUIRE(p.nodes.at(0).repair("room").get().done);
+    REQUIRE(eventually([&] { return p.nodes.serves(0); }, 30s));
+    p.say(0, "same", 12);
+    std::string here, there;
+    CHECK(p.nodes.ask(0, "?", reads::linearizable, here) == outcome::replied);
+    CHECK(p.nodes.ask(1, "?", reads::linearizable, there) == outcome::replied);
+    CHECK(here == there);
+    CHECK(p.nodes.at(0).status("room").trouble == "");
   }
 
   TEST_CASE("timers of an idle group expire in time, at one place, also behind a failover") {

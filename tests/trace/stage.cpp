@@ -171,6 +171,11 @@ void stage::hand_over(unsigned i, member_id to) {
   feed(i, [&](auto& c) { c.hand_over(to); });
 }
 
+void stage::states_differ(const std::vector<member_id>& odd) {
+  for (unsigned i = 0; i < members.size(); ++i)
+    if (members[i].up) feed(i, [&](auto& c) { c.states_differ(odd); });
+}
+
 void stage::deliver(const std::function<bool(const flying&)>& fits) {
   for (std::size_t i = 0; i < in_flight.size();) {
     if (!fits(in_flight[i])) {

@@ -64,6 +64,22 @@ TEST_CASE("the odd one out is named as soon as a majority is there, once, and wh
   CHECK(w.take() == std::vector<finding>{{agreed, 100, {}}});
 }
 
+TEST_CASE("who was odd before its restart need not hear it again, but that it agrees, or another one differs") {
+  watch w(a, true);
+  w.view_installed(three());
+  CHECK(w.take().empty());
+  CHECK(w.last() == finding{differs, 0, {a}});
+  w.own({10, 6});
+  w.reported({b, 1}, {10, 5});
+  w.reported({c, 1}, {10, 5});
+  CHECK(w.take().empty());
+  CHECK(w.last().position == 10);
+  w.own({20, 5});
+  w.reported({b, 1}, {20, 5});
+  w.reported({c, 1}, {20, 5});
+  CHECK(w.take() == std::vector<finding>{{agreed, 20, {}}});
+}
+
 TEST_CASE("two members that differ: both are told, nobody is odd") {
   watch w(a);
   w.view_installed({{a, 1}, {b, 1}});

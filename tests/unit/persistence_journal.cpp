@@ -369,6 +369,56 @@ TEST_SUITE("journal") {
     CHECK(j->read_group(0, back).blank);
   }
 
+  TEST_CASE("what is given up at the opening counts no more, and is not founded again") {
+    temporary_directory where;
+    auto o = small_options(where.path());
+    o.groups.push_back({1, "other", 1, false});
+    auto promised = sample_state(7);
+    promised.valid_from = 1;
+    {
+      witness w;
+      auto j = reopen(o, w.calls());
+      for (const std::uint32_t group : {0u, 1u}) {
+        auto state = persist_op{1, persist_state{promised}};
+        auto entry = persist_op{2, persist_entry{sample_entry(41, 3)}};
+        for (auto* op : {&state, &entry}) REQUIRE(j->append(group, std::span(op, 1)));
+        REQUIRE(w.wait_durable(2, group));
+      }
+      CHECK(checkpoint(*j, 40, "a state") == 1);
+    }
+    o.give_up = {0, 17};  // the other one is not there
+    for (int starts = 0; starts < 2; ++starts) {
+      {
+        auto j = reopen(o);
+        contents back, untouched;
+        const auto found = j->read_group(0, back);
+        CHECK(found.damage == "");
+        CHECK(found.founded);
+        CHECK(found.records == 0);
+        CHECK(!back.mark);
+        CHECK(!j->newest_checkpoint(0));
+        REQUIRE(back.hard_state);
+        CHECK(back.hard_state->valid_from == 0);
+        CHECK(j->read_group(1, untouched).records == 1);
+        REQUIRE(untouched.hard_state);
+        CHECK(untouched.hard_state->valid_from == 1);
+      }
+      CHECK(verify(where.path()).damage == "");
+      o.give_up.clear();
+    }
+    // It goes on from there as the directory of another host does.
+    witness w;
+    auto j = reopen(o, w.calls());
+    promised.identity = 99;
+    REQUIRE(put(*j, {1, persist_state{promised}}));
+    REQUIRE(put(*j, {2, persist_entry{sample_entry(1, 3)}}));
+    REQUIRE(w.wait_durable(2));
+    j.reset();
+    contents back;
+    CHECK(reopen(o)->read_group(0, back).records == 1);
+    CHECK(back.hard_state->identity == 99);
+  }
+
   TEST_CASE("X3: a configuration follows its group; a larger epoch throws nothing away that counts") {
     temporary_directory where;
     auto o = small_options(where.path());

@@ -71,6 +71,8 @@ void add_admin(CLI::App& program, int& code) {
   add(group, "exclude", "Takes a member's place and vote, until it is restored", {"group", "exclude"}, "GROUP MEMBER", code);
   add(group, "restore", "Lets an excluded member join again", {"group", "restore"}, "GROUP MEMBER", code);
   add(group, "handover", "Lets another member lead, if this node does", {"group", "handover"}, "GROUP", code);
+  add(group, "repair", "Drops what this node holds of a group, whose state differs from that of the others; it is given theirs", {"group", "repair"},
+      "GROUP", code);
   auto& letters = *program.add_subcommand("letters", "Messages that ended their receivers, and were put aside");
   letters.require_subcommand(1);
   add(letters, "list", "Prints them, a line each", {"letters", "list"}, "", code);
