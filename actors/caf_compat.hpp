@@ -52,6 +52,18 @@ void watch(const caf::actor& who, const caf::actor& me, Make make) {
 /// An error in words.
 inline std::string text(const caf::error& e) { return caf::to_string(e); }
 
+/// Whether all that the message holds is of types that CAF can write down. Trying to write another one makes it print an error.
+inline bool writable(caf::actor_system& system, const caf::message& what) {
+#if COHORT_CAF_LEGACY
+  const auto& types = system.types();
+  for (std::size_t i = 0; i < what.size(); ++i)
+    if (types.portable_name(what.type(i)) == types.default_type_name()) return false;
+#else
+  (void)system, (void)what;  // each type is known, and says so by itself
+#endif
+  return true;
+}
+
 /// `sharing` wakes an idle worker at once where the default policy polls (205 us against 26 us a round trip); a finite
 /// throughput keeps one busy actor from hogging a worker.
 inline void configure(caf::actor_system_config& config, unsigned workers) {

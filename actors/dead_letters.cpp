@@ -1,5 +1,7 @@
 #include "actors/dead_letters.hpp"
 
+#include "actors/caf_compat.hpp"
+
 #include <caf/binary_deserializer.hpp>
 #include <caf/binary_serializer.hpp>
 
@@ -48,6 +50,7 @@ private:
 /// Nothing if a type in it is unknown to CAF.
 std::vector<char> serialised(caf::actor_system& system, const caf::message& content) {
   std::vector<char> bytes;
+  if (!cc::writable(system, content)) return bytes;
   try {
     caf::binary_serializer out(system, bytes);
     if (auto error = out(const_cast<caf::message&>(content))) return {};
