@@ -130,6 +130,7 @@ std::shared_ptr<detail::group_entry> node::impl::entry_for(std::string_view grou
   auto entry = std::make_shared<detail::group_entry>();
   entry->name = group;
   entry->how = how;
+  if (what.service_of) what.service = what.service_of(entry->name);
   entry->by_lease = how.reads == reads::lease;
   entry->watch = watch_;
   entry->spares = spares_;

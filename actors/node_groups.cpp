@@ -76,7 +76,7 @@ std::future<change_result> node::impl::create_group(std::string_view name, std::
     }
   }
   const auto& app = known->second;
-  if (const auto why = set_replication(how, bool{app.machine}, bool{app.service}); !why.empty()) return refused(why);
+  if (const auto why = set_replication(how, bool{app.machine}, app.service || app.service_of); !why.empty()) return refused(why);
   if (const auto why = settle_placement(how, where); !why.empty()) return refused(why);
   catalogue::command c{.kind = catalogue::command_kind::create_group, .name = std::string(name), .address = {}, .type = std::string(type),
                        .contract = detail::contract_text(how), .founders = {}, .request = 0, .hosts = std::move(where.on),
@@ -311,6 +311,10 @@ void node::register_machine(std::string_view type, machine_factory make, listene
 void node::register_primary(std::string_view type, primary_service_factory make, backup_kind backups) {
   if (!make) throw node_error("type " + std::string(type) + ": no service is given");
   impl_->register_type(type, {.machine = {}, .listener = {}, .service = std::move(make), .backups = backups});
+}
+void node::register_singleton(std::string_view type, singleton_factory make) {
+  if (!make) throw node_error("type " + std::string(type) + ": no singleton is given");
+  register_primary(type, as_service(std::move(make)));
 }
 void node::register_listener(std::string_view type, listener_factory make) {
   if (!make) throw node_error("type " + std::string(type) + ": no listener is given");

@@ -31,12 +31,14 @@ struct node::impl {
   explicit impl(node_config wanted);
   ~impl();
 
-  /// What a group is given to: one of the three at least.
+  /// What a group is given to: one of them at least.
   struct application {
     machine_factory machine;
     listener_factory listener;
     primary_service_factory service;
     backup_kind backups = backup_kind::hot;
+    /// Makes the service's factory for a group of that name, where they are not all alike.
+    std::function<primary_service_factory(const std::string& group)> service_of = {};
   };
   void host(std::string_view group, application what, const contract& how);
   /// Makes the actor which is the group's handle here, instead of the usual one.

@@ -75,25 +75,28 @@ caf::behavior courier(caf::event_based_actor* self) {
 
 /// An instance that is wanted, from its office's begin to its end.
 struct instance {
-  instance(fencing_token t, supervisors all, std::function<void()> wake)
-      : token(t), children(std::move(all)), look_again(std::move(wake)) {}
+  instance(std::string of, fencing_token t, supervisors all, std::function<void()> wake)
+      : group(std::move(of)), token(t), children(std::move(all)), look_again(std::move(wake)) {}
+  const std::string group;
   const fencing_token token;
   supervisors children;
   const std::function<void()> look_again;
   std::atomic<bool> wanted{true};
-  bool is_child = false;        ///< keeper's thread
+  const std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
+  bool is_child = false, said = false;  ///< keeper's thread
   std::mutex mutex;             // guards what follows
   caf::actor actor, courier;    ///< null: it has not begun
 };
 
-/// Starts and stops the instances of one group on this node, one after the other, on a thread of its own: both wait for supervisors.
+/// Starts and stops the instances on this node of one group, or of all groups of one type, one after the other, on a thread of its own: both
+/// wait for supervisors.
 class instance_keeper {
 public:
-  instance_keeper(node::impl& where, std::string group, singleton_actor_factory make, singleton_actor_options options)
-      : node_(where), group_(std::move(group)), make_(std::move(make)), options_(std::move(options)) {}
+  instance_keeper(node::impl& where, singleton_actor_factory make, singleton_actor_options options)
+      : node_(where), make_(std::move(make)), options_(std::move(options)) {}
 
-  std::shared_ptr<instance> begin(fencing_token token, std::function<void()> look_again) {
-    auto made = std::make_shared<instance>(token, supervisors(node_.supervision()), std::move(look_again));
+  std::shared_ptr<instance> begin(const std::string& group, fencing_token token, std::function<void()> look_again) {
+    auto made = std::make_shared<instance>(group, token, supervisors(node_.supervision()), std::move(look_again));
     worker_.post([this, made] { start(made); });
     return made;
   }
@@ -104,33 +107,36 @@ public:
   /// Whether the actor goes on, or its next life does: else what failed did because the instance ends.
   bool goes_on(const instance& what) const {
     const auto all = what.children.children();
-    const auto own = std::ranges::find(all, group_, &child_status::path);
+    const auto own = std::ranges::find(all, what.group, &child_status::path);
     return own != all.end() && own->state != "stopping" && own->state != "ended" && own->state != "stuck";
   }
 
 private:
   void start(const std::shared_ptr<instance>& what) {
-    const auto begun = std::chrono::steady_clock::now();
-    bool said = false;
-    for (; what->wanted.load(std::memory_order_relaxed); std::this_thread::sleep_for(try_again_after)) {
-      try {
-        if (!what->is_child) what->children.start("", group_, [this, what](child_start& at) { return life(at, *what); }, options_.child);
-        what->is_child = true;
-      } catch (const node_error& e) {  // the former instance is about to end, or the node
-        if (!said && std::chrono::steady_clock::now() - begun > said_after) {
-          node_.log.write(log_level::warn, "group=" + group_ + " the singleton's actor cannot begin: " + e.what());
-          said = true;
-        }
-        continue;
+    if (!what->wanted.load(std::memory_order_relaxed)) return;
+    try {
+      if (!what->is_child) what->children.start("", what->group, [this, what](child_start& at) { return life(at, *what); }, options_.child);
+      what->is_child = true;
+    } catch (const node_error& e) {  // the former instance is about to end, or the node
+      if (!what->said && std::chrono::steady_clock::now() - what->begun > said_after) {
+        node_.log.write(log_level::warn, "group=" + what->group + " the singleton's actor cannot begin: " + e.what());
+        what->said = true;
       }
-      auto address = what->children.address(group_);
-      if (!address) continue;  // it failed while starting, and is started again
-      {
-        std::lock_guard guard(what->mutex);
-        what->actor = std::move(address);
-      }
-      return what->look_again();
+      return start_again(what);
     }
+    auto address = what->children.address(what->group);
+    if (!address) return start_again(what);  // it failed while starting, and is started again
+    {
+      std::lock_guard guard(what->mutex);
+      what->actor = std::move(address);
+    }
+    what->look_again();
+  }
+
+  /// Behind what else is to be done: no group waits for another one's actor.
+  void start_again(const std::shared_ptr<instance>& what) {
+    std::this_thread::sleep_for(try_again_after);
+    worker_.post([this, what] { start(what); });
   }
 
   /// On the supervisors' thread.
@@ -150,12 +156,11 @@ private:
       what.actor = nullptr;
       courier = std::move(what.courier);
     }
-    if (what.is_child) what.children.remove(group_);
+    if (what.is_child) what.children.remove(what.group);
     if (courier) caf::anon_send_exit(courier, caf::exit_reason::user_shutdown);
   }
 
   node::impl& node_;
-  const std::string group_;
   const singleton_actor_factory make_;
   const singleton_actor_options options_;
   bulk_worker worker_;
@@ -163,14 +168,14 @@ private:
 
 class actor_singleton final : public singleton {
 public:
-  explicit actor_singleton(std::shared_ptr<instance_keeper> keeper) : keeper_(std::move(keeper)) {}
+  actor_singleton(std::shared_ptr<instance_keeper> keeper, std::string group) : keeper_(std::move(keeper)), group_(std::move(group)) {}
   ~actor_singleton() override {
     if (instance_) keeper_->end(instance_);
   }
 
   void handles_later(std::function<void()> look_again) override { look_again_ = std::move(look_again); }
   void started(fencing_token token) override {
-    instance_ = keeper_->begin(token, look_again_);
+    instance_ = keeper_->begin(group_, token, look_again_);
   }
 
   void handle(const delivery& message, reply& answer) override {
@@ -203,6 +208,7 @@ private:
   }
 
   const std::shared_ptr<instance_keeper> keeper_;
+  const std::string group_;
   std::function<void()> look_again_;
   std::shared_ptr<instance> instance_;
   std::shared_ptr<errand> errand_;   ///< null: nothing is on its way
@@ -212,13 +218,32 @@ private:
 }  // namespace
 }  // namespace detail
 
-void spawn_singleton(node& where, std::string_view group, singleton_actor_factory make, contract how, singleton_actor_options options) {
-  if (!make) throw node_error("group " + std::string(group) + ": no actor is given");
-  supervision_tree("checked").child(std::string(group), [](child_start&) { return caf::actor(); }, options.child);  // throws if it is no name
+namespace {
+
+/// Throws `node_error`.
+std::shared_ptr<detail::instance_keeper> keeper_for(node& where, const std::string& what, const std::string& name, singleton_actor_factory make,
+                                                    const singleton_actor_options& options) {
+  if (!make) throw node_error(what + ": no actor is given");
+  supervision_tree("checked").child(name, [](child_start&) { return caf::actor(); }, options.child);  // throws if it is no name
   if (options.child.restart != restart_type::permanent)
-    throw node_error("group " + std::string(group) + ": the actor of a singleton is started again whenever it ends, so it is a permanent child");
-  auto keeper = std::make_shared<detail::instance_keeper>(where.internals(), std::string(group), std::move(make), options);
-  where.host_singleton(group, [keeper] { return std::make_unique<detail::actor_singleton>(keeper); }, std::move(how));
+    throw node_error(what + ": the actor of a singleton is started again whenever it ends, so it is a permanent child");
+  return std::make_shared<detail::instance_keeper>(where.internals(), std::move(make), options);
+}
+
+}  // namespace
+
+void spawn_singleton(node& where, std::string_view group, singleton_actor_factory make, contract how, singleton_actor_options options) {
+  const std::string name(group);
+  auto keeper = keeper_for(where, "group " + name, name, std::move(make), options);
+  where.host_singleton(group, [keeper, name] { return std::make_unique<detail::actor_singleton>(keeper, name); }, std::move(how));
+}
+
+void register_singleton(node& where, std::string_view type, singleton_actor_factory make, singleton_actor_options options) {
+  const std::string name(type);
+  auto keeper = keeper_for(where, "type " + name, name, std::move(make), options);
+  where.internals().register_type(type, {.service_of = [keeper](const std::string& group) {
+    return as_service([keeper, group] { return std::make_unique<detail::actor_singleton>(keeper, group); });
+  }});
 }
 
 }  // namespace cohort

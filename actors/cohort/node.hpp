@@ -219,7 +219,7 @@ public:
 
   /// Who gets the messages of groups of that type, which are created while the cluster runs (`create_group`). Before `start`, and the
   /// same at all nodes: a node without it has no part in such a group, says so in its status and its log, and takes part once it runs a
-  /// program with it. `make` is called as for `replicate`, `replicate_primary` and `listen`. Throws `node_error` if the type is registered
+  /// program with it. `make` is called as for `replicate`, `replicate_primary`, `host_singleton` and `listen`. Throws `node_error` if the type is registered
   /// already, or its name is none: 1 to 64 of [A-Za-z0-9_.-].
   void register_machine(std::string_view type, machine_factory make, listener_factory beside = {});
   template <class Machine>
@@ -227,6 +227,8 @@ public:
     register_machine(type, maker<Machine>());
   }
   void register_primary(std::string_view type, primary_service_factory make, backup_kind backups = backup_kind::hot);
+  /// One instance in each group of the type, as `host_singleton` has it; `register_singleton` in <cohort/singleton_actor.hpp> takes actors.
+  void register_singleton(std::string_view type, singleton_factory make);
   void register_listener(std::string_view type, listener_factory make);
 
   /// Creates a group of a registered type on the nodes that `where` names, or on all of the cluster, also on those that are down, once a

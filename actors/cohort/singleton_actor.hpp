@@ -45,11 +45,21 @@ using singleton_actor_factory = std::function<caf::actor(child_start& at, fencin
 /// `node_error` as `node::host_singleton` does, and if the name is none.
 void spawn_singleton(node& where, std::string_view group, singleton_actor_factory make, contract how = {}, singleton_actor_options options = {});
 
+/// The same for the groups of a type, which are created while the cluster runs (`node::create_group`): in each of them one actor acts, made by
+/// `make` under the group's name, which `child_start::path` tells, and it ends when its group is deleted. To be called before the node
+/// starts, at every node. Throws `node_error` as `node::register_primary` does.
+void register_singleton(node& where, std::string_view type, singleton_actor_factory make, singleton_actor_options options = {});
+
 /// `Actor` is derived from `process`, and made as Actor(caf::actor_config&, fencing_token).
 template <class Actor>
 void spawn_singleton(node& where, std::string_view group, contract how = {}, singleton_actor_options options = {}) {
   static_assert(std::is_base_of_v<process, Actor>, "the actor of a singleton is supervised: derive it from cohort::process");
   spawn_singleton(where, group, [](child_start& at, fencing_token token) { return at.spawn<Actor>(token); }, std::move(how), options);
+}
+template <class Actor>
+void register_singleton(node& where, std::string_view type, singleton_actor_options options = {}) {
+  static_assert(std::is_base_of_v<process, Actor>, "the actor of a singleton is supervised: derive it from cohort::process");
+  register_singleton(where, type, [](child_start& at, fencing_token token) { return at.spawn<Actor>(token); }, options);
 }
 
 }  // namespace cohort

@@ -7,6 +7,7 @@
 #include <caf/all.hpp>
 #include <doctest/doctest.h>
 
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -69,6 +70,11 @@ private:
   const std::shared_ptr<stage> stage_;
   int life_ = 0;
   caf::response_promise owed_;
+};
+
+struct teller_of_nobody final : process {
+  teller_of_nobody(caf::actor_config& config, fencing_token) : process(config) {}
+  caf::behavior make_behavior() override { return {[](const singleton_request&) { return std::string(); }}; }
 };
 
 struct tellers {
@@ -215,6 +221,100 @@ TEST_SUITE("singletons") {
     }
     CHECK(t.instances() == 1);
     for (const auto& s : t.stages) CHECK(s->most <= 1);
+  }
+
+  TEST_CASE("groups that are created have one actor each, which goes over at a failure and ends with its group") {
+    char name[] = "/tmp/cohort-tellers-XXXXXX";
+    REQUIRE(::mkdtemp(name));
+    const std::filesystem::path folder = name;
+    std::vector<member_config> members;
+    for (const auto port : free_ports(3)) members.push_back({"n" + std::to_string(members.size() + 1), "127.0.0.1:" + std::to_string(port)});
+    std::vector<std::shared_ptr<stage>> stages;
+    std::vector<std::unique_ptr<node>> nodes(3);
+    std::mutex mutex;
+    std::vector<std::string> paths;  // of the actors that were made
+    for (int i = 0; i < 3; ++i) stages.push_back(std::make_shared<stage>());
+    const auto start = [&](std::size_t i) {
+      node_config c;
+      c.name = members[i].name;
+      c.data = folder / c.name;
+      c.members = members;
+      c.catalogue = true;
+      c.workers = 2;
+      c.log_level = "off";
+      nodes[i] = std::make_unique<node>(c);
+      nodes[i]->replicate("room", [] { return std::make_unique<recorder>(std::make_shared<journal_of_messages>()); }, contract{});
+      register_singleton(*nodes[i], "teller", [&, s = stages[i]](child_start& at, fencing_token token) {
+        std::lock_guard guard(mutex);
+        paths.push_back(at.path());
+        return at.spawn<teller>(token, s);
+      });
+      CHECK_THROWS_AS(register_singleton<teller_of_nobody>(*nodes[i], "teller"), node_error);
+      nodes[i]->start();
+    };
+    for (std::size_t i = 0; i < 3; ++i) start(i);
+    const auto how = contract{}.with(&contract::outcome_bound, 20s);
+    const auto instances = [&] {
+      int all = 0;
+      for (const auto& s : stages) all += s->alive;
+      return all;
+    };
+    const auto ask = [&](std::size_t i, const std::string& group, const std::string& text) {
+      std::string said;
+      CHECK(eventually([&] {
+        try {
+          auto port = nodes[i]->port(group);
+          completion_batch done;
+          port.submit(std::as_bytes(std::span(text)), 0);
+          port.flush();
+          while (!port.take(done)) std::this_thread::sleep_for(1ms);
+          if (refused(done[0].outcome)) return false;
+          said.assign(reinterpret_cast<const char*>(done[0].reply.data()), done[0].reply.size());
+          return true;
+        } catch (const node_error&) {  // the group has not come here yet
+          return false;
+        }
+      }, 30s));
+      return said;
+    };
+    REQUIRE(eventually([&] { return nodes[0]->status("room").primary; }));
+    for (const auto* group : {"left", "right"}) {
+      const auto made = nodes[0]->create_group(group, "teller", how).get();
+      CHECK(made.why.find("is number") != std::string::npos);
+      REQUIRE(made.done);
+    }
+    for (std::size_t i = 0; i < 3; ++i)
+      for (const auto* group : {"left", "right"}) CHECK(body_of(ask(i, group, std::to_string(i))) == std::to_string(i));
+    CHECK(instances() == 2);
+    {
+      std::lock_guard guard(mutex);
+      CHECK(std::ranges::count(paths, "left") == 1);
+      CHECK(std::ranges::count(paths, "right") == 1);
+    }
+    std::size_t office = 3;
+    REQUIRE(eventually([&] {
+      for (std::size_t i = 0; i < 3; ++i)
+        if (nodes[i]->primary("left").executes) office = i;
+      return office < 3;
+    }));
+    const auto before = std::stoull(ask(office, "left", "x"));
+    nodes[office].reset();
+    const auto other = (office + 1) % 3;
+    CHECK(std::stoull(ask(other, "left", "y")) > before);
+    start(office);
+    CHECK(eventually([&] { return instances() == 2; }));
+    for (const auto* group : {"left", "right"}) CHECK(body_of(ask(office, group, "z")) == "z");
+    // With its group goes its actor; under the same name another one begins.
+    REQUIRE(nodes[other]->delete_group("left").get().done);
+    CHECK(eventually([&] { return instances() == 1; }));
+    REQUIRE(eventually([&] { return nodes[other]->create_group("left", "teller", how).get().done; }));
+    CHECK(body_of(ask(other, "left", "anew")) == "anew");
+    CHECK(eventually([&] { return instances() == 2; }));
+    for (auto& n : nodes) n.reset();
+    CHECK(instances() == 0);
+    for (const auto& s : stages) CHECK(s->most <= 2);
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
   }
 
   TEST_CASE("what makes no sense is refused before the node starts") {
