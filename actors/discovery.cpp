@@ -41,10 +41,9 @@ std::vector<transport::place> configured_places(const node_config& config, const
   return out;
 }
 
-discovery::discovery(const node_config& config, logger& log, proposer propose)
+discovery::discovery(const node_config& config, const std::vector<std::string>& nodes, logger& log, proposer propose)
     : self_(config.name), log_(log), propose_(std::move(propose)) {
-  for (const auto& m : config.members)
-    if (m.name != config.name) members_.push_back(m.name);
+  take(nodes);
   by_source_.resize(config.discover.size());
   for (std::size_t i = 0; i < config.discover.size(); ++i) {
     const auto source = parse_source(config.discover[i]);
@@ -55,6 +54,18 @@ discovery::discovery(const node_config& config, logger& log, proposer propose)
 }
 
 discovery::~discovery() { watches_.clear(); }
+
+void discovery::take(const std::vector<std::string>& nodes) {
+  members_.clear();
+  for (const auto& name : nodes)
+    if (name != self_) members_.push_back(name);
+}
+
+void discovery::nodes_are(const std::vector<std::string>& nodes) {
+  std::lock_guard guard(mutex_);
+  take(nodes);
+  publish();
+}
 
 void discovery::read(std::size_t source, const std::string& file, const transport::file_reading& what) {
   std::lock_guard guard(mutex_);
@@ -72,7 +83,6 @@ void discovery::read(std::size_t source, const std::string& file, const transpor
     if (hint.name == self_) continue;
     if (std::find(members_.begin(), members_.end(), hint.name) == members_.end()) {
       if (++unknown_count <= 3) unknown += (unknown.empty() ? "" : ", ") + printable(hint.name.substr(0, 64));
-      continue;
     }
     if (hint.places.empty()) {  // its entry is wrong
       if (auto last = before.find(hint.name); last != before.end()) now[hint.name] = std::move(last->second);
@@ -83,7 +93,7 @@ void discovery::read(std::size_t source, const std::string& file, const transpor
   if (!unknown.empty())
     log_.write(log_level::warn, "discover: " + file + " names " + unknown +
                                   (unknown_count > 3 ? " and " + std::to_string(unknown_count - 3) + " more" : "") +
-                                  ", no member of this cluster; a file tells where members are, not who is one");
+                                  ", no member of this cluster, or not yet; a file tells where members are, not who is one");
   before = std::move(now);
   publish();
 }
@@ -91,7 +101,8 @@ void discovery::read(std::size_t source, const std::string& file, const transpor
 void discovery::publish() {
   hints all;
   for (const auto& source : by_source_)
-    for (const auto& [name, places] : source) all[name].insert(all[name].end(), places.begin(), places.end());
+    for (const auto& [name, places] : source)
+      if (std::ranges::find(members_, name) != members_.end()) all[name].insert(all[name].end(), places.begin(), places.end());
   for (const auto& name : members_) {
     auto& places = all[name];
     if (places == proposed_[name]) continue;

@@ -2,6 +2,7 @@
 
 #include "actors/log.hpp"
 #include "actors/member_file.hpp"
+#include "framework/catalogue/node_table.hpp"
 #include "transport/file_watch.hpp"
 
 #include <cohort/node.hpp>
@@ -25,7 +26,7 @@ struct discovery_source {
 discovery_source parse_source(std::string_view text);
 
 /// Whether the address of a member is left to the sources alone.
-inline bool is_discovered(std::string_view address) { return address == "discover"; }
+inline bool is_discovered(std::string_view address) { return catalogue::is_left_to_sources(address); }
 
 /// Where the member `name` may be found, by the configuration alone. Throws `node_error`.
 std::vector<transport::place> configured_places(const node_config& config, const member_config& member);
@@ -40,21 +41,25 @@ public:
   /// Called on the threads of the watches, one call at a time.
   using proposer = std::function<void(const std::string& name, std::vector<transport::place> places)>;
 
-  discovery(const node_config& config, logger& log, proposer propose);
+  /// `nodes`: names of the cluster's nodes; this one may be among them.
+  discovery(const node_config& config, const std::vector<std::string>& nodes, logger& log, proposer propose);
   /// Afterwards nothing is proposed any more.
   ~discovery();
+  /// These are the cluster's nodes from now on. What a file has said of one that is new is proposed now. Any thread.
+  void nodes_are(const std::vector<std::string>& nodes);
 
 private:
   using hints = std::map<std::string, std::vector<transport::place>>;
   void read(std::size_t source, const std::string& file, const transport::file_reading& what);
   void publish();
+  void take(const std::vector<std::string>& nodes);
 
-  std::vector<std::string> members_;  ///< without the node itself
   std::string self_;
   logger& log_;
   const proposer propose_;
-  std::mutex mutex_;
-  std::vector<hints> by_source_;
+  std::mutex mutex_;  // guards what follows, but the watches
+  std::vector<std::string> members_;  ///< without the node itself
+  std::vector<hints> by_source_;      ///< also of names that are no member's yet
   hints proposed_;
   std::vector<std::unique_ptr<transport::file_watch>> watches_;
 };

@@ -102,7 +102,8 @@ private:
 }  // namespace
 
 bool is_joining(const node_config& config) {
-  return !config.join.empty() && std::ranges::none_of(config.members, [&](auto& m) { return m.name == config.name; });
+  if (config.join.empty() && (config.discover.empty() || !config.members.empty())) return false;
+  return std::ranges::none_of(config.members, [&](auto& m) { return m.name == config.name; });
 }
 
 void check_hint(const std::string& text) {

@@ -10,7 +10,7 @@
 
 namespace cohort::detail {
 
-/// Whether the configuration leaves it to others who the founders are.
+/// Whether the configuration leaves it to others who the founders are: by hints, or by sources of addresses alone.
 bool is_joining(const node_config& config);
 
 /// Throws `node_error` if `text` is no hint: "host:port", "srv:NAME" or "file:PATH".

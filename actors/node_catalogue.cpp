@@ -55,7 +55,10 @@ std::future<change_result> node::impl::change_nodes(catalogue::command what) {
   if (!catalogue_) return settled({false, "this cluster keeps no catalogue of nodes: set catalogue = true at all founders (docs/membership.md)"});
   if (!desk_) return settled({false, "the node does not run"});
   transport::place where;
-  if (what.kind != catalogue::command_kind::remove)
+  const bool to_sources = catalogue::is_left_to_sources(what.address);
+  if (to_sources && config.discover.empty())
+    return settled({false, "\"" + what.address + "\": this node has no sources of addresses: configure discover at all nodes first, or say HOST:PORT"});
+  if (what.kind != catalogue::command_kind::remove && !to_sources)
     if (const auto problem = transport::parse_place(what.address, where); !problem.empty())
       return settled({false, "\"" + what.address + "\": " + problem});
   if (what.kind == catalogue::command_kind::remove)

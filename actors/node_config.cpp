@@ -102,6 +102,11 @@ host_port parse_address(std::string_view text, const std::string& what) {
 node_config checked(node_config config) {
   auto& members = config.members;
   const bool joining = is_joining(config);
+  if (joining) {  // whoever tells where members are may lead to one of them
+    check_discovery(config);
+    for (const auto& source : config.discover)
+      if (std::ranges::find(config.join, source) == config.join.end()) config.join.push_back(source);
+  }
   for (const auto& hint : config.join) check_hint(hint);
   if (!config.join.empty()) config.catalogue = true;
   if (joining) {

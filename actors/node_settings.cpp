@@ -56,7 +56,7 @@ void read_join(const config_section& s, node_config& node) {
   }
 }
 
-void read_discovery(const config_section& s, const config_section& members, node_config& node) {
+void read_discovery(const config_section& s, const config_section& root, node_config& node) {
   const auto folder = std::filesystem::absolute(s.file().name()).parent_path();
   if (s.has("discover")) node.discover = s.text_or_texts("discover");
   for (auto& source : node.discover) {
@@ -76,7 +76,7 @@ void read_discovery(const config_section& s, const config_section& members, node
   bool any = !node.discover.empty();
   for (const auto& m : node.members) {
     if (m.address == "discover" && node.discover.empty())
-      members.fail(m.name, "[members] " + m.name + " = \"discover\", but [node] has no discover = \"file:PATH\" or "
+      root.section("members").fail(m.name, "[members] " + m.name + " = \"discover\", but [node] has no discover = \"file:PATH\" or "
                                "\"srv:NAME\" that says where it is");
     any |= is_elsewhere(m.address);
   }
@@ -115,11 +115,13 @@ node_config read_node(const config_section& root) {
   const auto s = root.section("node");
   s.only({"name", "data", "listen", "discover", "cluster", "name_servers", "compression", "stop_limit", "witnesses", "metrics", "catalogue", "join"});
   read_join(s, node);
-  if (node.join.empty() || root.has("members")) node.members = read_members(root);
-  if (root.has("members")) read_discovery(s, root.section("members"), node);
+  const bool joins = !node.join.empty() || (s.has("discover") && !root.has("members"));
+  if (joins && s.has("catalogue") && !node.catalogue) s.fail("catalogue", "[node] a node that joins needs a catalogue: leave catalogue = false out");
+  if (!joins || root.has("members")) node.members = read_members(root);
+  read_discovery(s, root, node);
   node.name = s.text("name");
   const auto own = std::find_if(node.members.begin(), node.members.end(), [&](auto& m) { return m.name == node.name; });
-  if (own == node.members.end() && node.join.empty()) {
+  if (own == node.members.end() && !joins) {
     known_words known;
     for (const auto& m : node.members) known.push_back(m.name);
     s.fail("name", "[node] name = \"" + node.name + "\" is not in [members]" + suggestion(node.name, known));
@@ -133,7 +135,6 @@ node_config read_node(const config_section& root) {
     if (!s.has("listen")) s.fail("listen", "[node] listen is missing: a node that joins says where it listens");
     node.listen = s.text("listen");
     address_in(s, "listen", node.listen);
-    if (s.has("cluster")) node.cluster = s.text("cluster");
   }
   if (root.has("gateways")) {
     const auto gateways = root.section("gateways");

@@ -133,7 +133,7 @@ void runtime::open_endpoint() {
   if (auto error = endpoint_->start(); !error.empty()) throw node_error(error);
   if (config_.catalogue) endpoint_->tell_nodes(table_);
   log_.write(log_level::info, "listening on " + config_.listen + " (links are not encrypted)");
-  discovery_ = std::make_unique<discovery>(config_, log_, [this](const std::string& name, auto places) {
+  discovery_ = std::make_unique<discovery>(config_, node_names(), log_, [this](const std::string& name, auto places) {
     loop_->post([this, name, places = std::move(places)]() mutable {
       if (const auto who = nodes_->number_of(name)) endpoint_->propose(*who, std::move(places));
     });
@@ -287,7 +287,6 @@ runtime::~runtime() { end(); }
 /// answers still reach the ports), then bulk work, then the journal.
 void runtime::end() {
   if (std::exchange(ended_, true)) return;
-  discovery_.reset();
   nodes_->on_change({});
   const auto cut_off = [this] {  // not while the protocol thread may begin a group
     for (auto& g : groups_) disconnect(g);
@@ -303,6 +302,7 @@ void runtime::end() {
     });
     protocol_thread_.join();
   }
+  discovery_.reset();
   for (auto& g : groups_) {
     if (g.ordering) cc::hand_over(g.ordering, actor_stop{});
     if (g.membership) cc::hand_over(g.membership, actor_stop{});

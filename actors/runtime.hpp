@@ -134,6 +134,7 @@ private:
   bool quiet(group& g, const protocol::event& e, std::uint64_t& suppressed);
   std::string where(const group& g) const;
   std::string name_of(member_id id) const { return id == no_member ? "nobody" : nodes_->name_of(id); }
+  std::vector<std::string> node_names() const;
   void nodes_changed();
   void know(const catalogue::node_line& node);
   void settle_removed();

@@ -13,6 +13,13 @@ constexpr auto ask_again = 5s;       ///< a group that refused to go on without 
 
 }  // namespace
 
+std::vector<std::string> runtime::node_names() const {
+  std::vector<std::string> all;
+  for (const auto& n : table_.nodes)
+    if (n.present) all.push_back(n.name);
+  return all;
+}
+
 void runtime::nodes_changed() {
   const auto before = std::exchange(table_, nodes_->now());
   for (const auto& n : table_.nodes) {
@@ -26,6 +33,7 @@ void runtime::nodes_changed() {
     if (n.number != self_) log_.write(log_level::info, "node " + n.name + " is removed from the cluster");
     else log_.write(log_level::error, "an operator removed this node from the cluster: stop it, its data directory is of no use any more");
   }
+  discovery_->nodes_are(node_names());
   endpoint_->tell_nodes(table_);
   settle_removed();
 }

@@ -110,13 +110,19 @@ verdict machine::apply(const command& c) {
     if (!known) return {false, "no node is named " + c.name};
     if (!is_address(c.address)) return {false, "\"" + c.address + "\" is no address"};
     if (known->address == c.address) return {true, c.name + " is at " + c.address};
-    for (const auto& n : table_.nodes)
-      if (n.present && n.address == c.address) return {false, n.name + " is at " + c.address};
+    if (const auto* there = whoever_is_at(c.address)) return {false, there->name + " is at " + c.address};
     table_.nodes[to_index(known->number)].address = c.address;
   }
   ++table_.version;
   changed_(table_);
   return {true, c.kind == command_kind::remove ? c.name + " is removed" : c.name + " is at " + c.address};
+}
+
+/// Null: nobody, or any number may be found so.
+const node_line* machine::whoever_is_at(const std::string& address) const {
+  if (is_left_to_sources(address)) return nullptr;
+  const auto at = std::ranges::find_if(table_.nodes, [&](const node_line& n) { return n.present && n.address == address; });
+  return at == table_.nodes.end() ? nullptr : &*at;
 }
 
 verdict machine::add(const command& c) {
@@ -127,8 +133,7 @@ verdict machine::add(const command& c) {
     if (known->address == c.address) return {true, c.name + " is node " + number + " at " + c.address};
     return {false, c.name + " is a node already, at " + known->address + "; move it if it is elsewhere now"};
   }
-  for (const auto& n : table_.nodes)
-    if (n.present && n.address == c.address) return {false, n.name + " is at " + c.address};
+  if (const auto* there = whoever_is_at(c.address)) return {false, there->name + " is at " + c.address};
   if (table_.present() >= present_max) return {false, "a cluster has at most " + std::to_string(present_max) + " nodes"};
   if (table_.nodes.size() >= nodes_max) return {false, "a cluster has at most " + std::to_string(nodes_max) + " nodes in its life"};
   const auto number = table_.nodes.size();

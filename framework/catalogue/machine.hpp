@@ -63,6 +63,7 @@ public:
 private:
   verdict apply(const command& c);
   verdict add(const command& c);
+  const node_line* whoever_is_at(const std::string& address) const;
   verdict create_group(const command& c);
   verdict delete_group(const command& c);
   verdict extend_group(const command& c);

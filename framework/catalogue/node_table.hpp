@@ -41,6 +41,9 @@ void write(sink& out, const node_table& what);
 /// Throws `truncated_checkpoint` if these bytes are none.
 node_table read_node_table(source& in);
 
+/// The address of a node that the configured sources alone tell.
+inline bool is_left_to_sources(std::string_view address) { return address == "discover"; }
+
 /// 1 to 64 of [A-Za-z0-9_.-].
 bool is_node_name(std::string_view text);
 

@@ -33,7 +33,7 @@ struct field {
     config.name = "n1";
     config.members = {{"n1", "discover"}, {"n2", "discover"}, {"n3", "discover"}};
     for (const auto& name : names) config.discover.push_back("file:" + (folder / name).string());
-    found = std::make_unique<detail::discovery>(config, *log, [this](const std::string& name, auto places) {
+    found = std::make_unique<detail::discovery>(config, std::vector<std::string>{"n1", "n2", "n3"}, *log, [this](const std::string& name, auto places) {
       std::lock_guard guard(mutex);
       proposed[name] = std::move(places);
       ++proposals;
@@ -94,6 +94,22 @@ TEST_SUITE("discovery") {
     f.write("a.toml", "[members]\nn2 = \"h:22\"\n");
     CHECK(f.becomes("n2", "h:22"));
     CHECK(f.becomes("n3", ""));
+  }
+
+  TEST_CASE("a node that is added later is found by what a file says of it, before or after; one that is removed is not") {
+    field f({"a.toml"});
+    f.write("a.toml", "[members]\nn2 = \"h:2\"\nn4 = \"h:4\"\n");
+    CHECK(f.becomes("n2", "h:2"));
+    CHECK(f.proposed.count("n4") == 0);
+    f.found->nodes_are({"n1", "n2", "n3", "n4", "n5"});
+    CHECK(f.becomes("n4", "h:4"));
+    f.write("a.toml", "[members]\nn2 = \"h:2\"\nn4 = \"h:44\"\nn5 = \"h:5\"\n");
+    CHECK(f.becomes("n4", "h:44"));
+    CHECK(f.becomes("n5", "h:5"));
+    f.found->nodes_are({"n1", "n2", "n3", "n4"});
+    f.write("a.toml", "[members]\nn2 = \"h:2\"\nn4 = \"h:4\"\nn5 = \"h:55\"\n");
+    CHECK(f.becomes("n4", "h:4"));
+    CHECK(f.of("n5") == "h:5");
   }
 
   TEST_CASE("several files: what each says counts, and the end of one leaves the other's") {

@@ -3,7 +3,7 @@ while the node that was told dies, all are restarted, a host is replaced, a name
 
 Or a running group is moved to memory and back to its disks.
 
-`nodes_run.py COUNTER COHORT grown|switched|moved`."""
+`nodes_run.py COUNTER COHORT grown|switched|moved|sought`."""
 import os
 import pathlib
 import shutil
@@ -14,6 +14,7 @@ import threading
 
 from cluster import conclude, eventually, free_port
 from counter_run import Counter
+from names import NameServer
 
 
 class Site:
@@ -265,6 +266,70 @@ def run_moved(site):
     return total + 3
 
 
+def run_sought(site):
+    """Nobody's address stands anywhere but in SRV records and a file: of those who found the cluster, and of those who come later."""
+    hosts = {}
+    file = site.folder / "where.toml"
+
+    def publish():
+        names.services["_cohort._tcp.test"] = [(10, 5, int(site.address[n].split(":")[1]), f"{n}.test") for n in hosts if n != "n5"]
+        names.hosts.update({f"{n}.test": ["127.0.0.1"] for n in hosts})
+        fresh = file.with_suffix(".new")
+        fresh.write_text("[members]\n" + "".join(f'{n} = "{site.address[n]}"\n' for n in hosts if n == "n5"))
+        fresh.replace(file)
+
+    def start(name, founder):
+        sources = ["--discover", "srv:_cohort._tcp.test", "--discover", f"file:{file}", "--cluster", "test",
+                   "--name-servers", f"127.0.0.1:{names.port}", "--listen", site.address[name]]
+        founders = [f"{n}=discover" for n in ("n1", "n2", "n3")] if founder else []
+        site.nodes[name] = Counter([site.counter, *(["--catalogue", "yes"] if founder else []), *sources], name, site.folder, founders,
+                                   dict(os.environ))
+
+    with NameServer() as names:
+        for name in ("n1", "n2", "n3"):
+            hosts[name] = True
+        publish()
+        for name in hosts:
+            start(name, True)
+        total = 5
+        assert site.nodes["n1"].add(5, 30) == total
+        # Two are added, one found by records and one by the file; both find the cluster without a hint of their own.
+        for name in ("n4", "n5"):
+            site.address[name] = f"127.0.0.1:{free_port()}"
+            start(name, False)
+            eventually(f"{name} says what is missing", lambda n=name: "is not known to the cluster" in site.log(n))
+            hosts[name] = True
+            publish()
+            site.ask("n1", "add", name, "discover")
+            total += 1
+            assert site.nodes[name].add(1, 40) == total
+        site.voters_are("n2", hosts)
+        # All are elsewhere at once: nothing that anybody wrote down or remembers leads to another one.
+        for name in hosts:
+            site.nodes[name].end()
+            site.address[name] = f"127.0.0.1:{free_port()}"
+        publish()
+        for name in ("n1", "n2", "n3"):
+            start(name, True)
+        for name in ("n4", "n5"):
+            start(name, False)
+        total += 2
+        assert site.nodes["n5"].add(2, 60) == total
+        total += 2
+        assert site.nodes["n4"].add(2, 60) == total
+        site.voters_are("n3", hosts)
+        # An added one alone is elsewhere, and the others look for it.
+        site.nodes["n4"].end()
+        site.address["n4"] = f"127.0.0.1:{free_port()}"
+        publish()
+        start("n4", False)
+        total += 2
+        assert site.nodes["n4"].add(2, 60) == total
+        for node in site.nodes.values():
+            node.end()
+    return total
+
+
 def to_memory(site, names):
     assert "weakens" in site.ask("n1", "group", "change", "counter", 'durability = "volatile"', good=False)
 
@@ -286,4 +351,4 @@ def goes_on(load):
 
 
 if __name__ == "__main__":
-    conclude(Site(*sys.argv[1:3]), {"grown": run, "switched": run_switched, "moved": run_moved}[sys.argv[3]])
+    conclude(Site(*sys.argv[1:3]), {"grown": run, "switched": run_switched, "moved": run_moved, "sought": run_sought}[sys.argv[3]])

@@ -52,6 +52,16 @@ TEST_SUITE("catalogue") {
     CHECK_FALSE(s.told.find(member_id{0})->present);
   }
 
+  TEST_CASE("any number of nodes may be found by sources of addresses alone, one at an address") {
+    stage s;
+    CHECK(s.give(command_kind::add, "d", "discover").done);
+    CHECK(s.give(command_kind::add, "e", "discover").done);
+    CHECK(s.give(command_kind::move, "a", "discover").done);
+    CHECK_FALSE(s.give(command_kind::add, "f", "h:2").done);
+    CHECK_FALSE(s.give(command_kind::move, "e", "h:3").done);
+    CHECK(s.give(command_kind::move, "e", "h:1").done);  // a is not there any more
+  }
+
   TEST_CASE("a name that comes back is another node") {
     stage s;
     CHECK(s.give(command_kind::remove, "a").done);
