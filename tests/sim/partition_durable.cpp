@@ -27,8 +27,9 @@ struct machine {
   std::vector<std::pair<protocol::journal_position, pp::control>> said;
   milliseconds now{1};
   incarnation lives = 0;
+  const std::vector<member_id> founders;
 
-  explicit machine(bool durable = true) {
+  explicit machine(bool durable = true, std::vector<member_id> all = {A.member, B.member}) : founders(std::move(all)) {
     options.orders = order_set::all();
     options.durable = durable;
     options.merge = merge_policy::application;
@@ -39,7 +40,7 @@ struct machine {
     pp::recovery found;
     if (stored) found.checkpoint(*stored, 1);
     for (const auto& op : journal) REQUIRE(found.record(op));
-    core.emplace(options, pp::core_start{{A.member, 7}, ++lives, {A.member, B.member}, lives == 1, found.finish()});
+    core.emplace(options, pp::core_start{{A.member, 7}, ++lives, founders, lives == 1, found.finish()});
     core->tick(now, wall());
   }
   /// Power fails: what was not flushed is gone.
@@ -123,6 +124,35 @@ bool numbers_are_used_once() {
     m.pass();
   }
   return used.size() == 3;
+}
+
+/// Two of three founders meet, of whom neither knows of a primary view. Whether theirs is one.
+bool some_founders_are_primary(bool durable) {
+  machine m(durable, {A.member, B.member, C.member});
+  m.pass();
+  m.flush();
+  for (int i = 0; i < 60 && m.told<pp::gather>().empty(); ++i) {
+    m.meet();
+    m.pass(milliseconds(10));
+    m.flush();
+  }
+  REQUIRE_FALSE(m.told<pp::gather>().empty());
+  pp::account a;
+  a.attempt = m.told<pp::gather>().back().second.attempt;
+  a.view = id(1, B);
+  a.state = {a.view, 0};
+  a.blank = true;
+  a.rules = {m.options, {}, m.options.message_bytes_max};
+  a.founder = true;
+  m.core->receive({B.member, 9}, protocol::component_control{pp::encode(pp::control{B.inc, a})});
+  for (int i = 0; i < 100 && m.told<pp::proposal>().empty(); ++i) {
+    m.pass(milliseconds(10));
+    m.flush();
+  }
+  REQUIRE_FALSE(m.told<pp::proposal>().empty());
+  const auto& v = *m.told<pp::proposal>().back().second.what;
+  REQUIRE(v.members.size() == 2);
+  return v.primary;
 }
 
 /// A gather may leave only once it is on disk that its number is used.
@@ -256,6 +286,12 @@ TEST_SUITE("partition durable") {
   TEST_CASE("a promise waits for the disk") {
     CHECK(gathers_wait_for_the_disk());
     CHECK_FALSE(with(pp::mistake::promises_unwritten, gathers_wait_for_the_disk));
+  }
+
+  TEST_CASE("P9: a majority of the founders is no primary view again, which those could form whose directories are gone") {
+    CHECK_FALSE(some_founders_are_primary(true));
+    CHECK(some_founders_are_primary(false));  // in memory: who restarts says that it is no founder any more
+    CHECK(with(pp::mistake::first_of_some, [] { return some_founders_are_primary(true); }));
   }
 
   TEST_CASE("a disk that makes no sense is refused, and told why") {

@@ -98,6 +98,9 @@ void core::impl::go_on_with_attempt() {
 bool core::impl::holds_majority(const primary_mark& of) const {
   std::size_t here = 0, all = 0;
   bool smallest = false;
+  // Whose directory is gone looks like one that never took part. So where promises outlive processes the first view is one of all founders:
+  // while any of them remembers it, or never came, none is first again.
+  const bool of_all = of.members.empty() && options.durable && !mistaken(mistake::first_of_some);
   if (of.members.empty()) {
     all = start.founders.size();
     for (const auto& [who, a] : leading->accounts) {
@@ -110,6 +113,7 @@ bool core::impl::holds_majority(const primary_mark& of) const {
     for (const auto& m : of.members) here += leading->accounts.contains(m);
     smallest = leading->accounts.contains(of.members.front());
   }
+  if (of_all) return here == all;
   return 2 * here > all || (2 * here == all && smallest);
 }
 

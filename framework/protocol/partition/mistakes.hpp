@@ -40,6 +40,7 @@ namespace cohort::protocol::partition {
   X(descent_before_merge, "P7")        \
   X(descent_not_inherited, "P7")       \
   X(primary_forgets_attempts, "P9")    \
+  X(first_of_some, "P9")               \
   X(sham_slower_heartbeat, "none")
 
 enum class mistake : unsigned char {

@@ -1,5 +1,5 @@
-// Primary views form one sequence: each holds a majority of the one before, or the half with its smallest member (rule
-// P9).
+// Primary views form one sequence: each holds a majority of the one before, or the half with its smallest member; the first one of a durable
+// group all founders (rule P9).
 #include "framework/simulation/partition/history.hpp"
 
 #include <algorithm>
@@ -24,6 +24,8 @@ std::string primary_chain(const history& h) {
       for (const auto& m : v->members) here += std::ranges::find(h.founders, m.member) != h.founders.end();
       smallest = v->members.front().member == h.founders.front();
     }
+    if (!before && h.durable && here < all)
+      return name_of(id) + " is the first primary one, and has " + std::to_string(here) + " of the " + std::to_string(all) + " founders";
     if (2 * here < all || (2 * here == all && !smallest))
       return name_of(id) + " is primary with " + std::to_string(here) + " of the " + std::to_string(all) + " of " +
              (before ? name_of(before->id) : "the founders");
