@@ -23,6 +23,7 @@ struct machine {
   std::optional<pp::core> core;
   std::vector<protocol::deliver_batch> delivered;
   std::vector<protocol::mark> checkpoints;  ///< asked for
+  pp::component_id installed;
   std::optional<protocol::mark> stored;
   std::vector<std::pair<protocol::journal_position, pp::control>> said;
   milliseconds now{1};
@@ -65,6 +66,7 @@ struct machine {
     for (auto& op : out.deliveries) {
       if (auto* b = std::get_if<protocol::deliver_batch>(&op)) delivered.push_back(*b);
       if (auto* c = std::get_if<protocol::deliver_checkpoint>(&op)) checkpoints.push_back(c->at);
+      if (auto* c = std::get_if<protocol::deliver_component>(&op)) installed = c->what->id;
     }
     for (const auto& op : out.sends) {
       pp::control c;
@@ -167,6 +169,25 @@ bool gathers_wait_for_the_disk() {
   }
   REQUIRE_FALSE(m.told<pp::gather>().empty());
   return m.told<pp::gather>().front().first > before;
+}
+
+/// The view that is delivered after a restart is still the one after the next, however soon power fails.
+bool installed_views_are_remembered() {
+  machine m;
+  m.live(milliseconds(50));
+  m.restart();
+  m.pass();
+  m.flush();
+  const auto before = m.installed;
+  for (int i = 0; i < 200 && m.installed == before; ++i) {
+    m.flush();
+    m.pass(milliseconds(10));
+  }
+  const auto seen = m.installed;
+  REQUIRE_FALSE(seen == before);
+  m.restart();
+  m.pass();
+  return m.installed == seen;
 }
 
 template <class Check>
@@ -286,6 +307,11 @@ TEST_SUITE("partition durable") {
   TEST_CASE("a promise waits for the disk") {
     CHECK(gathers_wait_for_the_disk());
     CHECK_FALSE(with(pp::mistake::promises_unwritten, gathers_wait_for_the_disk));
+  }
+
+  TEST_CASE("a view is delivered once it is on disk that it is installed") {
+    CHECK(installed_views_are_remembered());
+    CHECK_FALSE(with(pp::mistake::view_unwritten, installed_views_are_remembered));
   }
 
   TEST_CASE("P9: a majority of the founders is no primary view again, which those could form whose directories are gone") {
