@@ -27,6 +27,8 @@ discovery_source parse_source(std::string_view text);
 
 /// Whether the address of a member is left to the sources alone.
 inline bool is_discovered(std::string_view address) { return catalogue::is_left_to_sources(address); }
+/// Whether it does not name one host and port.
+inline bool is_elsewhere(std::string_view address) { return is_discovered(address) || address.starts_with("srv:"); }
 
 /// Where the member `name` may be found, by the configuration alone. Throws `node_error`.
 std::vector<transport::place> configured_places(const node_config& config, const member_config& member);

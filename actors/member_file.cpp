@@ -1,5 +1,6 @@
 #include "actors/member_file.hpp"
 
+#include "framework/catalogue/node_table.hpp"
 #include "transport/endpoint.hpp"
 
 #include <toml++/toml.h>
@@ -41,7 +42,7 @@ private:
     const auto line = value.source().begin.line;
     const auto* text = value.as_string();
     if (!text) return trouble(line, "member " + hint.name + " must have text in quotes, like \"10.0.0.1:7101\", or a list of it");
-    if (text->get() == "discover") return;  // a configuration that leaves it to its sources
+    if (catalogue::is_left_to_sources(text->get())) return;  // a configuration that leaves it to its sources
     transport::place one;
     if (auto problem = transport::parse_place(text->get(), one); !problem.empty())
       return trouble(line, "member " + hint.name + ": " + problem);

@@ -30,9 +30,6 @@ bool parse_number(std::string_view text, Number& out) {
   return error == std::errc{} && end == text.data() + text.size() && !text.empty();
 }
 
-/// The address does not name one host and port.
-bool is_elsewhere(std::string_view address) { return is_discovered(address) || address.starts_with("srv:"); }
-
 void check_address(const node_config& config, const member_config& m) {
   if (!is_elsewhere(m.address)) {
     parse_address(m.address, "the address of member " + m.name);

@@ -1,5 +1,6 @@
 #include "actors/node_settings.hpp"
 
+#include "actors/discovery.hpp"
 #include "transport/address.hpp"
 
 #include <algorithm>
@@ -16,9 +17,6 @@ transport::address address_in(const config_section& s, const std::string& key, c
   if (result.port == 0) s.fail(key, name + "port 0 is no port that others could find");
   return result;
 }
-
-/// The address does not name one host and port.
-bool is_elsewhere(std::string_view address) { return address == "discover" || address.starts_with("srv:"); }
 
 void read_listen(const config_section& s, const config_section& members, const member_config& own, node_config& node) {
   const bool elsewhere = is_elsewhere(own.address);
@@ -75,7 +73,7 @@ void read_discovery(const config_section& s, const config_section& root, node_co
   }
   bool any = !node.discover.empty();
   for (const auto& m : node.members) {
-    if (m.address == "discover" && node.discover.empty())
+    if (is_discovered(m.address) && node.discover.empty())
       root.section("members").fail(m.name, "[members] " + m.name + " = \"discover\", but [node] has no discover = \"file:PATH\" or "
                                "\"srv:NAME\" that says where it is");
     any |= is_elsewhere(m.address);

@@ -126,13 +126,18 @@ bool core::impl::takes_safe_orders() const {
 /// leader could say so. That grows with the square of the members: in a large one they go to the leader, which tells the commit
 /// index. Stability (D8), which safe orders wait for, is everybody's own reckoning in any group.
 bool core::impl::everybody_counts() const {
-  constexpr std::ptrdiff_t small_group = 7;
-  if (auto& known = roster_memory; known.counted != in_force) {
-    const auto count = std::ranges::count_if(in_force->roster, [](const roster_entry& r) { return r.active || r.voter; });
-    known.small = takes_safe_orders() || count <= small_group;
-    known.counted = in_force;
-  }
+  count_roster();
   return roster_memory.small;
+}
+
+void core::impl::count_roster() const {
+  constexpr std::ptrdiff_t small_group = 7;
+  auto& known = roster_memory;
+  if (known.counted == in_force) return;
+  const auto count = std::ranges::count_if(in_force->roster, [](const roster_entry& r) { return r.active || r.voter; });
+  known.small = takes_safe_orders() || count <= small_group;
+  known.learners = std::ranges::any_of(in_force->roster, is_learner);
+  known.counted = in_force;
 }
 
 /// C4 in the smallest of groups: an entry is committed once its leader and one other hold it, so of the others' acknowledgements a

@@ -307,8 +307,8 @@ struct core::impl {
     std::vector<roster_entry> guests;       ///< and of those whom none of them names
     std::vector<roster_entry> roster;
     std::vector<member_id> members;
-    view_ptr counted;                       ///< whether `everybody_counts` in it:
-    bool small = false;
+    view_ptr counted;                       ///< whether `everybody_counts` in it, and whether somebody learns (W6):
+    bool small = false, learners = false;
   } roster_memory;
   std::uint64_t heard_counter = 0;
 
@@ -561,6 +561,7 @@ struct core::impl {
   void send_ack();
   std::vector<member_id> concerned(const ack& a);
   bool everybody_counts() const;
+  void count_roster() const;
   bool leader_and_one_decide() const;
   bool calls_for_pass(voter_id from, const ack& a) const;
   bool takes_safe_orders() const;

@@ -52,11 +52,13 @@ std::size_t core::impl::own_bytes_behind(const peer& p) const {
 }
 
 void core::impl::keep_pace() {
+  count_roster();
+  if (!pace.on && !roster_memory.learners) return;
   bool learners = false, fed = false;
   std::size_t behind = 0;
   if (my_slot != no_slot)
     for (const auto& r : in_force->roster) {
-      if (!r.active || r.voter || r.witness || r.id == start.self) continue;
+      if (!is_learner(r) || r.id == start.self) continue;
       learners = true;
       const auto* p = known_peer(r.id);
       if (!p || p->inc != r.inc || p->no_state) continue;

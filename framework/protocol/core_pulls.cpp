@@ -28,7 +28,7 @@ void core::impl::receive_pull(voter_id from, const pull& p) {
   // W6: a learner cannot tell what its owner sends by itself. That is on its way, or sent again by L7.
   const auto& asker = peer_of(from);
   const auto* r = find(*in_force, from);
-  const bool learner = r && r->active && !r->voter && asker.inc == r->inc && l->owner == start.self && l->inc == promises.inc;
+  const bool learner = r && is_learner(*r) && asker.inc == r->inc && l->owner == start.self && l->inc == promises.inc;
   const auto served = learner ? asker.served_from[static_cast<std::size_t>(l->kind)] : 0;
   const auto to = served > 0 && !mutated(mutation::served_answered_too) ? std::min(p.to, served - 1) : p.to;
   std::size_t bytes = 0;

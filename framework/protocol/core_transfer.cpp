@@ -21,8 +21,7 @@ void core::impl::maybe_checkpoint() {
   const bool serving = std::ranges::any_of(peers, [&](const peer& p) {
     return p.chunk_asked != instant{} && now - p.chunk_asked < options.join_hold;
   });
-  const auto learns = [](const roster_entry& r) { return r.active && !r.voter && !r.witness; };
-  const bool catching_up = std::ranges::any_of(in_force->roster, learns) && !mutated(mutation::learner_makes_checkpoints);
+  const bool catching_up = std::ranges::any_of(in_force->roster, is_learner) && !mutated(mutation::learner_makes_checkpoints);
   const bool later = (serving || catching_up) && bytes_since_checkpoint < 4 * checkpoint_distance();
   const bool due = bytes_since_checkpoint >= std::max(checkpoint_bytes(), last_checkpoint_bytes) ||
                    entries_since_checkpoint >= options.checkpoint_entries;

@@ -198,7 +198,7 @@ bool core::impl::stuck(const roster_entry& r, const peer& p) const {
 
 /// A learner holds up nobody's window, so nothing else bounds what is kept for it: lanes are trimmed behind it (S3).
 bool core::impl::learns_too_slowly(const roster_entry& r) const {
-  return r.active && !r.voter && !r.witness && lanes.bytes() > 8 * checkpoint_distance() && !mutated(mutation::learner_kept);
+  return is_learner(r) && lanes.bytes() > 8 * checkpoint_distance() && !mutated(mutation::learner_kept);
 }
 
 /// The log begins above what it needs, and it takes no checkpoint.

@@ -36,6 +36,8 @@ struct roster_entry {
   bool operator==(const roster_entry&) const = default;
 };
 
+inline bool is_learner(const roster_entry& r) { return r.active && !r.voter && !r.witness; }
+
 /// Largest incarnation ever admitted under a member's name (rule V11).
 struct burnt_entry {
   member_id member = no_member;

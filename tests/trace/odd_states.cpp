@@ -28,6 +28,19 @@ bool gives_nothing(stage& s, unsigned who, duration within, const std::function<
   return nothing && until();
 }
 
+/// Three members, of which one leads and one has crashed since the first message.
+struct one_away {
+  stage s;
+  unsigned leader, away;
+
+  one_away() : s(stage::founded(3, in_memory())), leader(static_cast<unsigned>(s.leader())), away((leader + 1) % 3) {
+    s.submit(leader, "x");
+    s.settle();
+    s.crash(away);
+    s.go(1s);
+  }
+};
+
 }  // namespace
 
 TEST_SUITE("odd states") {
@@ -70,13 +83,9 @@ TEST_SUITE("odd states") {
 
   TEST_CASE("S10: who comes without a state is given none by an odd member, but by another") {
     falls_with(mutation::odd_state_given, [] {
-      auto s = stage::founded(3, in_memory());
-      const auto a = static_cast<unsigned>(s.leader());
-      const unsigned c = (a + 1) % 3;
-      s.submit(a, "x");
-      s.settle();
-      s.crash(c);
-      s.go(1s);
+      one_away of;
+      auto& s = of.s;
+      const unsigned a = of.leader, c = of.away;
       s.states_differ({member_id(a)});
       s.start(c);
       return gives_nothing(s, a, 10s, [&] { return s.inside(c).has_state; });
@@ -126,13 +135,9 @@ TEST_SUITE("odd states") {
   }
 
   TEST_CASE("S10: who has taken another's state is odd no more") {
-    auto s = stage::founded(3, in_memory());
-    const auto a = static_cast<unsigned>(s.leader());
-    const unsigned c = (a + 1) % 3;
-    s.submit(a, "x");
-    s.settle();
-    s.crash(c);
-    s.go(1s);
+    one_away of;
+    auto& s = of.s;
+    const unsigned a = of.leader, c = of.away;
     s.start(c);
     s.states_differ({member_id(c)});
     REQUIRE(eventually(s, 10s, [&] { return s.inside(c).has_state; }));
