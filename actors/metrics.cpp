@@ -121,6 +121,7 @@ void node(page& out, const node_figures& f) {
   counter("cohort_transport_sent_frames_total", "Frames sent.", t.frames_sent);
   counter("cohort_transport_received_frames_total", "Frames received.", t.frames_received);
   counter("cohort_transport_dropped_bytes_total", "Payload dropped because a node did not read.", t.payload_dropped_bytes);
+  counter("cohort_transport_waiting_batches_total", "Batches that were to be sent again while they still waited for their link.", t.payload_waited);
   counter("cohort_transport_links_lost_total", "Links that went down.", t.links_down);
   counter("cohort_transport_refused_total", "Connections refused because the nodes do not fit.", t.refused);
   counter("cohort_transport_malformed_total", "Links closed because of what came over them.", t.malformed);

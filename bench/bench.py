@@ -18,6 +18,7 @@ import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "process"))
 from cluster import Cluster, Timeout, eventually, free_port, launch  # noqa: E402
+from order_nodes import OrderNodes  # noqa: E402
 from resp import Client, Disconnected, ServerError  # noqa: E402
 
 COROSYNC = {64: 144_000, 1024: 88_000, 16384: 12_400}     # recorded: messages a second, three nodes, udpu, large MTU
@@ -41,9 +42,9 @@ def report(name, value, unit, reference=None, what="", must=None, lower=False):
     ratio = None
     if reference:
         ratio = reference / value if lower and value else value / reference
-    line = f"{name:<46} {value:>14,.1f} {unit:<8}"
+    line = f"{name:<46} {value:>14,.{2 if value < 10 else 1}f} {unit:<8}"
     if reference:
-        line += f" {reference:>14,.1f} {what:<28} {ratio:>7.2f} x"
+        line += f" {reference:>14,.{2 if reference < 10 else 1}f} {what:<28} {ratio:>7.2f} x"
         if must:
             line += f"  (must {must:g}: {'met' if ratio >= must else 'MISSED'})"
     print(line, flush=True)
@@ -65,99 +66,6 @@ def raw():
     return tcp
 
 
-class OrderNodes:
-    """Measured nodes in processes of their own, whose group takes messages of one order."""
-
-    def __init__(self, order="total", groups=1, members=3, state=0):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cohort-bench-"))
-        names = [f"n{i + 1}" for i in range(members)]
-        self.arguments = ["--log-level", "warn", "--order", order, "--groups", groups, "--state", state]
-        for name in names:
-            self.arguments += ["--member", f"{name}=127.0.0.1:{free_port()}"]
-        self.nodes = {}
-        self.run = 0
-        for name in names:
-            self.start(name)
-        eventually("the measured groups", lambda: all(self.ask(n, "ready").get("ready") == groups for n in self.nodes), 60)
-
-    def kill(self, name):
-        process = self.nodes.pop(name)
-        process.kill()
-        process.wait()
-        eventually(f"{name} is out", lambda: all(self.ask(n, "status")["members"] == len(self.nodes) for n in self.nodes), 30)
-
-    def start(self, name):
-        log = open(self.folder / f"{name}.log", "a")
-        command = [options.build / "bench/order_node", "--name", name, "--data", self.folder / name, *self.arguments]
-        self.nodes[name] = launch_piped(command, log)
-
-    def tell(self, name, line):
-        self.nodes[name].stdin.write(line + "\n")
-        self.nodes[name].stdin.flush()
-
-    def answer(self, name):
-        line = self.nodes[name].stdout.readline()
-        if not line:
-            raise RuntimeError(f"{name} ended: {(self.folder / (name + '.log')).read_text()[-500:]}")
-        return json.loads(line)
-
-    def ask(self, name, line):
-        self.tell(name, line)
-        return self.answer(name)
-
-    def leader(self):
-        return self.ask("n1", "status")["leader"]
-
-    def throughput(self, senders, size, seconds, window):
-        """Messages a second, from the first submission to the last delivery at the slowest node."""
-        self.run += 1
-        for name in senders:
-            self.tell(name, f"run {self.run} {size} {seconds} {window}")
-        sent = {name: self.answer(name) for name in senders}
-        for name in self.nodes:
-            self.tell(name, f"wait {self.run} {len(senders)}")
-        got = {name: self.answer(name) for name in self.nodes}
-        total = sum(s["submitted"] for s in sent.values())
-        for name, tally in got.items():
-            if tally["marks"] != len(senders) or tally["messages"] != total:
-                raise RuntimeError(f"{name} was delivered {tally['messages']} of {total} messages, {tally['marks']} marks; {sent}")
-        if any(s["wrong"] or s["open"] for s in sent.values()):
-            raise RuntimeError(f"not all were answered well: {sent}")
-        start = min(s["first"] for s in sent.values())
-        end = max(t["last"] for t in got.values())
-        return total / (end - start)
-
-    def under_load(self, sender, size, seconds, window, meanwhile):
-        """`meanwhile(run)` happens while `sender` submits for so long; tells the number of the run when all is delivered."""
-        self.run += 1
-        run = self.run
-        self.tell(sender, f"run {run} {size} {seconds} {window}")
-        meanwhile(run)
-        sent = self.answer(sender)
-        if sent["wrong"] or sent["open"]:
-            raise RuntimeError(f"not all were answered well: {sent}")
-        return run
-
-    def close(self):
-        for process in self.nodes.values():
-            process.stdin.close()
-        for process in self.nodes.values():
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def launch_piped(command, log):
-    from cluster import _child_setup, _running
-    process = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-                               start_new_session=True, preexec_fn=_child_setup)
-    _running.add(process)
-    return process
-
-
 # A group of one order each; of the weaker ones only FIFO has a bound to meet, as a share of what TCP alone does.
 ORDERS = ("total", "fifo", "causal", "safe_fifo", "safe_causal", "unordered")
 FIFO_SHARE = {1024: 0.6, 16384: 0.6}
@@ -177,7 +85,7 @@ def tcp_limit():
 
 
 def measure_order(order):
-    nodes = OrderNodes(order)
+    nodes = OrderNodes(options.build, order)
     try:
         seconds = 1.0 if options.quick else 4.0
         for size in (64, 1024, 16384):
@@ -205,7 +113,7 @@ def members():
     """Total order in larger groups: one sender, beside a group of three in the same run."""
     three = {}
     for count in (3, 5, 7):
-        nodes = OrderNodes(members=count)
+        nodes = OrderNodes(options.build, members=count)
         try:
             for size in (64, 1024):
                 sender = [nodes.leader()]
@@ -222,7 +130,7 @@ def members():
 def view_change():
     """Deliveries of a group under load while a member comes, and while one leaves; nobody dies."""
     seconds = 3.0 if options.quick else 6.0
-    nodes = OrderNodes(members=4)
+    nodes = OrderNodes(options.build, members=4)
     try:
         leader = nodes.leader()
         guest = next(n for n in nodes.nodes if n != leader)
@@ -259,7 +167,7 @@ def view_change():
 def join():
     """A member comes back without its state while one submits as fast as it can: what the others still do meanwhile."""
     mebibytes = 128 if options.quick else 1024
-    nodes = OrderNodes(state=mebibytes)
+    nodes = OrderNodes(options.build, state=mebibytes)
     try:
         leader = nodes.leader()
         joiner, witness = [n for n in nodes.nodes if n != leader]
@@ -296,7 +204,7 @@ def join():
 @measure
 def alone():
     """One ordered message at a time in an idle volatile group."""
-    nodes = OrderNodes()
+    nodes = OrderNodes(options.build)
     try:
         leader = nodes.leader()
         count = 500 if options.quick else 4000
@@ -534,13 +442,13 @@ def many():
             raise RuntimeError(f"not all were answered well: {taken}")
         return taken["submitted"] / (taken["last"] - taken["first"])
 
-    alone = OrderNodes()
+    alone = OrderNodes(options.build)
     try:
         spread(alone, turns[0])  # to warm up
         one = {turn: spread(alone, turn) for turn in turns}
     finally:
         alone.close()
-    nodes = OrderNodes(groups=count)
+    nodes = OrderNodes(options.build, groups=count)
     try:
         time.sleep(5)
         memory = max(anonymous(p.pid) for p in nodes.nodes.values())
@@ -567,6 +475,23 @@ def exactly_once():
         got = output_of([options.build / "bench/session_bench", size, 2 if options.quick else 8])
         report(f"exactly once, {size} B, inside", got["exactly_once"], "req/s", got["plain"], "plain total order, same run", 0.7)
         report(f"exactly once, {size} B, through a gateway", got["gateway"], "req/s", got["plain"], "plain total order, same run")
+
+
+@measure
+def compression():
+    """One sender to two receivers, total order, 1 KiB: lines of 100 Mbit/s and as fast as memory, with and without compression."""
+    done = subprocess.run([sys.executable, str(pathlib.Path(__file__).with_name("slow_link.py")), str(options.build), "1" if options.quick else "3"],
+                          capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise RuntimeError((done.stderr.strip().splitlines() or ["it ended"])[-1])
+    plain = {}
+    for got in map(json.loads, done.stdout.splitlines()):
+        line = f"{got['mbit']} Mbit/s" if got["mbit"] else "no bound"
+        name = f"{line}, {got['content']}, compression {got['mode']}"
+        reference = plain.setdefault((got["mbit"], got["content"]), got)
+        what = "" if reference is got else "without, in this run"
+        report(name, got["rate"], "msg/s", None if reference is got else reference["rate"], what)
+        report(f"{name}, sent for each byte", got["wire"], "B", None if reference is got else reference["wire"], what, lower=True)
 
 
 @measure

@@ -134,7 +134,7 @@ struct sender : endpoint_handler {
   bool up = false;
   std::uint64_t sent = 0, acked = 0, stop_at = 0;
   std::uint64_t window = 0;
-  protocol::message next;
+  protocol::batch next;
   std::size_t next_bytes = 0;
   std::vector<double> trips;
   instant asked{};
@@ -167,6 +167,7 @@ struct sender : endpoint_handler {
     const auto before = link->stats();
     while (loop::clock() - begun < how_long) {
       while (sent - acked + next_bytes <= window) {
+        ++next.seq;
         link->send(1, to, next);
         sent += next_bytes;
       }

@@ -4,7 +4,8 @@
 //
 //   status                          {"leader": NAME, "active": BOOL, "members": N, "voters": N}, of those that are active
 //   ready                           {"ready": N}: groups that serve here
-//   run ID BYTES SECONDS WINDOW     submits for SECONDS, at most WINDOW bytes unanswered, then a mark
+//   run ID BYTES SECONDS WINDOW CONTENT  submits for SECONDS, at most WINDOW bytes unanswered, then a mark; they hold `zeros`, `text`
+//                                   or `random` bytes (contents.hpp)
 //   spread ID BYTES SECONDS WINDOW BURST  the same over all groups in turn: BURST bytes into each; the window is of all together
 //   wait ID SENDERS                 waits for the marks of SENDERS nodes; tells what was delivered here of that run, when the
 //                                   last of it was, and the longest time without any (`widest`, seconds)
@@ -13,6 +14,8 @@
 //   leave                           {"done": BOOL, "why": TEXT}: this node leaves the group
 //
 // Times are CLOCK_MONOTONIC, so nodes of one machine can be compared.
+#include "bench/contents.hpp"
+
 #include <cohort/node.hpp>
 
 #include <sys/eventfd.h>
@@ -160,8 +163,10 @@ public:
   cohort::group_status status() { return port_.status(); }
 
   // Submits as fast as the window allows. Answers left open from here are taken before returning.
-  void run(std::uint32_t id, std::size_t size, double seconds, std::size_t window_bytes) {
-    std::vector<std::byte> filler(size * burst);
+  void run(std::uint32_t id, std::size_t size, double seconds, std::size_t window_bytes, std::string_view content) {
+    // What could be packed must not come again in a frame, nor so soon that a packer finds it.
+    const auto held = content == "zeros" ? burst : std::max(burst, (16 << 20) / size / burst * burst);
+    auto filler = bench::contents(content, size * held);
     std::vector<std::span<const std::byte>> messages(burst);
     auto window = std::max<std::size_t>(window_bytes / size, burst);
     std::size_t open = 0;
@@ -172,9 +177,10 @@ public:
     while (now() - first_ < seconds) {
       while (open + each <= window) {
         for (std::size_t i = 0; i < each; ++i) {
-          head h{id, 0, serial++};
-          std::memcpy(filler.data() + i * size, &h, sizeof h);
-          messages[i] = std::span(filler).subspan(i * size, size);
+          head h{id, 0, serial};
+          const auto at = serial++ % held * size;
+          std::memcpy(filler.data() + at, &h, sizeof h);
+          messages[i] = std::span(filler).subspan(at, size);
         }
         port_.submit(std::span(messages).first(each), serial);
         port_.flush();
@@ -274,7 +280,9 @@ private:
   static constexpr std::size_t burst = 256;
 
   std::size_t count() {
-    for (std::size_t i = 0; i < answers_.size(); ++i) wrong_ += answers_[i].outcome != cohort::outcome::replied;
+    for (std::size_t i = 0; i < answers_.size(); ++i)
+      if (answers_[i].outcome != cohort::outcome::replied && ++wrong_ == 1)
+        std::fprintf(stderr, "order_node: an answer is %d\n", static_cast<int>(answers_[i].outcome));
     return answers_.size();
   }
   void sleep() {
@@ -349,8 +357,9 @@ int main(int argc, char** argv) try {
       std::uint32_t id = 0;
       std::size_t size = 0, window = 0;
       double seconds = 0;
-      words >> id >> size >> seconds >> window;
-      from.run(id, size, seconds, window);
+      std::string content;
+      words >> id >> size >> seconds >> window >> content;
+      from.run(id, size, seconds, window, content);
     } else if (what == "ready") {
       std::printf("{\"ready\": %zu}\n", from.ready(node));
     } else if (what == "spread") {

@@ -90,6 +90,7 @@ struct frame {
   std::shared_ptr<const void> owner;
   std::span<const std::byte> bytes;
   frame_type type{};
+  std::uint64_t name = 0;  ///< of a batch: the same in every frame that holds it, and in no other; else 0
   explicit operator bool() const { return !bytes.empty(); }
 };
 

@@ -1,5 +1,6 @@
 #include "transport/endpoint.hpp"
 
+#include "transport/checksum.hpp"
 #include "transport/endpoint_state.hpp"
 
 #include <sys/epoll.h>
@@ -8,6 +9,16 @@
 #include <utility>
 
 namespace cohort::transport {
+
+namespace {
+
+/// Batches that are equal in this are the same one.
+std::uint64_t name_of(std::uint32_t group, const protocol::batch& b) {
+  const std::uint64_t parts[] = {group, b.view, to_index(b.owner), b.inc, static_cast<std::uint64_t>(b.cls), b.seq, b.stamp};
+  return std::max<std::uint64_t>(checksum(std::as_bytes(std::span(parts))), 1);
+}
+
+}  // namespace
 
 endpoint::endpoint(loop& where, endpoint_config config, endpoint_handler& handler)
     : impl_(std::make_unique<impl>(where, std::move(config), handler)) {}
@@ -173,7 +184,19 @@ void endpoint::impl::send(std::uint32_t group, std::span<const member_id> target
     a.targets.assign(targets.begin(), targets.end());
     return;
   }
-  const auto encoded = encoder_.encode(group, what);
+  // The protocol sends again, and answers pulls for, what it sees missing. On a slow link that may still wait here; twice in the queue
+  // it would make the link slower yet, so that more is missed.
+  const auto* b = std::get_if<protocol::batch>(&what);
+  const auto name = b ? name_of(group, *b) : 0;
+  const auto waits = [&](member_id m) {
+    const auto* p = find(m);
+    return b && p && p->current && p->current->queue().waits(name);
+  };
+  const auto repeated = static_cast<std::uint64_t>(std::ranges::count_if(targets, waits));
+  stats_.payload_waited += repeated;
+  if (repeated == targets.size()) return;
+  auto encoded = encoder_.encode(group, what);
+  encoded.name = name;
   if (!encoded) {
     ++stats_.payload_dropped;
     tell_later(link_event_kind::dropped, no_member,
@@ -185,7 +208,7 @@ void endpoint::impl::send(std::uint32_t group, std::span<const member_id> target
   bool tried = false;
   for (const auto m : targets) {
     auto* p = find(m);
-    if (!p || !p->current) continue;
+    if (!p || !p->current || (repeated > 0 && waits(m))) continue;
     const bool may_pack = packer_ && is_payload(encoded.type) && (p->current->peer.unpacks & unpacks_zstd) != 0;
     if (may_pack && !std::exchange(tried, true)) packed = pack(encoded);
     (void)send(*p, may_pack && packed ? packed : encoded);
@@ -194,6 +217,7 @@ void endpoint::impl::send(std::uint32_t group, std::span<const member_id> target
 
 frame endpoint::impl::pack(const frame& plain) {
   auto packed = packer_->pack(plain);
+  packed.name = plain.name;
   if (packed) {
     ++stats_.packed_frames;
     stats_.packed_from_bytes += plain.bytes.size();

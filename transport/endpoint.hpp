@@ -111,6 +111,7 @@ struct endpoint_stats {
   std::uint64_t frames_sent = 0, bytes_sent = 0, writes = 0;
   std::uint64_t frames_received = 0, bytes_received = 0, reads = 0;
   std::uint64_t payload_dropped = 0, payload_dropped_bytes = 0;
+  std::uint64_t payload_waited = 0;     ///< batches that were to be sent again while they still waited for the link
   std::uint64_t packed_frames = 0;      ///< sent compressed ...
   std::uint64_t packed_from_bytes = 0, packed_to_bytes = 0;  ///< ... their size before and after, counted once for all links
   std::uint64_t unpacked_frames = 0;    ///< received compressed

@@ -21,6 +21,12 @@ void send_queue::push(const frame& f) {
   (is_payload(f.type) ? payload_ : control_).push(f);
 }
 
+bool send_queue::waits(std::uint64_t name) const {
+  for (std::size_t i = 0; i < payload_.size(); ++i)
+    if (payload_.at(i).name == name) return true;
+  return false;
+}
+
 std::size_t send_queue::gather(std::span<iovec> parts, std::size_t bytes_max) const {
   std::size_t count = 0, total = 0;
   const auto add = [&](const frame& f, std::size_t from) {

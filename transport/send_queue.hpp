@@ -33,6 +33,8 @@ public:
   bool empty() const { return control_.empty() && payload_.empty(); }
   std::size_t control_bytes() const { return control_bytes_; }
   std::size_t payload_bytes() const { return payload_bytes_; }
+  /// A frame of that name has not been written to its end yet.
+  bool waits(std::uint64_t name) const;
 
   /// Fills `parts` with what to write next, at most `bytes_max` (but at least one frame). Returns how many it filled.
   std::size_t gather(std::span<iovec> parts, std::size_t bytes_max) const;

@@ -321,6 +321,23 @@ TEST_SUITE("endpoint") {
     CHECK(p.linked());
   }
 
+  TEST_CASE("a batch that still waits for the link is not queued again, one that has left is") {
+    pair p;
+    p.start();
+    run_for(p.l, 20ms);
+    for (int times = 0; times < 3; ++times)
+      for (std::uint64_t i = 1; i <= 10; ++i) p.a.link->send(1, to_m1, make_batch(i, 100'000));
+    p.a.link->send(2, to_m1, make_batch(1, 100'000));  // of another group
+    CHECK(p.a.link->stats().payload_waited == 20);
+    CHECK(p.a.link->links()[0].payload_queued < 12 * 100'100);
+    const auto idle = [&] { return p.a.link->links()[0].payload_queued == 0; };
+    REQUIRE(run_until(p.l, [&] { return p.b.messages.size() == 10 && idle(); }));
+    p.a.link->send(1, to_m1, make_batch(3, 100'000));
+    REQUIRE(run_until(p.l, [&] { return p.b.messages.size() == 11; }));
+    CHECK(std::get<protocol::batch>(p.b.messages[10].what).seq == 3);
+    CHECK(p.a.link->stats().payload_waited == 20);
+  }
+
   TEST_CASE("control that nobody reads closes the link, and not within send") {
     pair p;
     p.a.config.control_queue_bytes = 10'000;

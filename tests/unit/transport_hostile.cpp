@@ -325,8 +325,9 @@ TEST_SUITE("hostile") {
     raw_socket r(s.configs[0].listen.port);
     s.link(r);
     const auto before = resident_bytes();
-    const protocol::batch b{1, 0, 1, 0, make_payload({std::string(60'000, 'x')})};
+    protocol::batch b{1, 0, 1, 0, make_payload({std::string(60'000, 'x')})};
     for (int i = 0; i < 5000; ++i) {  // 300 MB
+      ++b.seq;
       s.a.link->send(1, to_m1, b);
       if (i % 10 == 0) s.l.run_once();
     }
