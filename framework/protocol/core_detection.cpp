@@ -44,7 +44,7 @@ void core::impl::await_anew(peer& p) {
   p.rhythm.restart(now);
   p.watched_from = now;
   p.suspected_since = never;
-  p.vouched_at = never;
+  p.vouched_at = p.asked_since = never;
   p.patience = std::clamp(p.rhythm.patience(options.suspect_at), options.election_min, options.fail_after);
 }
 
@@ -70,11 +70,12 @@ bool core::impl::vouched(const peer& p) const {
 }
 
 /// Improbably silent for E_max, and for E_min nobody whom we asked could reach it either. Where nobody is left to be
-/// asked, T_fail has to pass.
+/// asked, T_fail has to pass. Who can be asked again only now, because all were silent, is asked first.
 bool core::impl::given_up(const peer& p) const {
   if (p.suspected_since == never || silence(p) < options.election_max) return false;
   if (mutated(mutation::death_by_one_path)) return true;
-  if (now - p.suspected_since < options.election_min) return false;
+  const auto asked = mutated(mutation::given_up_unasked) ? p.suspected_since : p.asked_since;
+  if (asked == never || now - asked < options.election_min) return false;
   if (vouched(p) && !mutated(mutation::vouched_given_up)) return false;
   return std::ranges::any_of(in_force->roster, [&](const roster_entry& r) { return r.id != p.id && helps(r); });
 }
@@ -94,7 +95,7 @@ void core::impl::watch_members() {
     ask_about_reset(p);
     if (silent_for < p.patience) {
       if (p.suspected_since != never) notify(event_kind::member_suspected, r.id.member, 0, false);
-      p.suspected_since = p.vouched_at = never;
+      p.suspected_since = p.vouched_at = p.asked_since = never;
       continue;
     }
     if (p.suspected_since == never) {
@@ -139,10 +140,11 @@ bool core::impl::ended_everywhere(const peer& p) const {
   return confirmed;
 }
 
-void core::impl::ask_others(const peer& p) {
+void core::impl::ask_others(peer& p) {
   std::vector<member_id> helpers;
   for (const auto& r : in_force->roster)
     if (r.id != p.id && helps(r)) helpers.push_back(r.id.member);
+  if (!helpers.empty()) p.asked_since = std::min(p.asked_since, now);
   send_to(helpers, probe{promises.term, self(), p.id.member, stamp, false, 0, false});
 }
 

@@ -79,6 +79,7 @@ struct peer {
   instant watched_from{};          ///< silence before this does not count: not active yet, not led yet, or we stood still
   instant suspected_since = never;
   instant probe_sent{};
+  instant asked_since = never;     ///< others are asked about it
   instant vouched_at = never;      ///< another member has told that it answers ...
   member_id vouched_by = no_member;
   std::uint32_t voucher_deaf = 0;  ///< ... and how many that one does not hear itself
@@ -686,7 +687,7 @@ struct core::impl {
   void ask_about_reset(peer& p);
   bool confirms_resets(const roster_entry& r, const peer& subject) const;
   bool ended_everywhere(const peer& p) const;
-  void ask_others(const peer& p);
+  void ask_others(peer& p);
   bool helps(const roster_entry& r) const;
   bool vouched(const peer& p) const;
   bool given_up(const peer& p) const;

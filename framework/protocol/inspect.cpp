@@ -12,12 +12,12 @@ using impl = inspector::inside;
 void add_peer(digester& d, const peer& x) {
   const auto& [id, heard, heard_order, inc, match_term, match, applied, base, view, have, no_state, match_progress, echo, lease_echo, next,
                probing, append_sent, went_back, offer_sent, chunk_asked, match_below, unservable_since, refused_our_clock,
-               told, heard_at, rhythm, watched, patience, watched_from, suspected_since, probe_sent, vouched_at, vouched_by,
+               told, heard_at, rhythm, watched, patience, watched_from, suspected_since, probe_sent, asked_since, vouched_at, vouched_by,
                voucher_deaf, lag_told, lane_progress, served_from, join_inc, join_heard, join_has_state, linked, node, blank, reset_at, reset_elsewhere] = x;
   // `rhythm` is taken apart by who may see it.
   d.all(id, heard, heard_order, inc, match_term, match, applied, base, view, have, no_state, match_progress, echo, lease_echo, next, probing,
         append_sent, went_back, offer_sent, chunk_asked, match_below, unservable_since, refused_our_clock, told, heard_at, watched,
-        patience, watched_from, suspected_since, probe_sent, vouched_at, vouched_by, voucher_deaf, lag_told, lane_progress, served_from,
+        patience, watched_from, suspected_since, probe_sent, asked_since, vouched_at, vouched_by, voucher_deaf, lag_told, lane_progress, served_from,
         join_inc, join_heard, join_has_state, linked, node, blank, reset_at, reset_elsewhere);
 }
 
@@ -46,7 +46,7 @@ core inspector::copy(const core& c) {
 
 // ---- what has no influence ------------------------------------------------------------------------------------------
 
-void inspector::without_clocks(core& c) {
+void inspector::without_clocks(core& c, bool silences) {
   auto& i = *c.impl_;
   i.deadline = never;
   // Every acknowledgement goes to everybody, which is never wrong: whom the last ones went to tells no states apart.
@@ -64,9 +64,10 @@ void inspector::without_clocks(core& c) {
   i.giving = {};
   for (auto& p : i.peers) {
     // In beats so long nothing is ever a sample, and patience stays at its most.
-    p.rhythm.begin(i.options.fail_after, i.now);
-    p.patience = i.options.fail_after;
-    p.heard_at = p.watched_from = i.now;
+    p.rhythm.begin(i.options.fail_after, silences ? p.rhythm.last_heard() : i.now);
+    p.patience = silences ? i.options.election_min : i.options.fail_after;
+    p.heard_at = i.now;
+    if (!silences) p.watched_from = i.now;
     p.lease_echo = {};  // nothing here is read by lease
   }
 }

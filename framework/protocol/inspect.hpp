@@ -20,7 +20,8 @@ struct inspector {
   static core copy(const core& c);
   /// For explorations, in which a clock goes where its owner's timeouts are and nowhere else: such a leap is no stall (V22),
   /// and nobody's silence has a length (V20, V21): members go by links that are reset alone. Between passes only.
-  static void without_clocks(core& c);
+  /// With `silences` a leader's silence has one: it suspects after E_min, the soonest that a rhythm allows.
+  static void without_clocks(core& c, bool silences = false);
   /// Rewrites what can have no influence on anything but equality, so that cores which behave alike look alike: journal
   /// positions are counted from what is on disk, which becomes 0; send stamps, draws of timeouts and counters of arrival
   /// lose their history; sets are sorted. Between passes only. Returns by how much journal positions went down: the

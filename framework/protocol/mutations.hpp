@@ -113,6 +113,7 @@ namespace cohort::protocol {
   X(death_by_one_path, "V20", "V20")                               \
   X(reset_taken_alone, "V24", "V24")                               \
   X(vouched_given_up, "V20b", "V20")                               \
+  X(given_up_unasked, "V20c", "V20")                               \
   X(links_never_handed_over, "V21", "V21")                         \
   X(links_handed_round, "V21b", "V21")                             \
   X(stall_not_noticed, "V22", "V22")                               \

@@ -82,7 +82,7 @@ int main(int argc, char** argv) {
   app.add_flag("--brief", brief, "a short look into every scope, and planted mistakes that show soon");
   app.add_flag("--list", list, "print the scopes");
   bool at_once = false;
-  unsigned crashes = kept, elections = kept, doubts = kept, expiries = kept, submissions = kept, slow = kept, may_crash = kept, beats = kept, losses = kept;
+  unsigned crashes = kept, elections = kept, doubts = kept, expiries = kept, submissions = kept, slow = kept, may_crash = kept, beats = kept, losses = kept, lapses = kept;
   app.add_option("--crashes", crashes, "instead of the scope's");
   app.add_option("--may-crash", may_crash, "members in bits, instead of the scope's");
   app.add_option("--elections", elections, "instead of the scope's");
@@ -90,6 +90,7 @@ int main(int argc, char** argv) {
   app.add_option("--expiries", expiries, "instead of the scope's");
   app.add_option("--beats", beats, "instead of the scope's");
   app.add_option("--losses", losses, "instead of the scope's");
+  app.add_option("--lapses", lapses, "instead of the scope's");
   app.add_option("--slow", slow, "links that may be slow, instead of the scope's");
   app.add_flag("--at-once", at_once, "submit before anything else happens");
   app.add_option("--submissions", submissions, "at most so many of the scope's");
@@ -111,7 +112,7 @@ int main(int argc, char** argv) {
       if (!name.empty() && s.name != name) continue;
       found_scope = true;
       for (const auto& [instead, place] : {std::pair(crashes, &s.crashes), {may_crash, &s.may_crash}, {elections, &s.elections},
-                                           {doubts, &s.doubts}, {expiries, &s.expiries}, {beats, &s.beats}, {losses, &s.losses}, {slow, &s.slow_links}})
+                                           {doubts, &s.doubts}, {expiries, &s.expiries}, {beats, &s.beats}, {losses, &s.losses}, {lapses, &s.lapses}, {slow, &s.slow_links}})
         if (instead != kept) *place = instead;
       if (at_once) s.at_once = true;
       if (submissions < s.submissions.size()) s.submissions.resize(submissions);

@@ -126,6 +126,27 @@ TEST_SUITE("detection") {
     CHECK_FALSE(s.status(a).is_leader);
   }
 
+  TEST_CASE("V20: a leader that heard nobody for long first asks those it hears again, before it gives up the others") {
+    const auto holds = [] {
+      auto s = stage::founded(3, durable());
+      const auto a = static_cast<unsigned>(s.leader());
+      const unsigned b = (a + 1) % 3, c = (a + 2) % 3;
+      s.go(8s);
+      const auto from = s.now;
+      // B is heard again shortly before A would step down, C is not, and what A asks about C takes its time.
+      const auto passes = [&](const flying& f) {
+        const auto after = s.now - from;
+        if (f.to == a && (f.from == c || (f.from == b && after < 550ms))) return false;
+        return !is<take_over>(f) && !(is<probe>(f) && after < 680ms);
+      };
+      until(s, 1500ms, [&] { return s.inside(a).in_force->number > 0; }, passes);
+      return s.inside(a).in_force->number == 0 && s.status(a).is_leader;
+    };
+    CHECK(holds());
+    planting p(mutation::given_up_unasked);
+    CHECK_FALSE(holds());
+  }
+
   TEST_CASE("V20: who is silent here but answers another member is not given up before T_fail") {
     for (const auto mistake : {mutation::death_by_one_path, mutation::vouched_given_up}) {
       const auto holds = [] {

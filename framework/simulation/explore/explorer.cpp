@@ -29,10 +29,10 @@ struct fingerprint_hash {
 
 /// What is left of the scope's budgets.
 struct budget {
-  std::uint8_t crashes = 0, restarts = 0, doubts = 0, elections = 0, expiries = 0, beats = 0, losses = 0;
+  std::uint8_t crashes = 0, restarts = 0, doubts = 0, elections = 0, expiries = 0, beats = 0, losses = 0, lapses = 0;
   std::uint64_t word() const {
     return std::uint64_t(crashes) | std::uint64_t(restarts) << 8 | std::uint64_t(doubts) << 16 | std::uint64_t(elections) << 24 |
-           std::uint64_t(expiries) << 32 | std::uint64_t(beats) << 40 | std::uint64_t(losses) << 48;
+           std::uint64_t(expiries) << 32 | std::uint64_t(beats) << 40 | std::uint64_t(losses) << 48 | std::uint64_t(lapses) << 56;
   }
 };
 
@@ -68,7 +68,7 @@ struct action {
 
 /// What a member can do next, looked at once per member state.
 struct abilities {
-  bool up = false, elect = false, suspect = false, expire = false, submit = false, leads = false, complete = false, new_view = false;
+  bool up = false, elect = false, suspect = false, ended = false, lapse = false, expire = false, submit = false, leads = false, complete = false, new_view = false;
   std::uint32_t unsynced = 0;
 };
 
@@ -77,6 +77,20 @@ struct step_result {
   bool idle = false;  ///< neither the member nor anything else has changed
   std::vector<std::uint32_t> sent;
 };
+
+const char* reason(absence why) {
+  switch (why) {
+    case absence::none: break;
+    case absence::reset: return "its link was reset";
+    case absence::restarted: return "it is another life";
+    case absence::unheard: return "silent, and others cannot reach it either";
+    case absence::link: return "only the link to it is broken";
+    case absence::silent: return "silent";
+    case absence::stuck: return "stuck";
+    case absence::unservable: return "it cannot be served";
+  }
+  return "?";
+}
 
 class exploration {
 public:
@@ -90,6 +104,7 @@ private:
   std::uint32_t name(const letter& l);
   const step_result& step_of(std::uint32_t who, input what);
   void check_pairs(const state& s, unsigned changed);
+  void check_accusations(const state& before, const state& after, unsigned who) const;
 
   // ---- states
   bool enter(state&& s, std::uint32_t parent, action how);
@@ -141,7 +156,9 @@ std::uint32_t exploration::name(std::unique_ptr<member> m) {
   abilities can;
   can.up = m->up;
   can.elect = m->timer(input::kind::elect, options_).has_value();
-  can.suspect = m->timer(input::kind::suspect, options_).has_value();
+  can.suspect = scope_.suspects && m->timer(input::kind::suspect, options_).has_value();
+  can.ended = scope_.probes && m->timer(input::kind::ended, options_).has_value();
+  can.lapse = scope_.lapses > 0 && m->timer(input::kind::lapse, options_).has_value();
   can.expire = m->timer(input::kind::expire, options_).has_value();
   unsigned mine = 0, seen = 0;
   for (const auto& submission : scope_.submissions) mine += submission.node == m->node;
@@ -186,6 +203,15 @@ void exploration::check_pairs(const state& s, unsigned changed) {
         agreeing_.insert(std::uint64_t(a) << 32 | b);
       }
   }
+}
+
+void exploration::check_accusations(const state& before, const state& after, unsigned who) const {
+  const auto known = members_[before.members[who]]->told.accused.size();
+  const auto& accuser = *members_[after.members[who]];
+  if (accuser.told.accused.size() <= known) return;
+  std::vector<const member*> all;
+  for (unsigned n = 0; n < scope_.members; ++n) all.push_back(members_[after.members[n]].get());
+  for (auto i = known; i < accuser.told.accused.size(); ++i) check_accusation(accuser, accuser.told.accused[i], all, options_);
 }
 
 std::uint64_t exploration::hash(const state& s) const {
@@ -296,6 +322,7 @@ void exploration::act(const state& s, std::uint32_t index, action how) {
     case input::kind::elect: --next.left.elections; break;
     case input::kind::expire: --next.left.expiries; break;
     case input::kind::beat: --next.left.beats; break;
+    case input::kind::lapse: --next.left.lapses; break;
     case input::kind::doubt:
       --next.left.doubts;
       if (how.lost_links() != 0)
@@ -319,6 +346,7 @@ void exploration::act(const state& s, std::uint32_t index, action how) {
   for (unsigned n = 0; n < scope_.members; ++n) drop_stale(next, n);
   progressed_ = true;
   check_pairs(next, how.node);
+  check_accusations(s, next, how.node);
   enter(std::move(next), index, how);
 }
 
@@ -348,6 +376,8 @@ void exploration::expand(const state& s, std::uint32_t index) {
     }
     if (can.unsynced > 0) act(s, index, {input::kind::sync, fate::arrives, n, 0});
     if (can.submit) act(s, index, {input::kind::submit, fate::arrives, n, 0});
+    if (can.ended) act(s, index, {input::kind::ended, fate::arrives, n, 0});
+    if (can.lapse && s.left.lapses > 0) act(s, index, {input::kind::lapse, fate::arrives, n, 0});
     if (can.suspect) act(s, index, {input::kind::suspect, fate::arrives, n, 0});
     if (can.expire && s.left.expiries > 0) act(s, index, {input::kind::expire, fate::arrives, n, 0});
     if (can.elect && s.left.elections > 0) act(s, index, {input::kind::elect, fate::arrives, n, 0});
@@ -355,7 +385,7 @@ void exploration::expand(const state& s, std::uint32_t index) {
     if (s.left.doubts > 0)
       for (std::uint32_t other = 0; other < scope_.members; ++other) {
         const auto& of = abilities_[s.members[other]];
-        if (other != n && of.up && (can.leads || (of.leads && scope_.doubts_of_leader)))
+        if (other != n && of.up && (can.leads || (of.leads ? scope_.doubts_of_leader : scope_.doubts_of_followers)))
           for (std::uint32_t lost = 0; lost <= (few_slow() ? 1u : 0u); ++lost)
             act(s, index, {input::kind::doubt, fate::arrives, n, other | lost << 8});
       }
@@ -375,7 +405,7 @@ result exploration::run() {
   first.left = {static_cast<std::uint8_t>(scope_.crashes),   static_cast<std::uint8_t>(scope_.restarts),
                 static_cast<std::uint8_t>(scope_.doubts),    static_cast<std::uint8_t>(scope_.elections),
                 static_cast<std::uint8_t>(scope_.expiries),  static_cast<std::uint8_t>(scope_.beats),
-                static_cast<std::uint8_t>(scope_.losses)};
+                static_cast<std::uint8_t>(scope_.losses),    static_cast<std::uint8_t>(scope_.lapses)};
   auto group = settled_group(scope_);
   for (unsigned n = 0; n < scope_.members; ++n) first.members[n] = name(std::move(group[n]));
   enter(std::move(first), 0, {});
@@ -454,6 +484,8 @@ std::vector<std::string> exploration::trace(std::uint32_t index) {
       if (event.what == story::kind::lost) say("is told that message " + std::to_string(event.message) + " is lost");
       if (event.what == story::kind::born) say("is back in view " + std::to_string(event.view));
     }
+    for (auto a = was.told.accused.size(); a < is.told.accused.size(); ++a)
+      say("goes on without " + std::to_string(is.told.accused[a].of) + ": " + reason(is.told.accused[a].why));
   }
   return lines;
 }
@@ -471,6 +503,8 @@ std::string exploration::describe_action(const action& how) const {
     case input::kind::submit: return "* " + who + " submits its next message";
     case input::kind::elect: return "* " + who + " election timeout";
     case input::kind::suspect: return "* " + who + " the link was down for long enough to suspect";
+    case input::kind::ended: return "* " + who + " there was time to dial it again";
+    case input::kind::lapse: return "* " + who + " hears nobody until it has waited long enough";
     case input::kind::expire: return "* " + who + " waits no longer for reports or payload";
     case input::kind::beat: return "* " + who + " two heartbeat intervals pass";
     case input::kind::sync: return "* " + who + " disk has written all";

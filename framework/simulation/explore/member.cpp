@@ -1,5 +1,6 @@
 #include "framework/simulation/explore/member.hpp"
 
+#include "framework/protocol/detection_bounds.hpp"
 #include "framework/protocol/digester.hpp"
 #include "framework/protocol/recovered_state.hpp"
 #include "framework/simulation/clock.hpp"
@@ -20,6 +21,7 @@ core_options options_of(const scope& s) {
   o.orders = s.orders;
   if (!o.orders.has(o.default_order)) o.default_order = s.submissions.front().how;
   o.fail_after = 24h;  // silence is told by links, so that clocks of members need not be compared
+  if (s.lapses > 0) o.heartbeat = o.election_min / 2;  // PROBEs, and what else is repeated, are few
   return o;
 }
 
@@ -82,7 +84,11 @@ struct pass {
 
   void post(unsigned to, std::shared_ptr<const message> what) const {
     if (!s.joins && std::holds_alternative<join>(*what)) return;
-    if (std::holds_alternative<probe>(*what)) return;  // they may get lost: then a verdict takes longer, and is the same
+    if (const auto* q = std::get_if<probe>(what.get())) {
+      if (!s.probes) return;  // they may get lost: then a verdict takes longer, and is the same
+      auto& about = m.told.evident[to_index(q->subject)];
+      if (to_index(q->asker) == m.node && !q->answered && about.asked == never) about.asked = m.now, about.vouched = never;
+    }
     // How far others have applied the log opens windows and lets it be trimmed, of which there is nothing here. A lower
     // bound that is true is as good, and tells fewer states apart.
     if (const auto* a = std::get_if<ack>(what.get()); a && a->applied != 0) {
@@ -118,11 +124,14 @@ struct pass {
       }
     }
     for (auto& d : out.deliveries) deliver(d);
-    for (const auto& e : out.events)
+    for (const auto& e : out.events) {
       if (e.kind == event_kind::elected) m.told.led.push_back(e.number);
+      if (e.kind == event_kind::member_silent && s.probes) m.told.accused.push_back({static_cast<unsigned>(to_index(e.member)), e.why});
+    }
+    note_evidence();
     m.core->drained();
     m.core->check_invariants();
-    inspector::without_clocks(*m.core);
+    inspector::without_clocks(*m.core, s.lapses > 0);
     const auto by = inspector::simplify(*m.core);
     for (auto& op : m.unsynced) op.position -= std::min(op.position, by);
     for (auto& h : m.held) h.needs -= std::min(h.needs, by);
@@ -193,6 +202,12 @@ struct pass {
     }
   }
 
+  void note_evidence() const {
+    for (const auto& p : m.inside().peers)
+      if (auto& about = m.told.evident[to_index(p.id.member)]; about.asked != never && p.rhythm.last_heard() >= about.asked)
+        about.asked = about.vouched = never;
+  }
+
   void note_commitments() const {
     const auto& in = m.inside();
     auto& known = m.told.committed;
@@ -259,6 +274,30 @@ std::optional<instant> member::timer(input::kind k, const core_options& options)
     }
     if (at > now) return at;
   }
+  if (k == input::kind::ended) {
+    instant at = now;
+    for (const auto& p : in.peers) {
+      const auto* r = find(*in.in_force, p.id);
+      if (p.reset_at != never && r && r->active) at = std::max(at, p.reset_at + reset_patience(options) + 1ns);
+    }
+    if (at > now) return at;
+  }
+  if (k == input::kind::lapse) {
+    instant at = never;
+    const auto due = [&](instant t) { at = t > now ? std::min(at, t) : at; };
+    for (const auto& r : in.in_force->roster) {
+      const auto* p = r.active && r.id != id() ? in.known_peer(r.id) : nullptr;
+      if (!p || in.superseded(*p)) continue;
+      const auto heard = std::max(p->rhythm.last_heard(), p->watched_from);
+      if (p->suspected_since == never) {
+        due(heard + options.election_min);
+        continue;
+      }
+      due(p->probe_sent + options.heartbeat);
+      due(std::max(heard + options.election_max, p->suspected_since + options.election_min));
+    }
+    if (at != never) return at;
+  }
   if (k == input::kind::expire && in.change.running && !in.change.proposed) {
     instant at = in.change.started + options.wedge_wait;
     if (in.change.pull_started != never) at = std::max(at, in.change.pull_started + options.pull_wait + 1ns);
@@ -306,12 +345,21 @@ std::unique_ptr<member> step(const scope& s, const member& before, input what, c
   journal_position persisted = 0;
   switch (what.what) {
     case input::kind::arrive:
-      if (arriving->what == letter::kind::reset)
+      if (arriving->what == letter::kind::reset) {
+        m.told.evident[arriving->from].reset = true;
         m.core->link_down(member_id(arriving->from), true);
-      else if (arriving->what == letter::kind::link_up)
+        break;
+      }
+      if (arriving->what == letter::kind::link_up) {
+        m.told.evident[arriving->from].reset = false;
         m.core->link_up(arriving->sender, false);
-      else
-        m.core->receive(arriving->sender, message(*arriving->body));
+        break;
+      }
+      if (const auto* q = std::get_if<probe>(arriving->body.get()))
+        if (auto& about = m.told.evident[to_index(q->subject)];
+            q->answered && !q->reset && to_index(q->asker) == m.node && about.asked != never && q->asked >= about.asked)
+          about.vouched = m.now;
+      m.core->receive(arriving->sender, message(*arriving->body));
       break;
     case input::kind::submit: {
       std::uint8_t number = 0;
@@ -329,7 +377,10 @@ std::unique_ptr<member> step(const scope& s, const member& before, input what, c
       m.unsynced.clear();
       m.core->persisted(persisted);
       break;
-    case input::kind::doubt: m.core->link_down(member_id(what.number), true); break;
+    case input::kind::doubt:
+      m.told.evident[what.number].reset = true;
+      m.core->link_down(member_id(what.number), true);
+      break;
     default: break;
   }
   p.finish(persisted);
@@ -406,8 +457,10 @@ fingerprint digest(const member& m) {
     const auto& log = inspector::of(*c).log;
     for (log_index i = 1; i <= log.last(); ++i) d.add(hash_entry(log.at(i)));
   }
-  const auto& [events, committed, led] = told;
-  d.all(events.size(), committed.size(), led);
+  const auto& [events, committed, led, evident, accused] = told;
+  d.all(events.size(), committed.size(), led, accused.size());
+  for (const auto& [reset, asked, vouched] : evident) d.all(reset, asked, vouched);
+  for (const auto& [of, why] : accused) d.all(of, why);
   for (const auto& [what, member, safe, cls, message, past, number, inc, sender, seq, position, hash, roster] : events)
     d.all(what, member, safe, cls, message, past, number, inc, sender, seq, position, hash);
   for (const auto& [hash, counted] : committed) d.all(hash, counted);

@@ -27,6 +27,8 @@ struct input {
     submit,   ///< its next message
     elect,    ///< its election timeout
     suspect,  ///< a leader: a link has been down for E_min
+    ended,    ///< a leader: there was time to dial again after a reset
+    lapse,    ///< a leader: time passes until silence, or asking others about it, has lasted long enough
     expire,   ///< a leader: T_wedge or T_pull
     beat,     ///< two heartbeat intervals
     sync,     ///< its disk has written everything
@@ -62,6 +64,19 @@ struct story {
   std::vector<event> events;
   std::vector<commitment> committed;  ///< by index, from 1 on
   std::vector<term_number> led;       ///< once for every election won
+
+  /// What is known of another one's life, in the words of the rules.
+  struct evidence {
+    bool reset = false;                          ///< the link to it was seen to be reset
+    protocol::instant asked = protocol::never;   ///< a leader: others are asked about it since then, and it was not heard
+    protocol::instant vouched = protocol::never; ///< one of them has said since that it lives
+  };
+  struct accusation {
+    unsigned of = 0;
+    protocol::absence why{};
+  };
+  std::array<evidence, 4> evident;    ///< by member
+  std::vector<accusation> accused;    ///< for these a leader has begun a change
 };
 
 /// One member with its disk, its application's memory and its own clock, as it is between two passes.

@@ -156,4 +156,29 @@ void check_pair(const member& a, const member& b) {
   }
 }
 
+void check_accusation(const member& accuser, const story::accusation& what, const std::vector<const member*>& all,
+                      const core_options& options) {
+  const auto says = name(accuser) + " goes on without member " + std::to_string(what.of);
+  const auto& known = accuser.told.evident[what.of];
+  if (what.why == absence::reset && all[what.of]->up) {
+    if (!known.reset) fail("V24: " + says + " because of a link that was not reset");
+    unsigned agree = 0;
+    for (const auto* other : all) {
+      if (other->node == accuser.node || other->node == what.of || !other->up || accuser.told.evident[other->node].reset) continue;
+      if (!other->told.evident[what.of].reset) fail("V24: " + says + ", who lives, though " + name(*other) + " has a link to it");
+      ++agree;
+    }
+    // Whoever agreed may have died since, or be cut off from the leader; so much is known of those who live.
+    const auto dead = std::ranges::count_if(all, [&](const member* m) { return !m->up && m->node != what.of; });
+    const auto cut_off = std::ranges::count_if(all, [&](const member* m) { return m->node != what.of && accuser.told.evident[m->node].reset; });
+    if (agree == 0 && dead == 0 && cut_off == 0) fail("V24: " + says + ", who lives, on its own word alone");
+  }
+  if (what.why == absence::unheard) {
+    if (known.asked == never || accuser.now - known.asked < options.election_min)
+      fail("V20: " + says + ", whom nobody was asked about for E_min");
+    if (known.vouched != never && accuser.now - known.vouched <= options.election_min)
+      fail("V20: " + says + ", of whom another one has said that it lives");
+  }
+}
+
 }  // namespace cohort::sim::explore

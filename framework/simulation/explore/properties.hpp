@@ -15,4 +15,8 @@ void check_alone(const member& m, std::size_t from);
 /// I14 view agreement, uniformity of SF, SC and T (D8, V4-V8) and O10. Not symmetric: call it both ways.
 void check_pair(const member& a, const member& b);
 
+/// V20, V24: on what evidence a leader begins a change without a member. `all`: everybody as they are now.
+void check_accusation(const member& accuser, const story::accusation& what, const std::vector<const member*>& all,
+                      const protocol::core_options& options);
+
 }  // namespace cohort::sim::explore

@@ -102,6 +102,16 @@ const std::vector<scope>& all_scopes() {
       s.at_once = true, s.may_crash = 1u << 1, s.restarts = 1, s.joins = true, s.slow_links = 0;
     }
     {
+      auto& s = make("ended", "a group at rest: a follower may crash, and links to who lives are reset, the leader's or another one's (V24)");
+      s.may_crash = 1u << 1 | 1u << 2, s.elections = 0, s.expiries = 0;
+      s.probes = true, s.suspects = false, s.doubts = 2, s.doubts_of_followers = true;
+    }
+    {
+      auto& s = make("silent", "a group at rest: members are silent for long at the leader, dead or not, and are asked for by way of the other (V20)");
+      s.may_crash = 1u << 1, s.elections = 0, s.expiries = 0, s.slow_links = 1;
+      s.probes = true, s.suspects = false, s.lapses = 5;
+    }
+    {
       auto& s = make("unordered", "U and SF of one sender, messages overtake each other, one crash");
       s.orders = {unordered, safe_fifo};
       s.submissions = {{1, unordered}, {1, safe_fifo}};

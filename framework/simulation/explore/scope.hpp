@@ -33,6 +33,10 @@ struct scope {
   unsigned restarts = 0;    ///< of crashed members (durable groups)
   unsigned doubts = 0;      ///< a member sees the link of a living one reset
   bool doubts_of_leader = false;  ///< also the leader's, by its followers
+  bool doubts_of_followers = false;  ///< also followers', by each other
+  bool suspects = true;     ///< a leader waits E_min for a link that was reset
+  bool probes = false;      ///< PROBEs are carried, and a leader waits for the others' word of a link that was reset (V24)
+  unsigned lapses = 0;      ///< times that a leader's clock goes on to what it waits for next of members that are silent (V20)
   unsigned elections = 2;   ///< election timeouts
   unsigned expiries = 1;    ///< T_wedge or T_pull of a leader
   unsigned beats = 0;       ///< two heartbeat intervals pass at a member
