@@ -135,7 +135,7 @@ int main(int argc, char** argv) {
         return 2;
       }
       auto within = b;
-      if (brief) within.states = 400'000;
+      if (brief) within.states = 800'000;
       if (run(*s, within, m, only_teeth && !brief, sum).broken.empty()) {
         std::printf("%s is not found\n", t.mutation);
         ++sum.failed;

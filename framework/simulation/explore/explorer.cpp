@@ -406,8 +406,10 @@ result exploration::run() {
                 static_cast<std::uint8_t>(scope_.doubts),    static_cast<std::uint8_t>(scope_.elections),
                 static_cast<std::uint8_t>(scope_.expiries),  static_cast<std::uint8_t>(scope_.beats),
                 static_cast<std::uint8_t>(scope_.losses),    static_cast<std::uint8_t>(scope_.lapses)};
-  auto group = settled_group(scope_);
+  std::vector<letter> flight;
+  auto group = settled_group(scope_, flight);
   for (unsigned n = 0; n < scope_.members; ++n) first.members[n] = name(std::move(group[n]));
+  for (const auto& l : flight) post(first, name(l));
   enter(std::move(first), 0, {});
   if (scope_.at_once)  // a path of single states, which traces begin with
     for (const auto& submission : scope_.submissions) {
@@ -478,9 +480,10 @@ std::vector<std::string> exploration::trace(std::uint32_t index) {
       if (event.what == story::kind::view) {
         std::string active;
         for (const auto& r : event.roster->roster)
-          if (r.active) active += " " + std::to_string(to_index(r.id.member));
+          if (r.active) active += " " + std::to_string(to_index(r.id.member)) + (r.voter ? "" : " (learns)");
         say("installs view " + std::to_string(event.view) + " of" + active);
       }
+      if (event.what == story::kind::restored) say("takes a checkpoint at position " + std::to_string(event.position));
       if (event.what == story::kind::lost) say("is told that message " + std::to_string(event.message) + " is lost");
       if (event.what == story::kind::born) say("is back in view " + std::to_string(event.view));
     }

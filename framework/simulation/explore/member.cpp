@@ -1,13 +1,12 @@
 #include "framework/simulation/explore/member.hpp"
 
-#include "framework/protocol/detection_bounds.hpp"
-#include "framework/protocol/digester.hpp"
 #include "framework/protocol/recovered_state.hpp"
 #include "framework/simulation/clock.hpp"
 #include "framework/simulation/disk.hpp"
 #include "framework/simulation/explore/properties.hpp"
 #include "framework/simulation/trace.hpp"
 
+#include <functional>
 #include <stdexcept>
 
 namespace cohort::sim::explore {
@@ -27,8 +26,14 @@ core_options options_of(const scope& s) {
 
 namespace {
 
+std::uint64_t checksum(std::span<const std::byte> bytes, std::uint64_t seed) {
+  for (const auto b : bytes) seed = mix(seed, std::to_integer<std::uint64_t>(b));
+  return seed;
+}
+
 core_start start_of(const scope& s, const member& m) {
   core_start start;
+  start.checksum = checksum;
   start.self = m.id();
   start.seed = m.node + 1;
   for (unsigned n = 0; n < s.members; ++n) start.founders.push_back(member_id(n));
@@ -37,10 +42,11 @@ core_start start_of(const scope& s, const member& m) {
 
 std::unique_ptr<member> copy(const member& m) {
   auto other = std::make_unique<member>();
-  other->node = m.node, other->up = m.up, other->life = m.life, other->submitted = m.submitted, other->now = m.now;
+  other->node = m.node, other->process = m.process, other->up = m.up, other->life = m.life, other->submitted = m.submitted, other->now = m.now;
   other->core.emplace(inspector::copy(*m.core));
   other->told = m.told;
   other->open = m.open;
+  other->checkpoints = m.checkpoints;
   other->disk = m.disk;
   other->unsynced = m.unsynced;
   other->held = m.held;
@@ -123,13 +129,29 @@ struct pass {
           post(to, what);
       }
     }
-    for (auto& d : out.deliveries) deliver(d);
+    for (const auto& op : out.persists)
+      if (const auto* c = std::get_if<persist_chunk>(&op.what)) m.checkpoints[c->index] = c->data;
+    std::vector<std::function<void()>> answers;
+    for (auto& d : out.deliveries) {
+      deliver(d);
+      if (const auto* c = std::get_if<deliver_checkpoint>(&d))
+        answers.push_back([this, index = c->at.index] { m.core->checkpoint_stored(index, 1); });
+    }
     for (const auto& e : out.events) {
       if (e.kind == event_kind::elected) m.told.led.push_back(e.number);
       if (e.kind == event_kind::member_silent && s.probes) m.told.accused.push_back({static_cast<unsigned>(to_index(e.member)), e.why});
     }
+    for (const auto& e : out.events)
+      if (e.kind == event_kind::chunk_wanted)
+        answers.push_back([this, e] { m.core->chunk_loaded(e.member, e.index, static_cast<std::uint32_t>(e.number), m.checkpoints[e.index]); });
     note_evidence();
     m.core->drained();
+    if (!answers.empty()) {  // a store that takes no time
+      tick();
+      for (const auto& answer : answers) answer();
+      finish();
+      return;
+    }
     m.core->check_invariants();
     inspector::without_clocks(*m.core, s.lapses > 0);
     const auto by = inspector::simplify(*m.core);
@@ -153,8 +175,33 @@ struct pass {
     }
   }
 
+  /// What the state here holds, in bits.
+  std::uint8_t state() const {
+    unsigned held = 0;
+    for (const auto& e : m.told.events) {
+      if (e.what == story::kind::restored) held = e.past;
+      if (e.what == story::kind::batch) held |= 1u << e.message;
+    }
+    return static_cast<std::uint8_t>(held);
+  }
+
   void deliver(const delivery_op& what) const {
     story::event e;
+    if (const auto* c = std::get_if<deliver_checkpoint>(&what)) {
+      struct memory {
+        std::uint32_t size = 1;
+        std::byte held{};
+      };
+      auto bytes = std::make_shared<memory>();
+      bytes->held = std::byte{state()};
+      m.checkpoints[c->at.index] = {bytes, {&bytes->size, 1}, {&bytes->held, 1}};
+    } else if (const auto* r = std::get_if<deliver_restore>(&what)) {
+      e.what = story::kind::restored;
+      e.past = std::to_integer<std::uint8_t>(m.checkpoints.at(r->at.index).blob[0]);
+      e.position = r->at.delivered;
+      m.told.events.push_back(e);
+      return;
+    }
     if (const auto* b = std::get_if<deliver_batch>(&what)) {
       e.what = story::kind::batch;
       e.safe = b->stable;
@@ -211,7 +258,8 @@ struct pass {
   void note_commitments() const {
     const auto& in = m.inside();
     auto& known = m.told.committed;
-    for (log_index i = 1; i <= in.commit && in.log.has(i); ++i) {
+    while (known.size() < std::min(in.commit, in.log.base().index)) known.push_back({});  // a checkpoint took its place
+    for (log_index i = in.log.base().index + 1; i <= in.commit && in.log.has(i); ++i) {
       const auto hash = hash_entry(in.log.at(i));
       if (i > known.size())
         known.push_back({hash, in.log.last_term()});
@@ -223,6 +271,7 @@ struct pass {
 
   void born() const {
     const auto& in = m.inside();
+    if (!in.has_state) return;
     story::event e;
     e.what = story::kind::born;
     e.view = in.in_force->number;
@@ -253,58 +302,6 @@ std::uint8_t past_of(const scope& s, const member& m, order how) {
 }
 
 }  // namespace
-
-std::optional<instant> member::timer(input::kind k, const core_options& options) const {
-  if (!up) return std::nullopt;
-  const auto& in = inside();
-  const bool leads = in.role == core_role::leader;
-  if (k == input::kind::beat) return now + 2 * options.heartbeat;
-  if (k == input::kind::elect) {
-    // With contact to a leader its time comes, too, but nobody would grant a pre-vote.
-    const bool contact = in.leader_contact != instant::min() && now - in.leader_contact < options.election_min;
-    if (in.has_state && !leads && !contact && in.election_at != never) return std::max(now, in.election_at);
-    return std::nullopt;
-  }
-  if (!leads) return std::nullopt;
-  if (k == input::kind::suspect) {
-    instant at = now;
-    for (const auto& p : in.peers) {
-      const auto* r = find(*in.in_force, p.id);
-      if (p.reset_at != never && r && r->active) at = std::max(at, std::max(p.echo, p.reset_at) + options.election_min + 1ns);
-    }
-    if (at > now) return at;
-  }
-  if (k == input::kind::ended) {
-    instant at = now;
-    for (const auto& p : in.peers) {
-      const auto* r = find(*in.in_force, p.id);
-      if (p.reset_at != never && r && r->active) at = std::max(at, p.reset_at + reset_patience(options) + 1ns);
-    }
-    if (at > now) return at;
-  }
-  if (k == input::kind::lapse) {
-    instant at = never;
-    const auto due = [&](instant t) { at = t > now ? std::min(at, t) : at; };
-    for (const auto& r : in.in_force->roster) {
-      const auto* p = r.active && r.id != id() ? in.known_peer(r.id) : nullptr;
-      if (!p || in.superseded(*p)) continue;
-      const auto heard = std::max(p->rhythm.last_heard(), p->watched_from);
-      if (p->suspected_since == never) {
-        due(heard + options.election_min);
-        continue;
-      }
-      due(p->probe_sent + options.heartbeat);
-      due(std::max(heard + options.election_max, p->suspected_since + options.election_min));
-    }
-    if (at != never) return at;
-  }
-  if (k == input::kind::expire && in.change.running && !in.change.proposed) {
-    instant at = in.change.started + options.wedge_wait;
-    if (in.change.pull_started != never) at = std::max(at, in.change.pull_started + options.pull_wait + 1ns);
-    if (at > now) return at;
-  }
-  return std::nullopt;
-}
 
 std::unique_ptr<member> step(const scope& s, const member& before, input what, const letter* arriving,
                              std::vector<letter>& sent) {
@@ -387,9 +384,8 @@ std::unique_ptr<member> step(const scope& s, const member& before, input what, c
   return after;
 }
 
-std::vector<std::unique_ptr<member>> settled_group(const scope& s) {
+std::vector<std::unique_ptr<member>> settled_group(const scope& s, std::vector<letter>& flight) {
   std::vector<std::unique_ptr<member>> group;
-  std::vector<letter> flight;
   const auto options = options_of(s);
   const auto on = [&](unsigned n, auto&& act) {
     auto& m = *group[n];
@@ -408,7 +404,7 @@ std::vector<std::unique_ptr<member>> settled_group(const scope& s) {
   };
   for (unsigned n = 0; n < s.members; ++n) {
     auto& m = *group.emplace_back(std::make_unique<member>());
-    m.node = n;
+    m.node = n, m.process = 100 + n;
     m.core.emplace(options, start_of(s, m));
   }
   for (unsigned a = 0; a < s.members; ++a)
@@ -416,58 +412,57 @@ std::vector<std::unique_ptr<member>> settled_group(const scope& s) {
       for (unsigned b = 0; b < s.members; ++b)
         if (a != b) m.core->link_up({member_id(b), 100 + b}, true);
     });
-  for (instant now{}; now < 3s; now += 10ms)
-    for (unsigned n = 0; n < s.members; ++n) {
-      group[n]->now = now;
-      on(n, [](member&) {});
-      while (!flight.empty()) {
-        const auto l = flight.front();
-        flight.erase(flight.begin());
-        group[l.to]->now = now;
-        on(l.to, [&](member& m) { m.core->receive(l.sender, message(*l.body)); });
+  instant now{};
+  const auto go_on = [&](instant end, auto&& done) {
+    for (; now < end && !done(); now += 10ms)
+      for (unsigned n = 0; n < s.members && !done(); ++n) {
+        for (auto& m : group) m->now = now;
+        on(n, [](member&) {});
+        while (!flight.empty() && !done()) {
+          const auto l = flight.front();
+          flight.erase(flight.begin());
+          on(l.to, [&](member& m) { m.core->receive(l.sender, message(*l.body)); });
+        }
       }
+  };
+  go_on(instant{3s}, [] { return false; });
+  if (s.newcomer) {
+    auto& fresh = *group[*s.newcomer];
+    for (auto& m : group)
+      if (m->node != fresh.node)
+        on(m->node, [&](member& other) { other.core->link_down(member_id(fresh.node), true); });
+    fresh.process += 100;
+    ++fresh.life;
+    auto start = start_of(s, fresh);
+    start.blank = false;
+    start.ever_founded = true;
+    fresh.core.emplace(options, start);
+    flight.clear();
+    for (auto& m : group) {
+      if (m->node == fresh.node) continue;
+      on(m->node, [&](member& other) { other.core->link_up(fresh.id(), false); });
+      on(fresh.node, [&](member& f) { f.core->link_up(m->id(), false); });
     }
+    const auto admitted = [&] {
+      const auto* r = find(*group[0]->inside().in_force, fresh.id());
+      return r && r->active;
+    };
+    go_on(instant{6s}, admitted);
+    if (!admitted()) throw std::runtime_error("the newcomer was not admitted");
+  }
   for (auto& m : group) {
     const auto& in = m->inside();
+    if (s.newcomer) {
+      m->told.events.clear();
+      pass{s, *m, flight}.born();
+      continue;
+    }
     if (!in.has_state || in.leader != member_id(0) || in.my_slot == no_slot || in.applied != in.log.last())
       throw std::runtime_error("the group did not settle: member " + std::to_string(m->node));
     m->told.events.clear();
     pass{s, *m, flight}.born();
   }
   return group;
-}
-
-// ---- digests --------------------------------------------------------------------------------------------------------
-
-fingerprint digest(const letter& l) {
-  digester d;
-  d.all(l.from, l.to, l.what, l.sender);
-  if (l.body) d.add(*l.body);
-  return d.result();
-}
-
-fingerprint digest(const member& m) {
-  digester d;
-  const auto& [node, up, life, submitted, now, c, told, open, disk, unsynced, held] = m;
-  d.all(node, up, life, submitted, open);
-  if (up) {
-    const auto inside = inspector::digest(*c);
-    d.all(now, inside.high, inside.low);
-  } else {  // nobody asks it any more, but its log is still compared
-    const auto& log = inspector::of(*c).log;
-    for (log_index i = 1; i <= log.last(); ++i) d.add(hash_entry(log.at(i)));
-  }
-  const auto& [events, committed, led, evident, accused] = told;
-  d.all(events.size(), committed.size(), led, accused.size());
-  for (const auto& [reset, asked, vouched] : evident) d.all(reset, asked, vouched);
-  for (const auto& [of, why] : accused) d.all(of, why);
-  for (const auto& [what, member, safe, cls, message, past, number, inc, sender, seq, position, hash, roster] : events)
-    d.all(what, member, safe, cls, message, past, number, inc, sender, seq, position, hash);
-  for (const auto& [hash, counted] : committed) d.all(hash, counted);
-  const auto& [promises, entries, batches] = disk;
-  d.all(promises, entries, batches, unsynced, held.size());
-  for (const auto& [needs, to, what] : held) d.all(needs, to, *what);
-  return d.result();
 }
 
 }  // namespace cohort::sim::explore

@@ -42,13 +42,14 @@ struct input {
 
 /// What a process told its application, and what else its properties are judged by. Kept over its lives.
 struct story {
-  enum class kind : std::uint8_t { born, batch, view, lost };
+  enum class kind : std::uint8_t { born, batch, view, lost, restored };
   struct event {
     kind what{};
     bool member = false;               ///< born, view: active in it
     bool safe = false;                 ///< batch: its order or its flag says that no failure loses it
     order cls{};
-    std::uint8_t message = 0, past = 0;  ///< batch, lost: which submission; those that come before it, in bits
+    /// batch, lost: which submission; those that come before it, in bits. restored: `past` are those that the state holds.
+    std::uint8_t message = 0, past = 0;
     view_number view = 0;
     incarnation inc = 0;               ///< born, view: its own; batch: the lane's
     member_id sender = no_member;
@@ -58,7 +59,7 @@ struct story {
     protocol::view_ptr roster;         ///< born, view
   };
   struct commitment {
-    std::uint64_t hash = 0;
+    std::uint64_t hash = 0;   ///< 0: not known here
     term_number counted = 0;  ///< newest term in its log when it knew
   };
   std::vector<event> events;
@@ -82,6 +83,7 @@ struct story {
 /// One member with its disk, its application's memory and its own clock, as it is between two passes.
 struct member {
   unsigned node = 0;
+  std::uint64_t process = 0;
   bool up = true;
   unsigned life = 0;
   unsigned submitted = 0;
@@ -89,6 +91,8 @@ struct member {
   std::optional<protocol::core> core;  ///< of a crashed one: as it died
   story told;
   std::array<std::vector<std::uint8_t>, order_count> open;  ///< submissions not answered yet
+
+  std::map<log_index, protocol::payload> checkpoints;  ///< own and received ones, of one chunk
 
   // Durable groups. Positions count from what is synced.
   struct disk_image {
@@ -106,7 +110,7 @@ struct member {
   std::vector<held_send> held;
 
   const protocol::inspector::inside& inside() const { return protocol::inspector::of(*core); }
-  protocol::voter_id id() const { return {member_id(node), 100 + node}; }
+  protocol::voter_id id() const { return {member_id(node), process}; }
   /// When a timer of this kind would fire, if it runs.
   std::optional<protocol::instant> timer(input::kind k, const protocol::core_options& options) const;
 };
@@ -118,8 +122,8 @@ protocol::core_options options_of(const scope& s);
 std::unique_ptr<member> step(const scope& s, const member& before, input what, const letter* arriving,
                              std::vector<letter>& sent);
 
-/// Members of a group that is founded, led by member 0 and quiet.
-std::vector<std::unique_ptr<member>> settled_group(const scope& s);
+/// Members of a group that is founded, led by member 0 and quiet, but for what a newcomer brought about: `flight`.
+std::vector<std::unique_ptr<member>> settled_group(const scope& s, std::vector<letter>& flight);
 
 protocol::fingerprint digest(const member& m);
 protocol::fingerprint digest(const letter& l);

@@ -112,6 +112,12 @@ const std::vector<scope>& all_scopes() {
       s.probes = true, s.suspects = false, s.lapses = 5;
     }
     {
+      auto& s = make("learner", "a member that lost its state is given it and promoted, a T message, the leader may crash (W6, V10, S5)");
+      s.newcomer = 2, s.joins = true;
+      s.submissions = {{1, total}};
+      s.may_crash = 1u << 0, s.elections = 2, s.expiries = 0, s.beats = 1, s.slow_links = 1;
+    }
+    {
       auto& s = make("unordered", "U and SF of one sender, messages overtake each other, one crash");
       s.orders = {unordered, safe_fifo};
       s.submissions = {{1, unordered}, {1, safe_fifo}};

@@ -2,6 +2,7 @@
 
 #include <cohort/order.hpp>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct scope {
   unsigned members = 3;
   bool durable = false;
   order_set orders{order::total};
+  /// Its process was replaced by another one, which begins without state: it has just been admitted as a learner (W6).
+  std::optional<unsigned> newcomer;
   std::vector<submission> submissions;  ///< those of one member are submitted in this order, at any time ...
   bool at_once = false;                 ///< ... or all before anything else happens
 
