@@ -22,6 +22,7 @@
 namespace cohort::detail {
 
 class call_desk;
+class death_book;
 class monitors;
 class watch_hub;
 struct port_state;
@@ -74,6 +75,7 @@ struct group_entry {
   std::shared_ptr<watch_hub> hub;        ///< null where no gateway serves clients that watch
   std::shared_ptr<spare_blocks> spares = std::make_shared<spare_blocks>();  ///< of the node
   std::shared_ptr<call_desk> desk;       ///< where the contract has `calls`
+  std::shared_ptr<death_book> deaths;    ///< of the node's process; null in tests of parts
   std::uint32_t index = 0;               ///< in the order of the groups' names, equal at all members; or as created
   std::optional<catalogue::group_line> created;  ///< while the cluster ran; else it is one of the application's own
   std::atomic<bool> by_lease{false};     ///< linearizable reads are confirmed by a lease, by the rules in force

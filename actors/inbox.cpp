@@ -210,6 +210,15 @@ std::function<void()> inbox::leave(process* owner, inbox_item* handled, std::vec
   return [aside, sink, note] { sink(std::move(*aside), *note); };
 }
 
+void inbox::set_aside(caf::message what, unsigned lives, const life_note& how) {
+  poison_sink sink;
+  {
+    std::lock_guard guard(mutex_);
+    sink = poison_;
+  }
+  if (sink) sink({caf::make_mailbox_element(nullptr, caf::make_message_id(), {}, std::move(what)), lives, false}, how);
+}
+
 void inbox::vacate(const caf::error& why) {
   std::deque<inbox_item> lost;
   std::vector<std::weak_ptr<inbox>> released;

@@ -56,6 +56,8 @@ public:
   /// The owner has ended. `handled` is what it died of, if of a message at all; `skipped` what it had put off. What is returned is to be
   /// called once others know of the end: it puts the message aside, for which the next life need not wait. May be empty.
   [[nodiscard]] std::function<void()> leave(process* owner, inbox_item* handled, std::vector<inbox_item> skipped, const caf::error& why, const life_note* note);
+  /// A message that the owner does not want to handle, and that had ended so many lives.
+  void set_aside(caf::message what, unsigned lives, const life_note& how);
   /// The next message into `item`. False if there is none: then the owner is no longer scheduled. While it is held back, only
   /// of the system's lane.
   bool take(process* owner, inbox_item& item);

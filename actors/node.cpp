@@ -12,6 +12,8 @@
 #include "actors/service_notice.hpp"
 #include "actors/watch_hub.hpp"
 
+#include "persistence/fatal_signals.hpp"
+
 #include <cohort/contract_check.hpp>
 #include <cohort/session.hpp>
 
@@ -133,6 +135,7 @@ std::shared_ptr<detail::group_entry> node::impl::entry_for(std::string_view grou
   if (what.service_of) what.service = what.service_of(entry->name);
   entry->by_lease = how.reads == reads::lease;
   entry->watch = watch_;
+  entry->deaths = deaths_;
   entry->spares = spares_;
   if (how.sessions && !what.machine)
     throw node_error("group " + std::string(group) + ": sessions = true needs a state machine, and this group has none");
@@ -198,6 +201,9 @@ void node::impl::start() {
   }
   system_config_.emplace();
   cc::configure(*system_config_, config.workers);
+#if COHORT_CAF_LEGACY
+  system_config_->add_message_type<resilient_message>("cohort::resilient_message");  // dead letters outlive the process
+#endif
   system_.emplace(*system_config_);
   started_ = true;
   letters_ = std::make_shared<detail::dead_letters>(*system_);
@@ -205,7 +211,10 @@ void node::impl::start() {
   for (const auto& [name, make] : fronts_)  // likewise
     handles_[name] = make(*system_, entry(name), [this, group = name](port_wake wake) { return open_port(group, std::move(wake)); });
   try {
+    persistence::watch_fatal_signals();
+    deaths_->open(config.data, true);  // before anything is executed
     new_runtime();
+    deaths_->open(config.data, false);  // the directory is made
     if (catalogue_) {
       nodes_->keep_in(config.data / "nodes", found_);
       if (const auto trouble = board_->keep_in(config.data / "groups"); !trouble.empty())
@@ -233,6 +242,14 @@ void node::impl::start() {
     throw;
   }
   keeper_ = std::thread([this] { keep(); });
+}
+
+void node::impl::put_letter(const std::string& name, caf::message what, unsigned lives, const std::string& why) {
+  detail::life_note how;
+  how.cause = why;
+  how.message = caf::to_string(what);
+  letters_->put(name, {caf::make_mailbox_element(nullptr, caf::make_message_id(), {}, std::move(what)), lives, false}, how,
+                [](std::uint64_t) {});
 }
 
 /// Any thread.
@@ -325,6 +342,11 @@ void node::impl::start_supervisors() {
   supervision_->host = caf::actor_cast<caf::actor_addr>(supervisor_);
   supervision_->board = std::move(board);
   supervision_->letters = letters_;
+  supervision_->deaths = deaths_;
+  supervision_->replicated = [this](const std::string& name) {
+    std::lock_guard guard(resilient_mutex_);
+    return resilient_ && resilient_->replicated.contains(name) ? resilient_->find(name) : caf::actor();
+  };
 }
 
 /// Waits until the last child has stopped; each has its own limits.

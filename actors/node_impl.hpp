@@ -3,6 +3,7 @@
 // Inside actors/ only: includes CAF.
 #include "actors/admin.hpp"
 #include "actors/catalogue_desk.hpp"
+#include "actors/death_book.hpp"
 #include "actors/gateway.hpp"
 #include "actors/group_board.hpp"
 #include "actors/monitors.hpp"
@@ -47,6 +48,10 @@ struct node::impl {
   void front(const std::string& group, front_factory make) { fronts_[group] = std::move(make); }
   /// The home of the node's resilient processes, made by the first call.
   std::shared_ptr<resilient_home::impl> resilient(const std::function<std::shared_ptr<resilient_home::impl>()>& make);
+  /// What brought its process down before.
+  const std::shared_ptr<detail::death_book>& deaths() const { return deaths_; }
+  /// A dead letter that no child's mailbox held: of a replicated process of this name.
+  void put_letter(const std::string& name, caf::message what, unsigned lives, const std::string& why);
   /// The contract which the configuration has for a group, or the default one.
   contract configured(std::string_view group) const;
   void start();
@@ -156,6 +161,7 @@ private:
   caf::actor supervisor_;  ///< a `supervision_host`
   std::shared_ptr<supervisors::impl> supervision_;
   std::shared_ptr<detail::dead_letters> letters_;
+  const std::shared_ptr<detail::death_book> deaths_ = std::make_shared<detail::death_book>(log);
   std::map<std::string, front_factory> fronts_;
   mutable std::mutex resilient_mutex_;  // guards `resilient_`
   std::shared_ptr<resilient_home::impl> resilient_;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace cohort::detail {
 
@@ -16,6 +17,7 @@ struct primary_services {
   group_port port;                               ///< for updates; its wake leads to `updates_done`
   std::function<void(const std::string&)> log;
   std::function<void(const primary_status&)> report;
+  std::function<void(const primary_backup::death_tale&)> told;  ///< the group knows of it
 };
 
 /// Runs a primary/backup member beside its replica: after each pass executes what is pending and multicasts the updates, in one
@@ -33,12 +35,14 @@ public:
 
 private:
   void tell();
+  void tell_tales();
 
   primary_backup::member& logic_;
   primary_services services_;
   std::function<std::string(member_id)> name_of_;
   completion_batch done_;
   std::size_t under_way_ = 0;  ///< updates
+  std::vector<primary_backup::death_tale> untold_;
   bool retry_ = false;
   std::optional<std::pair<view_number, bool>> told_;  ///< office, and whether this node executes
 };

@@ -3,6 +3,7 @@
 #include "actors/cold_file.hpp"
 #include "actors/group_core.hpp"
 #include "actors/monitors.hpp"
+#include "actors/request_witness.hpp"
 
 #include "persistence/journal.hpp"
 
@@ -149,12 +150,17 @@ void replica::host_primary() {
     services_.self, group_->make_service, kind,
     kind == backup_kind::cold ? std::make_unique<cold_file>(services_.cold) : nullptr);
   logic->wake_by(services_.updates_ready);
+  if (group_->deaths) {
+    logic->witnessed_by(std::make_shared<request_witness>(group_->deaths, group_->name));
+    for (const auto& d : group_->deaths->untold(group_->name)) logic->died_of({d.activation, d.position});
+  }
   member_ = logic.get();
   machine_ = std::move(logic);
   primary_ = std::make_unique<primary_host>(
     *member_,
     primary_services{port_access::open_unframed(group_, services_.updates_ready), services_.log,
-                     [group = group_](const primary_status& now) { group->report(now); }},
+                     [group = group_](const primary_status& now) { group->report(now); },
+                     [group = group_](const primary_backup::death_tale& t) { group->deaths->told(group->name, t.office, t.position); }},
     [nodes = services_.nodes](member_id id) { return nodes->name_of(id); });
 }
 
@@ -211,9 +217,16 @@ void replica::deliver(protocol::deliver_batch& b, work& w) {
   d.time = b.time;
   d.own = b.own;
   auto* bytes = b.what.blob.data();
+  // A batch at a time: what the primary of a group executes it says itself.
+  const bool speaks = machine_ && !member_ && group_->deaths && b.cls == order::total;
+  persistence::last_words::speaker words(speaks ? group_->deaths->words() : nullptr);
+  if (speaks)
+    words.begins({.kind = persistence::word_kind::delivery, .process = group_->name, .from = services_.nodes->name_of(b.sender),
+                  .position = b.position, .count = b.what.sizes.size(), .activation = b.view, .body = b.what.blob});
   for (auto size : b.what.sizes) {
     d.payload = {bytes, size};
     bytes += size;
+    words.at(d.position);
     __builtin_prefetch(bytes);  // the next one's beginning: whoever applies it looks there first, and it came over the network
     rpc::call_message call;
     if (calls && rpc::is_call(d.payload) && rpc::read_call(d.payload, call)) d.payload = call.payload;

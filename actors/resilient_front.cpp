@@ -26,6 +26,9 @@ caf::behavior resilient_front::make_behavior() {
       while (port_.take(done_))
         for (std::size_t i = 0; i < done_.size(); ++i) completed(done_[i]);
     },
+    [this](const replayed_input& r) {
+      if (const auto in = input_in(r.what)) replay(*in);
+    },
     [this](acks_gathered) { submit_acks(); },
     [this](resend_time) { look(); },
   };
@@ -44,6 +47,12 @@ caf::response_promise resilient_front::take(const resilience::message& in) {
   port_.submit(std::as_bytes(std::span(bytes)), tag);
   port_.flush();
   return promise;
+}
+
+void resilient_front::replay(const resilience::message& in) {
+  for (const auto& bytes : {resilience::pardon_request(in), resilience::input_request(in)})
+    port_.submit(std::as_bytes(std::span(bytes)), next_tag_++);
+  port_.flush();
 }
 
 void resilient_front::completed(const completion& c) {
@@ -74,6 +83,7 @@ void resilient_front::answer(asked& who, const completion& c) {
     case outcome_kind::gap: return refuse("not taken, a message before it is missing");
     case outcome_kind::full: return refuse("not taken, too much waits; try again later");
     case outcome_kind::failed: return refuse("not taken, it threw: " + std::string(a.body));
+    case outcome_kind::deadly: return refuse("not taken, " + std::string(a.body));
     case outcome_kind::malformed: return refuse("not taken: a name has up to 64 bytes, and a number begins with 1");
   }
 }

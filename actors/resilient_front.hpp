@@ -47,6 +47,7 @@ private:
 
   caf::behavior make_behavior() override;
   caf::response_promise take(const resilience::message& in);
+  void replay(const resilience::message& in);
   void completed(const completion& c);
   void answer(asked& who, const completion& c);
   void released(released_effects& r);

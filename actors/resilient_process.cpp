@@ -48,12 +48,7 @@ void resilient_home::replicate(const std::string& name, resilient_factory make, 
           cc::hand_over(front, detail::released_effects{activation, std::move(effects)});
       },
     .put_aside =
-      [node = impl_->node, name](std::string_view from, std::uint64_t number, const std::string& why) {
-        node->internals().log.write(
-          detail::log_level::error, "resilient process " + name + ": an input" +
-                                      (from.empty() ? "" : " of " + std::string(from) + ", number " + std::to_string(number)) +
-                                      " is put aside: it throws each time: " + why);
-      },
+      [home = impl_, name](const resilience::message& in, unsigned lives, const std::string& why) { home->put_aside(name, in, lives, why); },
     .tell = [home = impl_, name](fencing_token activation, const resilience::process_state& state,
                                  bool begins) { home->activation(name, activation, state, begins); }};
   impl_->replicated.insert(name);
@@ -102,6 +97,19 @@ bool resilient_home::impl::is_sender(const std::string& name, const caf::strong_
 std::shared_ptr<stable_store> resilient_home::impl::storage() { return opened ? opened : stable_storage_of(*node); }
 
 /// The replica's thread, at the member in office.
+void resilient_home::impl::put_aside(const std::string& name, const resilience::message& in, unsigned lives, const std::string& why) {
+  node->internals().log.write(
+    detail::log_level::error, "resilient process " + name + ": an input" +
+                                (in.from.empty() ? "" : " of " + std::string(in.from) + ", number " + std::to_string(in.number)) +
+                                " is put aside: " + (lives == 0 ? "it throws each time: " : "") + why);
+  if (lives > 0)
+    node->internals().put_letter(name,
+                                 in.from.empty() ? caf::make_message(std::string(in.body))
+                                                 : caf::make_message(resilient_message{std::string(in.from), in.number, std::string(in.body), in.low}),
+                                 lives, why);
+}
+
+/// The replica's thread, at the member in office.
 void resilient_home::impl::activation(const std::string& name, fencing_token number, const resilience::process_state& state,
                                       bool begins) {
   resilient_status now;
@@ -117,6 +125,8 @@ void resilient_home::impl::activation(const std::string& name, fencing_token num
     shown.life = number;
     auto& line = lines[name];
     after.cause = "this node took it over, in view " + std::to_string(number - 1);
+    if (line.lives == 0)
+      if (const auto before = node->internals().deaths()->obituary(name); !before.empty()) after.cause += "; " + before;
     after.restarts = shown.restarts = line.lives++;
     now = shown;
   }
@@ -146,6 +156,7 @@ resilient_home::impl::succession resilient_home::impl::begin_life(const std::str
   after.alone = node && !line.running;
   after.cause = line.cause;
   after.age = line.age;
+  if (node && line.lives == 0) after.cause = node->internals().deaths()->obituary(name);
   after.restarts = line.lives++;
   line.running = true;
   line.began = std::chrono::steady_clock::now();
@@ -170,7 +181,7 @@ void resilient_home::impl::restarted(const resilient_status& now, const successi
   };
   if (node) {
     auto& log = node->internals().log;
-    const auto level = after.restarts > 0 ? detail::log_level::info : detail::log_level::debug;  // there may be many at the start
+    const auto level = after.restarts > 0 || !after.cause.empty() ? detail::log_level::info : detail::log_level::debug;  // there may be many at the start
     for (const auto& u : now.unreadable) log.write(detail::log_level::error, "resilient: checkpoint passed over: " + u);
     if (log.wants(level))
       log.write(level, "resilient=" + now.name + " event=" + (after.restarts > 0 ? "restarted" : "started") +
@@ -179,7 +190,7 @@ void resilient_home::impl::restarted(const resilient_status& now, const successi
                          " redone=" + std::to_string(now.redone) + " took=" + ms(now.took) +
                          (after.cause.empty() ? "" : ": " + after.cause));
   }
-  if (after.restarts == 0) return;
+  if (after.restarts == 0 && after.cause.empty()) return;
   const std::lock_guard lock(mutex);
   restarts.push_back(std::move(event));
   if (restarts.size() > 256) restarts.pop_front();
@@ -203,12 +214,25 @@ caf::error error_of(const std::string& what) { return caf::make_error(caf::sec::
 
 }  // namespace
 
+bool pardon(death_book& deaths, const caf::message& input) {
+  const auto in = deaths.any() ? input_in(input) : std::nullopt;
+  return in && deaths.pardon(*in);
+}
+
+std::optional<resilience::message> input_in(const caf::message& what) {
+  if (what.match_elements<std::string>()) return resilience::message{{}, 0, what.get_as<std::string>(0)};
+  if (!what.match_elements<resilient_message>()) return std::nullopt;
+  const auto& m = what.get_as<resilient_message>(0);
+  return resilience::message{m.from, m.number, m.body, m.low};
+}
+
 resilient_actor::resilient_actor(caf::actor_config& config, std::shared_ptr<resilient_home::impl> home,
                                  std::string name, resilient_factory make, resilient_options how)
     : process(config, how.child.mailbox),
       home_(std::move(home)),
       name_(std::move(name)),
       how_(how),
+      deaths_(home_->node ? home_->node->internals().deaths() : nullptr),
       engine_(name_, std::move(make), limits_of(how)) {}
 
 wall_time resilient_actor::now() const {
@@ -252,8 +276,16 @@ caf::behavior resilient_actor::make_behavior() {
 
 caf::response_promise resilient_actor::take(const resilience::message& in) {
   const auto ticket = current_mailbox_element()->mid.is_request() ? ++tickets_ : 0;
+  const auto identity = deaths_ ? death_book::identity_of(name_, in) : 0;
+  if (deaths_ && deaths_->any())
+    if (const auto why = refusal(in, identity); !why.empty()) {
+      ++status_.refused;
+      auto promise = make_response_promise();
+      if (ticket != 0) promise.deliver(error_of("resilient process " + name_ + ": not taken, " + why));
+      return promise;
+    }
   // Throwing ends this life, see `on_exit`; the next one is given the message again.
-  const auto v = engine_.receive(in, now(), ticket);
+  const auto v = execute(in, ticket, identity);
   // Between resilient processes the answer is a receipt. Others want the reply. The promise takes the sender away.
   const bool is_receipt = home_->is_sender(std::string(in.from), current_sender());
   auto promise = make_response_promise();
@@ -274,6 +306,33 @@ caf::response_promise resilient_actor::take(const resilience::message& in) {
   pump();
   release();
   return promise;
+}
+
+resilience::verdict resilient_actor::execute(const resilience::message& in, std::uint64_t ticket, std::uint64_t identity) {
+  if (!deaths_) return engine_.receive(in, now(), ticket);
+  persistence::last_words::speaker words(deaths_->words());
+  words.begins({.kind = persistence::word_kind::input, .process = name_, .from = in.from, .number = in.number,
+                .position = engine_.applied() + 1, .activation = engine_.token(), .identity = identity,
+                .body = std::as_bytes(std::span(in.body))});
+  const auto v = engine_.receive(in, now(), ticket);
+  words.ends();
+  if (deaths_->any() && (v == resilience::verdict::taken || v == resilience::verdict::answered)) deaths_->survived(identity);
+  return v;
+}
+
+std::string resilient_actor::refusal(const resilience::message& in, std::uint64_t identity) {
+  const auto toll = deaths_->of(identity);
+  if ((toll.lives == 0 && !toll.put_aside) || !engine_.is_new(in)) return {};
+  const auto why = "it " + death_book::in_words(toll);
+  if (!toll.put_aside && toll.lives < how_.child.mailbox.poison_after) {
+    lives_lost(toll.lives);
+    return {};
+  }
+  if (!toll.put_aside) {
+    set_aside(toll.lives, why);
+    deaths_->put_aside(name_, identity);
+  }
+  return why;
 }
 
 /// Commits what waits, unless a commit is under way: what comes meanwhile goes with the next.

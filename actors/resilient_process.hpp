@@ -2,6 +2,7 @@
 
 // Inside actors/ only: includes CAF.
 #include "actors/caf_compat.hpp"
+#include "actors/death_book.hpp"
 #include "framework/resilience/engine.hpp"
 
 #include <cohort/resilient_process.hpp>
@@ -36,6 +37,7 @@ struct resilient_home::impl {
   void restarted(const resilient_status& now, const succession& after);
 
   /// Of a replicated one, at the node that executes it.
+  void put_aside(const std::string& name, const resilience::message& in, unsigned lives, const std::string& why);
   void activation(const std::string& name, fencing_token number, const resilience::process_state& state, bool begins);
 
   /// Throws `node_error`.
@@ -78,6 +80,16 @@ struct commit_landed {
 };
 struct resend_time {};
 
+/// To a replicated one: executed once more, whatever it did.
+struct replayed_input {
+  caf::message what;
+};
+
+/// The message is an input that somebody wants to be executed once more, whatever it did. False if it did nothing.
+bool pardon(death_book& deaths, const caf::message& input);
+/// Views into the message; nothing if it is no input.
+std::optional<resilience::message> input_in(const caf::message& what);
+
 /// A life of a resilient process as an actor.
 class resilient_actor final : public process {
 public:
@@ -90,6 +102,9 @@ private:
   bool cleanup(caf::error&& why, caf::execution_unit* host) override;
   /// Invalid if the input was not taken, or waits for its answer nowhere.
   caf::response_promise take(const resilience::message& in);
+  resilience::verdict execute(const resilience::message& in, std::uint64_t ticket, std::uint64_t identity);
+  /// Why it is not taken: it has brought the whole process down too often. Empty: it is given another chance.
+  std::string refusal(const resilience::message& in, std::uint64_t identity);
   void pump();
   void landed(const stable_result& r);
   void release();
@@ -102,6 +117,7 @@ private:
   const std::shared_ptr<resilient_home::impl> home_;
   const std::string name_;
   const resilient_options how_;
+  const std::shared_ptr<death_book> deaths_;  ///< null: of no node
   resilience::engine engine_;
   resilient_status status_;
   resilient_status* shown_ = nullptr;  ///< of the home, under its mutex
@@ -118,3 +134,4 @@ private:
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::commit_landed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::resend_time)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::replayed_input)

@@ -105,6 +105,18 @@ caf::error process::died_of(std::exception_ptr& thrown) {
   return caf::make_error(caf::sec::runtime_error, what);
 }
 
+void process::set_aside(unsigned lives, const std::string& cause) {
+  if (!now_->what) return;
+  detail::life_note how;
+  how.cause = cause;
+  how.message = in_words(*now_->what);
+  inbox_->set_aside(now_->what->copy_content_to_message(), lives, how);
+}
+
+void process::lives_lost(unsigned before) {
+  if (now_->what && now_->kills == 0) now_->kills = before;
+}
+
 bool process::cleanup(caf::error&& why, caf::execution_unit* host) {
   const bool failed = why && why != caf::exit_reason::user_shutdown && why != caf::exit_reason::normal;
   detail::inbox_item* died_of = nullptr;

@@ -1,5 +1,6 @@
 #include "actors/supervision.hpp"
 
+#include "actors/resilient_process.hpp"
 #include "actors/throw_stack.hpp"
 
 #include <algorithm>
@@ -735,8 +736,16 @@ std::string supervisors::replay(std::uint64_t letter) {
   auto content = letters->open(letter, path, why);
   if (!content) return why;
   auto child = address(path);
+  if (const auto front = child || !impl_->replicated ? caf::actor() : impl_->replicated(path)) {
+    // Whether it does it again shows in the group only: its letter stays.
+    caf::anon_send(front, detail::replayed_input{std::move(*content)});
+    return {};
+  }
   if (!child) return "there is no child at " + path + " now; start it, then replay dead letter " + std::to_string(letter);
-  if (!letters->drop(letter)) return "dead letter " + std::to_string(letter) + " was taken by another";
+  const auto deaths = impl_->deaths.lock();
+  // What ends the process once more is in no mailbox afterwards: its letter stays.
+  const bool deadly = deaths && detail::pardon(*deaths, *content);
+  if (!deadly && !letters->drop(letter)) return "dead letter " + std::to_string(letter) + " was taken by another";
   caf::anon_send(child, std::move(*content));
   return {};
 }

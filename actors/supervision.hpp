@@ -2,6 +2,7 @@
 
 // Inside actors/ only: includes CAF.
 #include "actors/dead_letters.hpp"
+#include "actors/death_book.hpp"
 #include "actors/log.hpp"
 
 #include "framework/supervision/supervisor.hpp"
@@ -167,6 +168,8 @@ struct supervisors::impl {
   caf::actor_addr host;  ///< weak: who keeps a `supervisors` shall not keep the node's actors
   std::shared_ptr<detail::supervision_board> board;
   std::weak_ptr<detail::dead_letters> letters;
+  std::weak_ptr<detail::death_book> deaths;
+  std::function<caf::actor(const std::string&)> replicated;  ///< who takes inputs of a replicated process of this name; null: nobody
 };
 
 }  // namespace cohort

@@ -82,6 +82,12 @@ public:
   resume_result resume(caf::execution_unit* unit, std::size_t messages_max) override;
   bool cleanup(caf::error&& why, caf::execution_unit* host) override;
 
+  /// The message being handled becomes a dead letter with this cause, and this life goes on; who waits for an answer is the
+  /// caller's business. `lives`: that it has ended. Nothing without a supervisor.
+  void set_aside(unsigned lives, const std::string& cause);
+  /// The message being handled has ended so many lives of which this mailbox does not know: they count, too.
+  void lives_lost(unsigned before);
+
   /// For the supervisor, before `launch`.
   void join(std::shared_ptr<detail::inbox> box, std::shared_ptr<detail::life_note> note);
   /// For mailboxes.

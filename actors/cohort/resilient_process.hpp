@@ -8,7 +8,8 @@
 #include <cohort/supervisor.hpp>
 
 #include <caf/actor.hpp>
-#include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/config.hpp>
+#include <caf/meta/type_name.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -29,6 +30,14 @@ struct resilient_message {
   std::uint64_t low = 0;         ///< the sender has the answers to all its numbers below this one; 0: it does not say
   fencing_token activation = 0;  ///< of the resilient process that sends it: grows with each that takes its place
 };
+
+#if CAF_VERSION < 1800
+/// How CAF writes it down, as a dead letter.
+template <class Inspector>
+auto inspect(Inspector& f, resilient_message& m) {
+  return f(caf::meta::type_name("cohort::resilient_message"), m.from, m.number, m.body, m.low, m.activation);
+}
+#endif
 
 struct resilient_options {
   checkpoint_policy checkpoints;     ///< of a process on this node's storage; those of a group: `contract::checkpoint_bytes`
@@ -136,5 +145,3 @@ private:
 };
 
 }  // namespace cohort
-
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::resilient_message)

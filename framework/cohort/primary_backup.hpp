@@ -76,6 +76,14 @@ public:
     return after_failure::end_replica;
   }
 
+  /// Before the request is executed, whose execution has ended the process of a primary so many times, here or at other members
+  /// (no exception: a crash, or a kill while it was executed; known where the node is back that executed it). `settle`: it is not
+  /// executed, `change` is applied, and the answer is that which was written. Else it is executed once more.
+  virtual after_failure ended_process(const delivery& request, unsigned times, state_update& change, reply& answer) {
+    (void)request, (void)times, (void)change, (void)answer;
+    return after_failure::again;
+  }
+
   /// Changes the state as `execute` decided. Deterministic: it depends on state and `change` alone.
   virtual void apply(std::span<const std::byte> change) = 0;
 

@@ -1,11 +1,24 @@
 #include "framework/primary_backup/member.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace cohort::primary_backup {
 namespace {
 
-constexpr std::uint64_t format = 1;
+constexpr std::uint64_t format = 2;  // 1: without offices that ended
+
+struct witnessed {
+  witnessed(execution_witness* w, const delivery& request, view_number office) : who(w) {
+    if (who) who->begins(request, office);
+  }
+  ~witnessed() {
+    if (who) who->ends();
+  }
+  witnessed(const witnessed&) = delete;
+  witnessed& operator=(const witnessed&) = delete;
+  execution_witness* const who;
+};
 
 }  // namespace
 
@@ -19,6 +32,8 @@ void member::apply(const delivery& d, reply& answer) {
   if (d.payload[0] == static_cast<std::byte>(frame::request)) {
     keep(d);
     answer.defer();
+  } else if (d.payload[0] == static_cast<std::byte>(frame::tale)) {
+    hear(d);
   } else {
     judge(d, answer);
   }
@@ -30,6 +45,21 @@ void member::keep(const delivery& d) {
   one.bytes.assign(d.payload.begin() + 1, d.payload.end());
   one.what.payload = one.bytes;
   one.what.own = false;
+}
+
+void member::hear(const delivery& d) {
+  const auto t = read_tale(d.payload);
+  if (!t) return;
+  const bool pends = std::ranges::any_of(pending_, [&](const auto& p) { return p.what.position == t->position; });
+  if (pends) ended_.told(d.sender, t->office, t->position);
+  if (!d.own || tales_.empty() || tales_.front() != *t) return;  // one that was believed lost may come twice
+  tales_.pop_front();
+  tale_under_way_ = false;
+}
+
+std::vector<std::byte> member::tale() {
+  if (tales_.empty() || inc_ == 0 || std::exchange(tale_under_way_, true)) return {};
+  return encode(tales_.front());
 }
 
 bool member::acceptable(const delivery& d, const update_head& head) const {
@@ -53,6 +83,7 @@ void member::judge(const delivery& d, reply& answer) {
     answer.settle(one.position, one.answer);
     pending_.pop_front();
   }
+  if (!settled_.empty()) ended_.settled(settled_.back().position);
   ++accepted_;
   accepted_attempt_ = head->attempt;
   if (!executing_) return;
@@ -66,6 +97,7 @@ void member::view_installed(const protocol::view& v, bool active_here) {
   for (const auto& e : v.roster)
     if (active_here && e.active && e.id.member == self_) inc_ = e.inc;
   if (const auto now = in_view(office_, v); now != office_) {
+    if (office_.who != no_member && !pending_.empty()) ended_.ended(office_, pending_.back().what.position);
     office_ = now;
     accepted_attempt_ = 0;
     failure_ = {};
@@ -92,13 +124,15 @@ void member::checkpoint(sink& out) const {
     out.write_u64(static_cast<std::uint64_t>(p.what.time.count()));
     out.write_bytes({reinterpret_cast<const char*>(p.bytes.data()), p.bytes.size()});
   }
+  ended_.checkpoint(out);
   agreed_.current().checkpoint(out);
   agreed_.rest();
 }
 
 void member::restore(source& in) {
   begin_anew();
-  if (const auto version = in.read_u64(); version != format)
+  const auto version = in.read_u64();
+  if (version != format && version != 1)
     throw truncated_checkpoint("the checkpoint of a primary/backup group has format " + std::to_string(version) +
                                "; this program reads " + std::to_string(format));
   office_.who = member_id(static_cast<std::uint16_t>(in.read_u64()));
@@ -120,6 +154,8 @@ void member::restore(source& in) {
     p.bytes.assign(bytes.begin(), bytes.end());
     p.what.payload = p.bytes;
   }
+  if (version == 1) ended_.clear();
+  else ended_.restore(in);
   agreed_.restore(in);
   if (!executes()) agreed_.in_office(false);
 }
@@ -140,7 +176,7 @@ void member::begin_anew() {
 }
 
 std::span<const std::byte> member::execute(std::size_t bytes) {
-  if (!executes()) return {};
+  if (!executes() || !tales_.empty()) return {};
   postponed_ = false;
   for (;;) {
     // What a copy did before it threw is settled first; the next copy is made of that.
@@ -173,6 +209,7 @@ void member::execute_one() {
     ++executed_;
     return;
   }
+  if (is_settled_unexecuted(request)) return;
   const auto threw = [&](const std::string& why) {
     if (failure_.position != request.position) failure_ = {.position = request.position};
     reply_.clear();
@@ -181,6 +218,7 @@ void member::execute_one() {
     broken_ = true;
     return failure_.then != after_failure::end_replica;
   };
+  const witnessed spoken(witness_.get(), request, office_.since);
   try {
     executing_->execute(request, change_, reply_);
     postponed_ = reply_.deferred() && look_again_;
@@ -195,6 +233,21 @@ void member::execute_one() {
   }
   update_.add({request.position, change_.bytes(), reply_.bytes()});
   ++executed_;
+}
+
+/// Processes have ended by it, and the service does not want it to be executed once more.
+bool member::is_settled_unexecuted(const delivery& request) {
+  const auto lives = ended_.lives(request.position);
+  if (lives == 0) return false;
+  if (executing_->ended_process(request, lives, change_, reply_) != after_failure::settle) {
+    change_.clear();
+    reply_.clear();
+    return false;
+  }
+  if (!change_.bytes().empty()) executing_->apply(change_.bytes());
+  update_.add({request.position, change_.bytes(), reply_.bytes()});
+  ++executed_;
+  return true;
 }
 
 void member::act() {

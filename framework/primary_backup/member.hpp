@@ -1,6 +1,7 @@
 #pragma once
 
 #include "framework/primary_backup/agreed_copy.hpp"
+#include "framework/primary_backup/ended_offices.hpp"
 #include "framework/primary_backup/office.hpp"
 #include "framework/primary_backup/update_message.hpp"
 
@@ -10,6 +11,14 @@
 #include <vector>
 
 namespace cohort::primary_backup {
+
+/// Is told what is about to be executed, where it outlives the process, and that it is over.
+class execution_witness {
+public:
+  virtual ~execution_witness() = default;
+  virtual void begins(const delivery& request, view_number office) = 0;
+  virtual void ends() = 0;
+};
 
 /// A member of a primary/backup group: keeps the requests that no accepted update has settled, judges updates, and executes
 /// while it is the primary. To the group it is a state machine: what all members must agree on (office, pending requests, agreed
@@ -23,6 +32,11 @@ public:
   member(member_id self, primary_service_factory make, backup_kind kind, std::unique_ptr<cold_store> store = nullptr);
   /// `look_again`, which any thread may call, leads to another `execute`: services may execute later.
   void wake_by(std::function<void()> look_again) { look_again_ = std::move(look_again); }
+  /// Before it is given anything.
+  void witnessed_by(std::shared_ptr<execution_witness> who) { witness_ = std::move(who); }
+  /// The process before this one held that office, and ended while it executed that request: the others are told before this
+  /// one executes anything.
+  void died_of(const death_tale& t) { tales_.push_back(t); }
 
   void apply(const delivery& d, reply& answer) override;
   void query(std::span<const std::byte> question, reply& answer) const override;
@@ -38,6 +52,12 @@ public:
   /// If this member is the primary: executes pending requests until their update has about so many bytes. The update to be
   /// multicast in total order, empty if there was nothing to do; valid until the next call.
   std::span<const std::byte> execute(std::size_t bytes);
+  /// To be multicast in total order; empty if there is nothing to tell, or it is under way.
+  std::vector<std::byte> tale();
+  /// What `tale` gave is delivered nowhere, or nobody can tell.
+  void tale_lost() { tale_under_way_ = false; }
+  /// Not delivered yet, oldest first.
+  const std::deque<death_tale>& untold() const { return tales_; }
   /// If this member is the primary: lets the agreed state act.
   void act();
   /// Number of the executing copy: the updates of an older one are no concern any more.
@@ -54,7 +74,9 @@ private:
   void keep(const delivery& d);
   bool acceptable(const delivery& d, const update_head& head) const;
   void judge(const delivery& d, reply& answer);
+  void hear(const delivery& d);
   void execute_one();
+  bool is_settled_unexecuted(const delivery& request);
 
   const member_id self_;
   incarnation inc_ = 0;  ///< of this process in the view installed; 0: not active
@@ -65,6 +87,10 @@ private:
   std::uint64_t accepted_ = 0;
   std::uint64_t accepted_attempt_ = 0;  ///< of the last accepted update, if this office made one; else 0
   std::deque<pending_request> pending_;
+  ended_offices ended_;
+
+  std::deque<death_tale> tales_;
+  bool tale_under_way_ = false;
 
   // The primary's.
   std::unique_ptr<primary_service> executing_;
@@ -82,6 +108,7 @@ private:
   bool broken_ = false;     ///< `executing_` threw: it executes no more
   bool postponed_ = false;  ///< `executing_` executes the oldest of those left later
   std::function<void()> look_again_;
+  std::shared_ptr<execution_witness> witness_;  ///< may be null
   update_writer update_;
   state_update change_;
   reply reply_;

@@ -39,6 +39,23 @@ std::span<const std::byte> update_writer::finish() {
   return bytes_;
 }
 
+std::vector<std::byte> encode(const death_tale& t) {
+  std::vector<std::byte> bytes{static_cast<std::byte>(frame::tale)};
+  for (const std::uint64_t value : {t.office, t.position})
+    for (unsigned i = 0; i < 8; ++i) bytes.push_back(static_cast<std::byte>(value >> (8 * i) & 0xff));
+  return bytes;
+}
+
+std::optional<death_tale> read_tale(std::span<const std::byte> message) {
+  protocol::byte_reader in(message);
+  if (in.get<std::uint8_t>() != static_cast<std::uint8_t>(frame::tale)) return {};
+  death_tale t;
+  t.office = in.get<std::uint64_t>();
+  t.position = in.get<std::uint64_t>();
+  if (in.failed() || !in.rest().empty()) return {};
+  return t;
+}
+
 std::optional<update_head> update_reader::read(std::span<const std::byte> message, std::vector<settled_request>& into) {
   into.clear();
   protocol::byte_reader in(message);

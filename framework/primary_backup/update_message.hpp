@@ -9,8 +9,9 @@
 
 namespace cohort::primary_backup {
 
-/// The first byte of each message of a primary/backup group: what a port submitted, or what its primary did.
-enum class frame : std::uint8_t { request = 0, update = 1 };
+/// The first byte of each message of a primary/backup group: what a port submitted, what its primary did, or what a primary's
+/// process died of, told by the one that follows it.
+enum class frame : std::uint8_t { request = 0, update = 1, tale = 2 };
 
 /// What all requests of an update have in common.
 struct update_head {
@@ -27,6 +28,16 @@ struct settled_request {
   std::span<const std::byte> change;
   std::span<const std::byte> answer;
 };
+
+/// The process that held this office ended while it executed the request at this position.
+struct death_tale {
+  view_number office = 0;
+  std::uint64_t position = 0;
+  bool operator==(const death_tale&) const = default;
+};
+std::vector<std::byte> encode(const death_tale& t);
+/// With its frame byte. Nothing if the bytes are no tale.
+std::optional<death_tale> read_tale(std::span<const std::byte> message);
 
 /// Writes an update into a buffer that is reused.
 class update_writer {

@@ -58,6 +58,11 @@ public:
   /// What the machine throws passes through; this object is then of use for `next_batch` ... `take_answers` only, which
   /// bring out what was applied before.
   verdict receive(const message& in, wall_time now, std::uint64_t ticket);
+  /// Whether `receive` would have the machine execute it.
+  bool is_new(const message& in) const {
+    const process_state::sender* known = nullptr;
+    return state_.look(in, limits_, known) == verdict::taken;
+  }
   /// The receiver has this one on stable storage, or done.
   void acknowledged(std::string_view to, std::uint64_t number, wall_time now);
 

@@ -9,8 +9,12 @@
 namespace cohort::resilience {
 namespace {
 
-constexpr char input_kind = 1, acks_kind = 2;
-constexpr std::uint64_t format = 1;
+constexpr char input_kind = 1, acks_kind = 2, pardon_kind = 3;
+constexpr std::uint64_t format = 2;  // 1: without inputs that are refused
+/// Begins a change that is no record: an input is refused from there on, or is not any more.
+constexpr std::uint64_t verdict_mark = 0x7464726576;
+constexpr std::size_t deadly_max = 256;
+constexpr std::string_view known_deadly = "it has ended the whole process before, and was put aside";
 
 std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -27,8 +31,8 @@ struct acks {
 };
 
 /// Anybody may have submitted it.
-std::optional<input> read_input(std::string_view bytes) try {
-  if (bytes.empty() || bytes[0] != input_kind) return std::nullopt;
+std::optional<input> read_input(std::string_view bytes, char kind = input_kind) try {
+  if (bytes.empty() || bytes[0] != kind) return std::nullopt;
   string_source in(bytes.substr(1));
   input i;
   i.from = in.read_bytes();
@@ -55,6 +59,31 @@ std::optional<acks> read_acks(std::string_view bytes) try {
   return std::nullopt;
 }
 
+std::string request_of(char kind, const message& in) {
+  string_sink out;
+  out.bytes += kind;
+  out.write_bytes(in.from);
+  out.write_u64(in.number);
+  out.write_u64(in.low);
+  out.write_bytes(in.body);
+  return std::move(out.bytes);
+}
+
+/// FNV-1a, which is the same at all members whatever program they run.
+std::uint64_t digest_of(const message& in) {
+  std::uint64_t digest = 14695981039346656037u;
+  const auto fold = [&](std::string_view text) {
+    for (const char c : text) digest = (digest ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  };
+  fold(in.from);
+  fold(std::string_view("\0", 1));
+  fold(encode_u64(in.number));
+  fold(in.body);
+  return digest;
+}
+
+std::string verdict_on(std::uint64_t digest, bool refused) { return encode_u64(verdict_mark) + encode_u64(digest) + encode_u64(refused); }
+
 void put(state_update& change, const std::string& bytes) { change.write(std::as_bytes(std::span(bytes))); }
 
 void write_answer(reply& to, outcome_kind what, std::string_view body = {}) {
@@ -65,14 +94,29 @@ void write_answer(reply& to, outcome_kind what, std::string_view body = {}) {
 
 }  // namespace
 
-std::string input_request(const message& in) {
-  string_sink out;
-  out.bytes += input_kind;
-  out.write_bytes(in.from);
-  out.write_u64(in.number);
-  out.write_u64(in.low);
-  out.write_bytes(in.body);
-  return std::move(out.bytes);
+std::string input_request(const message& in) { return request_of(input_kind, in); }
+std::string pardon_request(const message& in) { return request_of(pardon_kind, in); }
+
+std::optional<message> peek_input(std::span<const std::byte> request) {
+  auto rest = text_of(request);
+  const auto number = [&rest](std::uint64_t& into) {
+    if (rest.size() < 8) return false;
+    into = string_source(rest).read_u64();
+    rest.remove_prefix(8);
+    return true;
+  };
+  const auto text = [&](std::string_view& into) {
+    std::uint64_t length = 0;
+    if (!number(length) || length > rest.size()) return false;
+    into = rest.substr(0, length);
+    rest.remove_prefix(length);
+    return true;
+  };
+  message m;
+  if (rest.empty() || rest[0] != input_kind) return std::nullopt;
+  rest.remove_prefix(1);
+  if (!text(m.from) || !number(m.number) || !number(m.low) || !text(m.body) || !rest.empty()) return std::nullopt;
+  return m;
 }
 
 std::string acks_request(fencing_token activation, const std::vector<acknowledgement>& list) {
@@ -89,7 +133,7 @@ std::string acks_request(fencing_token activation, const std::vector<acknowledge
 
 request_answer read_answer(std::span<const std::byte> bytes) {
   const auto text = text_of(bytes);
-  if (text.empty() || text[0] > static_cast<char>(outcome_kind::malformed)) return {};
+  if (text.empty() || text[0] > static_cast<char>(outcome_kind::deadly)) return {};
   return {static_cast<outcome_kind>(text[0]), text.substr(1)};
 }
 
@@ -104,6 +148,10 @@ replicated_process::replicated_process(resilient_factory make, memory_limits how
 void replicated_process::execute(const delivery& request, state_update& change, reply& answer) {
   const auto bytes = text_of(request.payload);
   if (const auto in = read_input(bytes)) return take(in->as_message(), request.time, change, answer);
+  if (const auto in = read_input(bytes, pardon_kind)) {
+    put(change, verdict_on(digest_of(in->as_message()), false));
+    return write_answer(answer, outcome_kind::replied);
+  }
   const auto a = read_acks(bytes);
   if (!a) return write_answer(answer, outcome_kind::malformed);
   if (a->activation != activation_) return;  // R7: it will acknowledge to the one that sends now
@@ -125,6 +173,8 @@ void replicated_process::take(const message& in, wall_time now, state_update& ch
     case verdict::taken:
     case verdict::answered: break;
   }
+  if (!deadly_.empty() && std::ranges::find(deadly_, digest_of(in)) != deadly_.end())
+    return write_answer(answer, outcome_kind::deadly, known_deadly);
   std::string text;
   const auto event = state_.decide(in, now, activation_, limits_, text);
   if (!event) return write_answer(answer, outcome_kind::replied, text);
@@ -132,15 +182,28 @@ void replicated_process::take(const message& in, wall_time now, state_update& ch
 }
 
 void replicated_process::perform(std::span<const std::byte> change, reply& answer) {
+  if (take_verdict(change)) return;
   write_answer(answer, outcome_kind::replied, state_.apply(decode(text_of(change)), state_.applied() + 1));
 }
 
 void replicated_process::apply(std::span<const std::byte> change) {
+  if (take_verdict(change)) return;
   const auto r = decode(text_of(change));
   if (r.version > state_.machine().version())
     throw std::runtime_error("version " + std::to_string(r.version) + " of the application decided an event, this is version " +
                              std::to_string(state_.machine().version()) + "; start the newer program here");
   state_.apply(r, state_.applied() + 1);
+}
+
+/// R9
+bool replicated_process::take_verdict(std::span<const std::byte> change) {
+  string_source in(text_of(change));
+  if (in.read_u64() != verdict_mark) return false;
+  const auto digest = in.read_u64();
+  std::erase(deadly_, digest);
+  if (in.read_u64() != 0) deadly_.push_back(digest);
+  if (deadly_.size() > deadly_max) deadly_.pop_front();
+  return true;
 }
 
 void replicated_process::query(std::span<const std::byte> question, reply& answer) const {
@@ -154,11 +217,14 @@ void replicated_process::query(std::span<const std::byte> question, reply& answe
 void replicated_process::checkpoint(sink& out) const {
   out.write_u64(format);
   out.write_u64(state_.machine().version());
+  out.write_u64(deadly_.size());
+  for (const auto digest : deadly_) out.write_u64(digest);
   state_.checkpoint(out);
 }
 
 void replicated_process::restore(source& in) {
-  if (const auto f = in.read_u64(); f != format)
+  const auto f = in.read_u64();
+  if (f != format && f != 1)
     throw truncated_checkpoint("the checkpoint of a replicated process has format " + std::to_string(f) +
                                "; this program reads " + std::to_string(format));
   state_ = process_state(make_);
@@ -166,6 +232,8 @@ void replicated_process::restore(source& in) {
   if (version > state_.machine().version())
     throw truncated_checkpoint("version " + std::to_string(version) + " of the application wrote the checkpoint, this is version " +
                                std::to_string(state_.machine().version()) + "; start the newer program here");
+  deadly_.clear();
+  for (auto n = f == 1 ? 0 : in.read_u64(); n > 0; --n) deadly_.push_back(in.read_u64());
   state_.restore(in, static_cast<std::uint32_t>(version));
 }
 
@@ -182,8 +250,22 @@ void replicated_process::act(view_number office) {
 after_failure replicated_process::failed(const delivery& request, unsigned times, const std::string& why, reply& answer) {
   if (times < poison_after_) return after_failure::again;
   const auto in = read_input(text_of(request.payload));
-  if (calls_.put_aside) calls_.put_aside(in ? in->from : "", in ? in->number : 0, why);
+  if (calls_.put_aside) calls_.put_aside(in ? in->as_message() : message{}, 0, why);
   write_answer(answer, outcome_kind::failed, why);
+  return after_failure::settle;
+}
+
+after_failure replicated_process::ended_process(const delivery& request, unsigned times, state_update& change, reply& answer) {
+  const auto in = read_input(text_of(request.payload));
+  if (times < poison_after_ || !in) return after_failure::again;
+  if (std::ranges::find(deadly_, digest_of(in->as_message())) != deadly_.end()) {  // put aside as another request
+    write_answer(answer, outcome_kind::deadly, known_deadly);
+    return after_failure::settle;
+  }
+  const auto why = "it ended the whole process " + std::to_string(times) + (times == 1 ? " time" : " times") + ", at all nodes together";
+  if (calls_.put_aside) calls_.put_aside(in->as_message(), times, why);
+  put(change, verdict_on(digest_of(in->as_message()), true));
+  write_answer(answer, outcome_kind::deadly, why);
   return after_failure::settle;
 }
 

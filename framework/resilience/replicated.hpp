@@ -4,7 +4,9 @@
 
 #include <cohort/primary_backup.hpp>
 
+#include <deque>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,12 +17,16 @@
 ///
 /// R7  Records and acknowledgements of an activation are dropped where another one is in office (A15).
 /// R8  An effect leaves only at the member in office, from the state all have agreed upon, with the activation's token.
+/// R9  An input that is refused since it ended processes is so wherever it comes again, until it is pardoned: which ones, is
+///     part of the agreed state.
 namespace cohort::resilience {
 
 constexpr fencing_token activation_of(view_number office) { return office + 1; }
 
 /// What is submitted to the group: an input, or what receivers have acknowledged to an activation.
 std::string input_request(const message& in);
+/// An input that is refused since it ended processes is executed again when it comes again.
+std::string pardon_request(const message& in);
 std::string acks_request(fencing_token activation, const std::vector<acknowledgement>& acks);
 
 enum class outcome_kind : std::uint8_t {
@@ -30,6 +36,7 @@ enum class outcome_kind : std::uint8_t {
   full,       ///< not taken: too much waits for its receivers, or too many senders are known
   failed,     ///< not taken: the machine threw; what, follows
   malformed,  ///< not taken: it is no request
+  deadly,     ///< not taken: it has ended the whole process too often; what is known of that, follows
 };
 /// The group's answer to a request.
 struct request_answer {
@@ -37,13 +44,15 @@ struct request_answer {
   std::string_view body;
 };
 request_answer read_answer(std::span<const std::byte> bytes);
+/// What is submitted as an input, else nothing. Views into the bytes.
+std::optional<message> peek_input(std::span<const std::byte> request);
 
 /// Called on the replica's thread.
 struct replicated_calls {
   /// At the member in office: these may leave.
   std::function<void(fencing_token activation, std::vector<effect>&& effects)> release;
-  /// An input has thrown so often that it is given up.
-  std::function<void(std::string_view from, std::uint64_t number, const std::string& why)> put_aside;
+  /// An input has thrown so often that it is given up; or, with `lives`, has ended so many processes.
+  std::function<void(const message& in, unsigned lives, const std::string& why)> put_aside;
   /// At the member in office: the agreed state as it is, and whether the activation begins.
   std::function<void(fencing_token activation, const process_state& state, bool begins)> tell;
 };
@@ -63,17 +72,20 @@ public:
   void promoted(view_number office) override { activation_ = activation_of(office); }
   void act(view_number office) override;
   after_failure failed(const delivery& request, unsigned times, const std::string& why, reply& answer) override;
+  after_failure ended_process(const delivery& request, unsigned times, state_update& change, reply& answer) override;
 
   const process_state& state() const { return state_; }
 
 private:
   void take(const message& in, wall_time now, state_update& change, reply& answer) const;
+  bool take_verdict(std::span<const std::byte> change);
 
   const resilient_factory make_;
   const memory_limits limits_;
   const unsigned poison_after_;
   const replicated_calls calls_;
   process_state state_;
+  std::deque<std::uint64_t> deadly_;  ///< digests of the inputs that are refused (R9), oldest first
   fencing_token activation_ = 0;  ///< of the executing copy
   fencing_token acted_for_ = 0;   ///< of the agreed copy: the activation it released effects for
 };

@@ -38,7 +38,7 @@ private:
   /// What the service wrote: the last part of a member's checkpoint.
   static std::map<std::string, std::uint64_t> sold_at(std::span<const std::byte> checkpoint) {
     memory_source in(checkpoint);
-    for (int i = 0; i < 7; ++i) in.read_u64();  // the member's own; nothing is pending
+    for (int i = 0; i < 8; ++i) in.read_u64();  // the member's own; nothing is pending
     std::map<std::string, std::uint64_t> sold;
     for (auto count = in.read_u64(); count > 0; --count) {
       const auto seat = in.read_u64();

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 using namespace cohort;
 using namespace cohort::primary_backup;
 using namespace cohort::primary_backup::test;
@@ -42,6 +44,101 @@ TEST_CASE("the office stays with who holds it, then goes to the first active vot
   auto with_witness = view_of(6, 3, {{0, 1}, {1, 2}});
   with_witness.roster[0].witness = true;
   CHECK(in_view({}, with_witness) == of(1, 2, 6));
+}
+
+TEST_CASE("what an office died of counts once, is told by who held it, and charges those of which nothing is known") {
+  ended_offices e;
+  e.ended(of(0, 1, 5), 20);
+  CHECK(e.lives(12) == 0);  // nobody has said anything
+  e.told(member_id(1), 5, 12);
+  CHECK(e.lives(12) == 0);  // another one's (E2)
+  e.told(member_id(0), 4, 12);
+  e.told(member_id(0), 5, 21);  // was not pending then
+  CHECK(e.lives(12) == 0);
+  e.told(member_id(0), 5, 12);
+  e.told(member_id(0), 5, 12);
+  e.told(member_id(0), 5, 13);  // it died of one (E1)
+  CHECK(e.lives(12) == 1);
+  CHECK(e.lives(13) == 0);
+  e.ended(of(1, 1, 6), 30);
+  e.ended(of(2, 1, 7), 30);
+  CHECK(e.lives(12) == 3);  // E3
+  e.told(member_id(2), 7, 25);
+  CHECK(e.lives(12) == 2);
+  CHECK(e.lives(25) == 2);  // the one that says so, and the one of which nothing is known
+  CHECK(e.lives(31) == 0);
+  memory_sink out;
+  e.checkpoint(out);
+  ended_offices again;
+  memory_source in(out.bytes());
+  again.restore(in);
+  CHECK(again.lives(12) == 2);
+  CHECK(again.lives(25) == 2);
+  again.settled(20);
+  CHECK(again.lives(12) == 0);
+  CHECK(again.lives(25) == 2);
+  again.settled(30);
+  CHECK(again.lives(25) == 0);
+  for (view_number v = 1; v <= 1000; ++v) again.ended(of(0, v, v), v);
+  memory_sink bounded;
+  again.checkpoint(bounded);
+  CHECK(bounded.bytes().size() == 8 + ended_offices::offices_max * 32);
+  memory_sink hostile;
+  hostile.write_u64(1u << 30);
+  memory_source bad(hostile.bytes());
+  CHECK_THROWS_AS(again.restore(bad), truncated_checkpoint);
+}
+
+TEST_CASE("a checkpoint of format 1, which knows of no offices that ended, is read") {
+  sim::random chance(1);
+  auto m = make_member(member_id(0), backup_kind::hot, chance);
+  memory_sink now;
+  m->checkpoint(now);
+  std::vector<std::byte> before(now.bytes().begin(), now.bytes().end());
+  before[0] = std::byte{1};
+  before.erase(before.begin() + 7 * 8, before.begin() + 8 * 8);
+  auto other = make_member(member_id(0), backup_kind::hot, chance);
+  memory_source in(before);
+  other->restore(in);
+  CHECK(in.left() == 0);
+  memory_sink again;
+  other->checkpoint(again);
+  CHECK(std::ranges::equal(again.bytes(), now.bytes()));
+}
+
+TEST_CASE("a tale is read back, and nothing else is one") {
+  const auto bytes = encode(death_tale{7, 12});
+  REQUIRE(read_tale(bytes));
+  CHECK(*read_tale(bytes) == death_tale{7, 12});
+  for (std::size_t n = 0; n < bytes.size(); ++n) CHECK_FALSE(read_tale(std::span(bytes).first(n)));
+  auto longer = bytes;
+  longer.push_back({});
+  CHECK_FALSE(read_tale(longer));
+  longer = bytes;
+  longer[0] = std::byte{1};
+  CHECK_FALSE(read_tale(longer));
+}
+
+TEST_CASE("who has something to tell executes nothing before it is told") {
+  sim::random chance(1);
+  auto m = make_member(member_id(0), backup_kind::hot, chance);
+  m->died_of({1, 1});
+  CHECK(m->tale().empty());  // not a member yet
+  m->view_installed(view_of(3, 2, {{0, 1}, {1, 2}}), true);
+  reply answer;
+  delivered request(frame::request, "buyer", 1);
+  m->apply(request.what, answer);
+  CHECK(m->execute(1000).empty());
+  const auto told = m->tale();
+  REQUIRE_FALSE(told.empty());
+  CHECK(m->tale().empty());  // under way
+  m->tale_lost();
+  CHECK(m->tale() == told);
+  CHECK(m->execute(1000).empty());
+  delivered tale(told, 2, 0);
+  m->apply(tale.what, answer);
+  CHECK(m->untold().empty());
+  CHECK_FALSE(m->execute(1000).empty());
 }
 
 TEST_CASE("an update is read back, and no prefix or changed length of it") {

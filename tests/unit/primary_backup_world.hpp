@@ -13,6 +13,9 @@
 
 namespace cohort::primary_backup::test {
 
+/// What ends a process from within.
+struct process_ended {};
+
 struct ordered_message {
   std::vector<std::byte> bytes;
   std::size_t sender = 0;
@@ -126,6 +129,7 @@ protected:
   void lose_one(process& p) {
     if (p.outbox.empty() || !chance_.chance(300)) return;
     const bool update = p.outbox.front().bytes[0] == std::byte{1};
+    if (p.outbox.front().bytes[0] == std::byte{2} && p.logic) p.logic->tale_lost();
     if (!chance_.chance(500)) p.outbox.pop_front();
     if (update && p.logic) p.logic->begin_anew();
   }
@@ -186,11 +190,14 @@ protected:
   void go_on(process& p, std::uint64_t entries) {
     if (!p.logic || p.paused) return;
     for (; entries > 0 && p.applied < log_.size(); --entries) apply(p);
-    for (auto limit = chance_.below(3); limit > 0; --limit) {
-      const auto update = p.logic->execute(chance_.chance(500) ? 1 : 200);
-      if (update.empty()) break;
-      p.outbox.push_back({{update.begin(), update.end()}, index_of(p), p.inc});
-    }
+    if (auto tale = p.logic->tale(); !tale.empty()) p.outbox.push_back({std::move(tale), index_of(p), p.inc});
+    for (auto limit = chance_.below(3); limit > 0; --limit) try {
+        const auto update = p.logic->execute(chance_.chance(500) ? 1 : 200);
+        if (update.empty()) break;
+        p.outbox.push_back({{update.begin(), update.end()}, index_of(p), p.inc});
+      } catch (const process_ended&) {
+        return kill(p);
+      }
     p.logic->act();
     more(p);
   }
@@ -231,7 +238,7 @@ protected:
 
   bool quiet() const {
     return std::ranges::all_of(processes_, [this](const process& p) {
-      return p.outbox.empty() && p.applied == log_.size() && p.logic->status().pending == 0;
+      return p.logic && p.outbox.empty() && p.applied == log_.size() && p.logic->status().pending == 0;
     });
   }
 
@@ -246,8 +253,14 @@ protected:
     }
     new_view();
     for (int round = 0; round < 400 && !(quiet() && outside_is_quiet()); ++round)
-      for (auto& p : processes_) {
+      for (std::size_t m = 0; m < size_; ++m) {
+        auto& p = processes_[m];
         while (!p.outbox.empty()) order_one(p);
+        if (!p.logic) {
+          come_back(m);
+          active_[m] = p.inc;
+          new_view();
+        }
         go_on(p, log_.size());
       }
     std::optional<std::vector<std::byte>> first;

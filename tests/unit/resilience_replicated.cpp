@@ -39,6 +39,26 @@ private:
   std::uint64_t state_ = 1;
 };
 
+/// Ends the process that executes a deadly input, and remembers of what.
+class deadly_witness final : public execution_witness {
+public:
+  deadly_witness(std::deque<death_tale>& words, std::map<std::string, unsigned>& deaths, std::function<bool(std::string_view)> refused)
+      : words_(words), deaths_(deaths), refused_(std::move(refused)) {}
+  void begins(const delivery& request, view_number office) override {
+    const auto in = peek_input(request.payload);
+    if (!in || !in->body.starts_with("deadly") || refused_(in->from)) return;
+    words_.push_back({office, request.position});
+    ++deaths_[std::string(in->from) + std::string(in->body)];
+    throw process_ended{};
+  }
+  void ends() override {}
+
+private:
+  std::deque<death_tale>& words_;
+  std::map<std::string, unsigned>& deaths_;
+  const std::function<bool(std::string_view)> refused_;  ///< the machine is not asked any more
+};
+
 struct packet {
   std::size_t member = 0;
   incarnation inc = 0;
@@ -49,10 +69,11 @@ struct packet {
 class process_world final : public world {
 public:
   explicit process_world(std::uint64_t seed)
-      : world(seed), dice_(seed + 1), fenced_(seed % 2 == 0), reference_(machines()), fronts_(size_) {}
+      : world(seed), dice_(seed + 1), fenced_(seed % 2 == 0), deadly_(seed % 3 == 0), reference_(machines()), fronts_(size_) {}
 
   std::size_t effects() const { return observed_.size(); }
-  std::uint64_t acknowledged = 0, poisoned = 0, refused = 0, doubled = 0, late_acks = 0;
+  std::uint64_t acknowledged = 0, poisoned = 0, refused = 0, doubled = 0, late_acks = 0, ended = 0, put_aside = 0;
+  unsigned most = 0;
 
 private:
   resilient_factory machines() {
@@ -67,13 +88,26 @@ private:
       }
     };
     fronts_[m] = {};
-    return std::make_unique<member>(
+    auto one = std::make_unique<member>(
       member_id(static_cast<std::uint16_t>(m)),
-      [this, release] {
+      [this, m, release] {
         return std::make_unique<replicated_process>(
-          machines(), memory_limits{}, 2, replicated_calls{release, [this](auto, auto, auto&) { ++poisoned; }, {}});
+          machines(), memory_limits{}, 2,
+          replicated_calls{release,
+                           [this, m](const resilience::message& in, unsigned lives, auto&) {
+                             ++(lives > 0 ? put_aside : poisoned);
+                             if (lives > 0) refused_[m].emplace(in.from);
+                           },
+                           {}});
       },
       kind, kind == backup_kind::cold ? std::make_unique<store_in_memory>() : nullptr);
+    for (const auto& t : words_[m]) one->died_of(t);
+    refused_[m].clear();
+    one->witnessed_by(std::make_shared<deadly_witness>(words_[m], deaths_, [this, m](std::string_view from) {
+      const auto since = condemned_.find(std::string(from));
+      return refused_[m].contains(std::string(from)) || (since != condemned_.end() && since->second <= processes_[m].applied);
+    }));
+    return one;
   }
   void died(std::size_t m) override { fronts_[m] = {}; }
 
@@ -89,8 +123,11 @@ private:
     } else {
       const auto luck = chance_.below(20);
       const auto number = std::to_string(++plain_);
-      bytes = input_request({{}, 0, luck == 0 ? "poison" : luck == 1 ? "?" : "x" + number});
-      if (luck > 1) plain_inputs_.insert("x" + number);
+      // The deadly ones come again and again, each from one sender who gets no answer.
+      const auto deadly = deadly_ ? "d" + std::to_string(chance_.below(3)) : std::string();
+      if (luck == 2 && deadly_) bytes = input_request({deadly, 1, "deadly", 1});
+      else bytes = input_request({{}, 0, luck == 0 ? "poison" : luck == 1 ? "?" : "x" + number});
+      if (luck > 2 || (luck == 2 && !deadly_)) plain_inputs_.insert("x" + number);
     }
     const auto b = bytes_of(bytes);
     return {b.begin(), b.end()};
@@ -121,6 +158,8 @@ private:
     if (!r) return;  // acknowledgements
     if (r->body == "poison") REQUIRE(a.what == outcome_kind::failed);
     if (r->body == "poison") return;
+    if (r->body == "deadly") REQUIRE(a.what == outcome_kind::deadly);
+    if (r->body == "deadly") return;
     if (a.what == outcome_kind::outdated) return;
     REQUIRE(a.what == outcome_kind::replied);
     if (r->body == "?") return;
@@ -148,6 +187,12 @@ private:
         }
       }
       if (s.change.empty()) continue;
+      if (const auto r = read(asked); r && r->body == "deadly") {
+        REQUIRE_MESSAGE(deaths_[r->from + r->body] > 0, "an input is refused that has ended no process");
+        REQUIRE_MESSAGE(condemned_.emplace(r->from, at).second, "an input is put aside twice");
+        continue;
+      }
+      REQUIRE(string_source(text_of(s.change)).read_u64() != 0x7464726576);
       const auto r = decode(text_of(s.change));
       const auto reply = reference_.apply(r, reference_.applied() + 1);
       for (auto& e : reference_.take_effects(reference_.applied())) caused_.push_back(e.body);
@@ -168,6 +213,7 @@ private:
   void more(process& p) override {
     auto& f = fronts_[index_of(p)];
     for (int i = settling_ ? 1000 : 3; i > 0 && !network_.empty(); --i) carry();
+    words_[index_of(p)] = p.logic->untold();
     if (!p.logic->executes() && chance_.chance(100)) f = {};  // it learns so at last
     if (chance_.chance(settling_ ? 500 : 100))
       for (const auto& s : f.sent) network_.push_back(s);
@@ -204,13 +250,20 @@ private:
     f.acks.push_back({observer, p.what.number});
   }
 
+  void ended_well() {
+    for (const auto& [input, deaths] : deaths_) {
+      ended += deaths;
+      most = std::max(most, deaths);
+      REQUIRE_MESSAGE(deaths <= size_ + 1, input << " ended " << deaths << " processes of " << size_);
+    }
+  }
+
   bool outside_is_quiet() override { return network_.empty() && reference_.outbox() == 0; }
 
   void judge(std::span<const std::byte> checkpoint, member&) override {
     REQUIRE_MESSAGE(observed_ == caused_, "the observer did not see each effect once");
+    ended_well();
     string_sink expected;
-    expected.write_u64(1);
-    expected.write_u64(1);
     reference_.checkpoint(expected);
     REQUIRE_MESSAGE(text_of(checkpoint).ends_with(expected.bytes), "the state is not that of its events");
     for (const auto& body : ordered_) REQUIRE_MESSAGE(replies_.contains(body), "an input is lost");
@@ -223,7 +276,11 @@ private:
     std::uint64_t number = 0, answered = 0;
   };
   sim::random dice_;
-  const bool fenced_;
+  const bool fenced_, deadly_;
+  std::map<std::size_t, std::deque<death_tale>> words_;  ///< of each member's disk
+  std::map<std::string, unsigned> deaths_;               ///< by input
+  std::map<std::string, std::size_t> condemned_;         ///< senders of what is refused, from that place of the log on
+  std::map<std::size_t, std::set<std::string>> refused_;  ///< by the executing copy of each member
   process_state reference_;
   std::vector<front> fronts_;
   std::vector<packet> network_;
@@ -272,8 +329,9 @@ TEST_SUITE("resilience: replicated") {
   }
 
   TEST_CASE("one activation at a time, each effect seen once, nothing of a fenced one applied") {
-    std::uint64_t acknowledged = 0, dropped = 0, effects = 0, poisoned = 0, refused = 0, doubled = 0, late_acks = 0;
-    for (std::uint64_t seed = 1; seed <= 600; ++seed) {
+    std::uint64_t acknowledged = 0, dropped = 0, effects = 0, poisoned = 0, refused = 0, doubled = 0, late_acks = 0, ended = 0, put_aside = 0;
+    unsigned most = 0;
+    for (std::uint64_t seed = 1; seed <= 900; ++seed) {
       CAPTURE(seed);
       process_world w(seed);
       w.run(static_cast<int>(200 + seed % 5 * 150));
@@ -284,14 +342,20 @@ TEST_SUITE("resilience: replicated") {
       refused += w.refused;
       doubled += w.doubled;
       late_acks += w.late_acks;
+      ended += w.ended;
+      put_aside += w.put_aside;
+      most = std::max(most, w.most);
     }
     MESSAGE(acknowledged << " inputs were acknowledged, " << effects << " effects seen, " << doubled << " times again, "
                          << refused << " refused by a fence; " << dropped << " updates dropped, " << late_acks
-                         << " acknowledgements to a former activation, " << poisoned << " inputs put aside");
+                         << " acknowledgements to a former activation, " << poisoned << " inputs put aside, " << put_aside << " since they ended " << ended << " processes, up to "
+                         << most << " each");
+    CHECK(put_aside > 200);
+    CHECK(ended > put_aside);
     CHECK(acknowledged > 5000);
     CHECK(effects > 5000);
     CHECK(doubled > 1000);
-    CHECK(refused > 50);
+    CHECK(refused > 30);
     CHECK(dropped > 300);
     CHECK(late_acks > 20);
     CHECK(poisoned > 100);
