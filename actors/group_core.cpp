@@ -34,6 +34,7 @@ public:
   void want_checkpoint() override { core_.want_checkpoint(); }
   void checkpoint_stored(log_index index, std::uint32_t chunks) override { core_.checkpoint_stored(index, chunks); }
   void checkpoint_failed(log_index index) override { core_.checkpoint_failed(index); }
+  void restored(log_index index) override { core_.restored(index); }
   void chunk_loaded(member_id to, log_index index, std::uint32_t number, protocol::payload data) override {
     core_.chunk_loaded(to, index, number, std::move(data));
   }
@@ -84,6 +85,7 @@ public:
   void want_checkpoint() override { core_.want_checkpoint(); }
   void checkpoint_stored(log_index number, std::uint32_t chunks) override { core_.checkpoint_stored(number, chunks); }
   void checkpoint_failed(log_index number) override { core_.checkpoint_failed(number); }
+  void restored(log_index) override {}
   void chunk_loaded(member_id, log_index, std::uint32_t, protocol::payload) override {}
   void offer_ready(protocol::partition::component_id view, std::vector<std::byte> state) override {
     core_.offer_ready(view, std::move(state));

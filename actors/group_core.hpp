@@ -37,6 +37,7 @@ public:
   virtual void want_checkpoint() = 0;
   virtual void checkpoint_stored(log_index index, std::uint32_t chunks) = 0;
   virtual void checkpoint_failed(log_index index) = 0;
+  virtual void restored(log_index index) = 0;
   virtual void chunk_loaded(member_id to, log_index index, std::uint32_t number, protocol::payload data) = 0;
   virtual void offer_ready(protocol::partition::component_id view, std::vector<std::byte> state) = 0;
   virtual void contact(member_id member, const protocol::node_contact& what) = 0;

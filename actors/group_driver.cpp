@@ -143,6 +143,12 @@ void group_driver::checkpoint_failed(log_index index) {
   core_->checkpoint_failed(index);
 }
 
+void group_driver::restored(log_index index) {
+  if (retired_) return;
+  begin_turn();
+  core_->restored(index);
+}
+
 void group_driver::chunk_loaded(member_id to, log_index index, std::uint32_t number, protocol::payload data) {
   if (retired_) return;
   begin_turn();

@@ -91,6 +91,7 @@ public:
   void take(const std::shared_ptr<port_state>& port);
   void checkpoint_stored(log_index index, std::uint32_t chunks);
   void checkpoint_failed(log_index index);
+  void restored(log_index index);
   void chunk_loaded(member_id to, log_index index, std::uint32_t number, protocol::payload data);
   /// Something around it has changed: it is given a turn.
   void touch() { begin_turn(); }

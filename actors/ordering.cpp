@@ -16,6 +16,7 @@ protected:
     return {
       [this](const port_flushed& m) { driver_->take(m.port); },
       [this](credit_back) { driver_->touch(); },  // the pass at the end of this turn feeds what waits
+      [this](const state_restored& m) { driver_->restored(m.index); },
       [this](const checkpoint_done& m) {
         if (m.error.empty()) return driver_->checkpoint_stored(m.index, m.chunks);
         trouble_("the checkpoint at log index " + std::to_string(m.index) + " could not be stored: " + m.error);

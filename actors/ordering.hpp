@@ -21,6 +21,9 @@ struct checkpoint_done {
   std::uint32_t chunks = 0;  ///< 0 with an error
   std::string error;
 };
+struct state_restored {
+  log_index index = 0;
+};
 struct chunk_done {
   member_id to = no_member;
   log_index index = 0;
@@ -80,6 +83,7 @@ caf::actor spawn_ordering(caf::actor_system& system, std::shared_ptr<pinned_unit
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::port_flushed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::credit_back)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::checkpoint_done)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::state_restored)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::chunk_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::offer_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::answers_made)

@@ -364,6 +364,7 @@ void replica::deliver(protocol::deliver_restore& r, work&) {
     missed.in_state = machine_ != nullptr;
     listener_->gap(missed);
   }
+  services_.restored(r.at.index);
 }
 
 bool replica::active_in(const protocol::view& v) const {

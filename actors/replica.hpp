@@ -30,6 +30,8 @@ struct replica_services {
   /// Takes the state at `at`, which `write` serialises; reports to the core by itself. `write` is called before
   /// it returns.
   std::function<void(const protocol::mark& at, bool on_disk, const std::function<void(sink&)>& write)> store_checkpoint;
+  /// Nothing more is read of the checkpoint at `index`.
+  std::function<void(log_index index)> restored;
   std::function<void(const std::string&)> log;
   std::filesystem::path cold;      ///< where a cold backup's files begin
   port_wake updates_ready;         ///< leads to `replica::updates_done` on the replica's thread; called by any

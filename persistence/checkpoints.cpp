@@ -18,6 +18,19 @@ std::vector<log_index> checkpoint_catalogue::add(std::uint32_t group, complete_c
   return gone;
 }
 
+std::vector<log_index> checkpoint_catalogue::release(std::uint32_t group, log_index index) {
+  const std::lock_guard lock(mutex_);
+  std::vector<log_index> gone;
+  const auto it = groups_.find(group);
+  if (it == groups_.end()) return gone;
+  auto& of_group = it->second;
+  const auto end = of_group.upper_bound(index);
+  for (auto c = of_group.begin(); c != end; ++c)
+    if (c->second.chunks.empty()) gone.push_back(c->first);
+  of_group.erase(of_group.begin(), end);
+  return gone;
+}
+
 void checkpoint_catalogue::forget(std::uint32_t group) {
   const std::lock_guard lock(mutex_);
   groups_.erase(group);

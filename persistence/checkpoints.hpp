@@ -20,6 +20,8 @@ class checkpoint_catalogue {
 public:
   /// Makes it one of the group's checkpoints. Returns the indexes of those in the file that are not kept any more.
   std::vector<log_index> add(std::uint32_t group, complete_checkpoint c);
+  /// Gives up those up to `index`. Returns the indexes of those in the file.
+  std::vector<log_index> release(std::uint32_t group, log_index index);
   void forget(std::uint32_t group);
   std::optional<checkpoint_info> newest(std::uint32_t group) const;
   std::optional<checkpoint_info> find(std::uint32_t group, log_index index) const;

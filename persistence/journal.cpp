@@ -304,7 +304,13 @@ bool journal_writer::keep_in_memory(std::uint32_t group, std::span<protocol::per
         if (number >= 1 && number <= i->chunks) complete.chunks.push_back(std::move(data));
       volatile_arriving_.erase(group);
       catalogue_.add(group, std::move(complete));
+    } else if (const auto* r = std::get_if<protocol::persist_release>(&op.what)) {
+      for (const auto gone : catalogue_.release(group, r->index)) waiting_doomed_.push_back({group, gone});
     }
+  }
+  if (!waiting_doomed_.empty()) {
+    woken_ = true;
+    work_.notify_one();
   }
   return true;
 }

@@ -90,6 +90,8 @@ void journal_writer::collect() {
     }
     std::ranges::move(waiting_foundings_, std::back_inserter(foundings_));
     waiting_foundings_.clear();
+    std::ranges::move(waiting_doomed_, std::back_inserter(doomed_));
+    waiting_doomed_.clear();
     std::ranges::move(waiting_checkpoints_, std::back_inserter(checkpoints_));
     waiting_checkpoints_.clear();
     std::ranges::move(waiting_entries_, std::back_inserter(entries_));

@@ -117,6 +117,7 @@ private:
   std::condition_variable work_;
   std::vector<queued> waiting_;
   std::vector<founding> waiting_foundings_;
+  std::vector<doomed> waiting_doomed_;
   std::vector<tenancy> waiting_entries_, waiting_departures_;
   std::array<bool, layout::groups_max> departing_{};  ///< groups of which nothing is taken any more
   std::vector<std::shared_ptr<checkpoint_queue>> waiting_checkpoints_;

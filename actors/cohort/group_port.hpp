@@ -108,7 +108,7 @@ struct group_status {
   log_index commit = 0;                ///< newest entry known committed
   log_index applied = 0;               ///< newest entry handed to the replica
   log_index durable = 0;               ///< newest entry on this disk (journaled)
-  log_index checkpoint = 0;            ///< entry covered by the newest checkpoint
+  log_index checkpoint = 0;            ///< entry covered by the newest checkpoint; 0: none is kept (volatile groups make one for who joins)
   std::uint64_t delivered = 0;         ///< messages in the total order so far
   std::uint64_t backlog_bytes = 0;     ///< delivered, not yet applied by the replica
   std::uint64_t memory_bytes = 0;      ///< payload held by the protocol

@@ -161,7 +161,8 @@ struct contract {
   std::size_t queue_bytes = 32u << 20;          ///< *local*, per port: submitted, not yet taken by the protocol
   std::size_t backlog_bytes = 64u << 20;        ///< *local*: delivered, not yet applied: above it own submissions wait
   std::uint64_t checkpoint_bytes = 256u << 20;  ///< *local*: payload applied between checkpoints (or the state's size, if
-                                                ///< larger); volatile groups: at most 8 MiB
+                                                ///< larger); volatile groups, which make checkpoints only for who joins: what
+                                                ///< is kept of payload, at most 8 MiB
   std::uint64_t rate_bytes_max = 0;             ///< that one member may send in a second; 0: no limit
   unsigned rate_messages_max = 0;               ///< that one member may send in a second; 0: no limit
 

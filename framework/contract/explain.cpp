@@ -181,12 +181,15 @@ void memory(page& p, const situation& s) {
   p.line("in flight",
          bytes_text(lanes) + ": " + std::to_string(s.q.data) + " lanes of two windows and a part of a message (FC1, FC2)");
   p.line("unfinished", bytes_text(unfinished) + ": a message of each member in each order, of which parts have come (L10)");
-  p.line("since checkpoint",
-         bytes_text(kept) + ", or the state's size if that is larger: payload until the next one is made (S2, S3)");
+  if (s.is_volatile())
+    p.line("already applied", bytes_text(2 * kept) + ": payload; while somebody joins up to eight times the state's size (S2, S3)");
+  else
+    p.line("since checkpoint",
+           bytes_text(kept) + ", or the state's size if that is larger: payload until the next one is made (S2, S3)");
   p.line("to be applied", bytes_text(applied) + ": two backlogs");
   if (away > 0) p.line("for others", bytes_text(away) + ": retained (S4)");
   p.line("submitted", bytes_text(c.queue_bytes) + " a port");
-  p.line("together", bytes_text(lanes + unfinished + kept + applied + away) + ", and the ports");
+  p.line("together", bytes_text(lanes + unfinished + (s.is_volatile() ? 2 : 1) * kept + applied + away) + ", and the ports");
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ core::impl::impl(const core_options& o, const core_start& s) : options(o), start
       if (seq > l->trimmed()) l->store(b.what, b.position);
   }
   const mark& from = r.has_checkpoint && r.checkpoint.index >= promises.base.index ? r.checkpoint : promises.base;
-  if (r.has_checkpoint) checkpoints.push_back({r.checkpoint, r.checkpoint_chunks, true});
+  if (r.has_checkpoint) checkpoints.push_back({r.checkpoint, r.checkpoint_chunks, true, {}});
   last_checkpoint_bytes = std::uint64_t(r.checkpoint_chunks) * 256 * 1024;
   seal_ended_lanes(from.index);
   applied = from.index;
@@ -61,7 +61,9 @@ core::impl::impl(const core_options& o, const core_start& s) : options(o), start
 
 journal_position core::impl::persist(decltype(persist_op::what) what) {
   const bool held = kept == keeping::memory;
-  if (held && !std::holds_alternative<persist_chunk>(what) && !std::holds_alternative<persist_install>(what)) return 0;
+  const bool of_checkpoint = std::holds_alternative<persist_chunk>(what) || std::holds_alternative<persist_install>(what) ||
+                             std::holds_alternative<persist_release>(what);
+  if (held && !of_checkpoint) return 0;
   if (const auto* b = std::get_if<persist_batch>(&what); b && !held) written_bytes += b->what.what.bytes();
   if (const auto* c = std::get_if<persist_chunk>(&what); c && !held) written_bytes += c->data.bytes();
   const journal_position at = held ? 0 : next_position++;
@@ -157,7 +159,9 @@ void core::impl::drain() {
     pull_for_offered();
     resend_lanes();
     maybe_checkpoint();
+    note_place();
     trim();
+    release_checkpoints();
     drive_transfer();
     give_chunks();
     if (role == core_role::leader) send_appends();
@@ -203,6 +207,7 @@ void core::impl::compute_deadline() {
   for (const auto& a : asked_changes) at(std::max(a.sent, now) + options.heartbeat);
   if (told_busy && paced()) at(now);
   if (!wanted_chunks.empty()) at(now);
+  if (kept == keeping::memory && !checkpoints.empty() && !restoring) at(checkpoint_in_use_until());
   if (!follower_reads.empty()) at(std::max(follower_reads.front().sent, now) + options.heartbeat);
   if (may_seal() && options.batch_delay.count() > 0)
     for (const auto& queue : open)
@@ -388,6 +393,8 @@ void core::want_checkpoint() {
 }
 
 void core::checkpoint_stored(log_index index, std::uint32_t chunks) { impl_->checkpoint_stored(index, chunks); }
+
+void core::restored(log_index index) { impl_->restored(index); }
 
 void core::checkpoint_failed(log_index index) {
   auto& c = *impl_;

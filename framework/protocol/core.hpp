@@ -161,6 +161,8 @@ public:
   void want_checkpoint();
   /// The checkpoint asked for by `deliver_checkpoint` at `index` is on stable storage in `chunks` chunks.
   void checkpoint_stored(log_index index, std::uint32_t chunks);
+  /// The application has taken over the state of `deliver_restore` at `index`; until then it may read that checkpoint.
+  void restored(log_index index);
   /// The checkpoint at `index` could not be made or stored; a later one will be asked for.
   void checkpoint_failed(log_index index);
   /// Answer to `chunk_wanted`; empty data = not available any more.

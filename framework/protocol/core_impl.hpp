@@ -266,7 +266,7 @@ struct core::impl {
     bool asked = false;            ///< the target was told at least once
     bool for_links = false;
     member_id to = no_member;      ///< wanted; `no_member`: whoever is furthest
-    instant since{};
+    instant since{};  ///< made here
     instant sent{};
   } handover;
   bool lease_given_up = false;     ///< for the rest of the term: the take-over may be under way (E8)
@@ -405,13 +405,16 @@ struct core::impl {
     mark at;
     std::uint32_t chunks = 0;
     bool on_disk = false;
+    instant since{};
   };
   std::deque<stored_checkpoint> checkpoints;       ///< newest last, at most two
+  std::deque<mark> places;                         ///< of a group in memory: where its log may begin (S2), newest last
+  std::optional<log_index> restoring;              ///< the application takes over the checkpoint at that place
   bool checkpoint_pending = false;
   bool pending_on_disk = false;
   mark pending_mark;
-  std::uint64_t bytes_since_checkpoint = 0;
-  std::uint64_t entries_since_checkpoint = 0;
+  std::uint64_t bytes_since_mark = 0;  ///< since a checkpoint was asked for, or a place noted
+  std::uint64_t entries_since_mark = 0;
   std::uint64_t last_checkpoint_bytes = 0;
   bool checkpoint_wanted = false;                  ///< a joiner needs one and there is none, or the driver does
   struct wanted_chunk {
@@ -536,7 +539,7 @@ struct core::impl {
   bool answers_own(const lane& l, const batch& b) const;
   void hand_out(const lane& l, const batch& b, bool stable);
   void count_delivered(const batch& b) {
-    bytes_since_checkpoint += b.what.bytes();
+    bytes_since_mark += b.what.bytes();
     delivered_rate.add(now, b.what.bytes());
   }
   sequence stable(slot s);
@@ -725,6 +728,17 @@ struct core::impl {
     return options.durable ? options.checkpoint_bytes : std::min(options.checkpoint_bytes, options.checkpoint_bytes_in_memory);
   }
   void maybe_checkpoint();
+  mark mark_here() const;
+  void note_place();
+  instant checkpoint_in_use_until() const;
+  bool somebody_is_fed() const;
+  void release_checkpoints();
+  void restored(log_index index);
+  bool may_begin_later() const;
+  const mark* trim_place(log_index least) const;
+  log_index least_needed() const;
+  void begin_log_at(mark base);
+  bool is_below_log(const mark& at) const;
   bool retained() const;
   void note_away();
   void trim();

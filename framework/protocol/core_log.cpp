@@ -215,7 +215,7 @@ void core::impl::apply(const entry& e) {
   applied = e.index;
   applied_time = e.time;
   applied_cut = e.cut;
-  ++entries_since_checkpoint;
+  ++entries_since_mark;
   // What is applied goes along with the next ack, a heartbeat away at most: nobody waits for it, and an ack of its own
   // would wake every member once more for every message.
   if (e.kind == entry_kind::view) {

@@ -16,23 +16,24 @@ std::uint64_t core::impl::checkpoint_distance() const {
 
 void core::impl::maybe_checkpoint() {
   if (checkpoint_pending || incoming.running) return;
-  // A transfer that is under way goes on from the checkpoint it began with, and while a learner catches up there are other things to do
-  // (nothing would be trimmed, S3), unless memory fills up meanwhile.
-  const bool serving = std::ranges::any_of(peers, [&](const peer& p) {
-    return p.chunk_asked != instant{} && now - p.chunk_asked < options.join_hold;
-  });
-  const bool catching_up = std::ranges::any_of(in_force->roster, is_learner) && !mutated(mutation::learner_makes_checkpoints);
-  const bool later = (serving || catching_up) && bytes_since_checkpoint < 4 * checkpoint_distance();
-  const bool due = bytes_since_checkpoint >= std::max(checkpoint_bytes(), last_checkpoint_bytes) ||
-                   entries_since_checkpoint >= options.checkpoint_entries;
-  if (!(due && !later) && !checkpoint_wanted) return;
+  const bool in_memory = kept == keeping::memory;
+  const bool due = !in_memory && (bytes_since_mark >= std::max(checkpoint_bytes(), last_checkpoint_bytes) ||
+                                  entries_since_mark >= options.checkpoint_entries);
+  const bool later = due && somebody_is_fed() && bytes_since_mark < 4 * checkpoint_distance();
+  if ((!due || later) && !checkpoint_wanted) return;
   checkpoint_wanted = false;
   checkpoint_pending = true;
-  bytes_since_checkpoint = 0;
-  entries_since_checkpoint = 0;
-  pending_mark = {applied, log.term_at(applied), applied_time, applied_cut, in_force, delivered, true, ended, nullptr};
-  pending_on_disk = kept != keeping::memory;
+  if (!in_memory) bytes_since_mark = entries_since_mark = 0;
+  pending_mark = mark_here();
+  pending_on_disk = !in_memory;
   out.deliveries.emplace_back(deliver_checkpoint{pending_mark, pending_on_disk});
+}
+
+/// A transfer that is under way goes on from the checkpoint it began with, and while a learner catches up there are other things to do:
+/// nothing would be trimmed (S3).
+bool core::impl::somebody_is_fed() const {
+  if (mutated(mutation::fed_made_to_wait)) return false;
+  return now < checkpoint_in_use_until() || std::ranges::any_of(in_force->roster, is_learner);
 }
 
 void core::impl::checkpoint_stored(log_index index, std::uint32_t chunks) {
@@ -40,7 +41,7 @@ void core::impl::checkpoint_stored(log_index index, std::uint32_t chunks) {
   checkpoint_pending = false;
   if (!checkpoints.empty() && checkpoints.back().at.index == index) checkpoints.back().on_disk |= pending_on_disk;
   if (!checkpoints.empty() && checkpoints.back().at.index >= index) return;  // a received one overtook it
-  checkpoints.push_back({pending_mark, chunks, pending_on_disk});
+  checkpoints.push_back({pending_mark, chunks, pending_on_disk, now});
   if (checkpoints.size() > 2) checkpoints.pop_front();
   last_checkpoint_bytes = std::uint64_t(chunks) * 256 * 1024;
 }
@@ -66,18 +67,20 @@ void core::impl::note_away() {
   }
 }
 
-/// S2, S3, PA7, PA17: the log begins at the older of two checkpoints, as far as every active member has applied it.
+/// S2, S3, PA7, PA17: the log begins at the older of two checkpoints, or of two places, as far as every active member has applied it.
 void core::impl::trim() {
-  if (checkpoints.size() < 2) return;
-  const mark base = checkpoints.front().at;
-  if (base.index <= log.base().index || retained()) return;
-  const log_index bound = role == core_role::leader ? minimal_applied() : leader_min_applied;
-  if (base.index > bound && !mutated(mutation::trim_without_regard)) return;
+  if (!may_begin_later() || retained()) return;
+  const auto* place = trim_place(role == core_role::leader ? minimal_applied() : leader_min_applied);
+  if (place) begin_log_at(*place);
+}
+
+void core::impl::begin_log_at(mark base) {
   log.trim(base);
+  std::erase_if(places, [&](const mark& m) { return m.index <= base.index; });
   const auto& lanes_there = *lanes.table_of(base.in_force->number);
   for (slot s = 0; s < lanes_there.lanes.size() && !is_witness(); ++s) lanes_there.lanes[s]->trim(at(base.cut, s));
   lanes.forget_below(base.in_force->number);
-  promises.base = base;
+  promises.base = std::move(base);
   save_state();
   journal_position needed = log.first_position(next_position);
   for (const auto& l : lanes.all()) needed = l->first_position(needed);
@@ -87,8 +90,8 @@ void core::impl::trim() {
 // ---- giving ---------------------------------------------------------------------------------------------------------
 
 void core::impl::offer_checkpoint(peer& p) {
-  if (withholds_state()) return;
-  if (checkpoints.empty() || too_old_to_give(checkpoints.back().at)) {
+  if (withholds_state() || !p.linked) return;
+  if (checkpoints.empty() || is_below_log(checkpoints.back().at) || too_old_to_give(checkpoints.back().at)) {
     checkpoint_wanted = true;
     return;
   }
@@ -127,7 +130,7 @@ void core::impl::receive_pull_chunk(voter_id from, const pull_chunk& p) {
   if (!has_state || p.number == 0) return;
   const auto known = std::ranges::find(checkpoints, p.index, [](const auto& c) { return c.at.index; });
   auto& asker = peer_of(from);
-  if (known == checkpoints.end() || p.number > known->chunks || withholds_state()) {
+  if (known == checkpoints.end() || is_below_log(known->at) || p.number > known->chunks || withholds_state()) {
     asker.chunk_asked = instant{};
     if (role == core_role::leader) offer_checkpoint(asker);
     return;
@@ -290,8 +293,9 @@ void core::impl::finish_transfer() {
     match_term = mutated(mutation::pa5_checkpoint_sets_match) ? promises.term : 0;
     promises.base = at;
     checkpoints.clear();
+    places.clear();
   }
-  checkpoints.push_back({at, chunks, kept != keeping::memory});
+  checkpoints.push_back({at, chunks, kept != keeping::memory, {}});
   checkpoint_pending = false;
   const bool was_founded = has_state;
   has_state = true;
@@ -322,10 +326,11 @@ void core::impl::finish_transfer() {
   if (tells_views_at_once()) durable_view = in_force->number;
   wedged.on = false;
   change = {};
-  bytes_since_checkpoint = 0;
-  entries_since_checkpoint = 0;
+  bytes_since_mark = 0;
+  entries_since_mark = 0;
   last_checkpoint_bytes = std::uint64_t(chunks) * 256 * 1024;
   out.deliveries.emplace_back(deliver_restore{at, chunks});
+  restoring = at.index;
   deliver_view d;
   d.index = at.index;
   d.time = at.time;

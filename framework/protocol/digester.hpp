@@ -163,6 +163,7 @@ public:
   void add(const persist_chunk& x) { const auto& [index, number, data] = x; all(index, number, data); }
   void add(const persist_install& x) { const auto& [at, chunks] = x; all(at, chunks); }
   void add(const persist_trim& x) { const auto& [below] = x; add(below); }
+  void add(const persist_release& x) { const auto& [index] = x; add(index); }
   void add(const persist_component& x) { const auto& [what] = x; bytes(what); }
   void add(const persist_op& x) { const auto& [position, what] = x; all(position, what); }
 

@@ -138,8 +138,8 @@ fingerprint inspector::digest(const core& c) {
                clock_refused, heartbeat_due, last_vouch, settled_since, resting, unattended, join_sent, unfounded_told, joining_since,
                asked_changes, request_ids, leaving, barred_told,
                wanted_changes, let_go, view_since, away, forming, leader_reads, ready_reads,
-               follower_reads, new_reads, new_remote_reads, read_ids, checkpoints, checkpoint_pending, pending_on_disk, pending_mark,
-               bytes_since_checkpoint, entries_since_checkpoint, last_checkpoint_bytes, checkpoint_wanted, wanted_chunks, delivered_rate, giving, incoming, odd_members, odd_found_at, odd_yields_at, wanted_time, out,
+               follower_reads, new_reads, new_remote_reads, read_ids, checkpoints, places, restoring, checkpoint_pending, pending_on_disk, pending_mark,
+               bytes_since_mark, entries_since_mark, last_checkpoint_bytes, checkpoint_wanted, wanted_chunks, delivered_rate, giving, incoming, odd_members, odd_found_at, odd_yields_at, wanted_time, out,
                deadline] = *c.impl_;
   COHORT_INVARIANT(out.persists.empty() && out.sends.empty() && out.deliveries.empty(), out.sends.size(), out.persists.size());
   // Left out: `roster_memory`, which can be found again; of `options` what no view changes, it is the same for a whole exploration; `scratch`, empty between
@@ -228,8 +228,9 @@ fingerprint inspector::digest(const core& c) {
   for (const auto& [index, tags] : ready_reads) d.all(index, tags);
   for (const auto& [id, tags, since, sent, asked_of] : follower_reads) d.all(id, tags, since, sent, asked_of);
   d.all(leader_reads.size(), ready_reads.size(), follower_reads.size(), new_reads, new_remote_reads, read_ids);
-  for (const auto& [at, chunks, on_disk] : checkpoints) d.all(at, chunks, on_disk);
-  d.all(checkpoints.size(), checkpoint_pending, pending_on_disk, pending_mark, bytes_since_checkpoint, entries_since_checkpoint,
+  for (const auto& [at, chunks, on_disk, since] : checkpoints) d.all(at, chunks, on_disk, since);
+  for (const auto& place : places) d.all(place);
+  d.all(checkpoints.size(), places.size(), restoring.has_value(), restoring.value_or(0), checkpoint_pending, pending_on_disk, pending_mark, bytes_since_mark, entries_since_mark,
         last_checkpoint_bytes, checkpoint_wanted, odd_members, odd_found_at, odd_yields_at, wanted_time);
   for (const auto& [by, index, number] : wanted_chunks) d.all(by, index, number);
   d.all(wanted_chunks.size(), giving.room, giving.filled);

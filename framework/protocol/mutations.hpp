@@ -133,7 +133,9 @@ namespace cohort::protocol {
   X(pace_not_kept, "FC5", "FC5 W6")                                \
   X(chunks_given_at_once, "S9", "S9")                              \
   X(pulled_twice, "L7", "L7")                                      \
-  X(learner_makes_checkpoints, "S2", "S2 W6")                      \
+  X(fed_made_to_wait, "S2", "S2")                                  \
+  X(released_in_use, "S2b", "S2")                                  \
+  X(trimmed_checkpoint_given, "S2c", "S2 S5")                      \
   X(together_by_name, "V15", "V15")                                \
   X(retention_begins_anew, "S4e", "S4")                            \
   X(gap_not_told, "M54", "S4")                                     \

@@ -53,6 +53,11 @@ struct persist_trim {
   journal_position below = 0;
 };
 
+/// A group in memory: checkpoints up to `index` are given to nobody any more.
+struct persist_release {
+  log_index index = 0;
+};
+
 /// Partitionable groups: what a process is and has promised, `partition::encode` of a `memory`. The newest one counts.
 struct persist_component {
   bytes_ptr bytes;
@@ -62,7 +67,7 @@ struct persist_component {
 struct persist_op {
   journal_position position = 0;
   std::variant<persist_batch, persist_entry, persist_truncate, persist_state, persist_chunk, persist_install,
-               persist_trim, persist_component>
+               persist_trim, persist_release, persist_component>
     what;
 };
 

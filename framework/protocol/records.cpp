@@ -52,6 +52,7 @@ std::size_t head_size(const persist_state& s) { return 8 + 2 + 5 * 8 + place_siz
 std::size_t head_size(const persist_install& i) { return mark_size(i.at) + 4; }
 std::size_t head_size(const persist_chunk&) { return 0; }
 std::size_t head_size(const persist_trim&) { return 0; }
+std::size_t head_size(const persist_release&) { return 0; }
 std::size_t head_size(const persist_component& c) { return bytes_size(c.bytes); }
 
 constexpr record_type type_of(const persist_batch&) { return record_type::batch; }
@@ -62,6 +63,7 @@ constexpr record_type type_of(const persist_install&) { return record_type::inst
 // Not records; never asked for, because their head size is 0.
 constexpr record_type type_of(const persist_chunk&) { return record_type{}; }
 constexpr record_type type_of(const persist_trim&) { return record_type{}; }
+constexpr record_type type_of(const persist_release&) { return record_type{}; }
 constexpr record_type type_of(const persist_component&) { return record_type::component; }
 
 // ---- encoding -------------------------------------------------------------------------------------------------------
@@ -236,6 +238,7 @@ void put(byte_writer& w, const persist_install& i) {
 
 void put(byte_writer&, const persist_chunk&) {}
 void put(byte_writer&, const persist_trim&) {}
+void put(byte_writer&, const persist_release&) {}
 void put(byte_writer& w, const persist_component& c) { put(w, c.bytes); }
 
 std::span<const std::byte> blob_of(const persist_op& op) {

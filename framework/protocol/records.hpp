@@ -39,7 +39,7 @@ bool decode_options(std::span<const std::byte> bytes, view_options& out);
 inline constexpr std::size_t record_header_bytes = 32;
 
 /// Bytes that `encode_record` will write for `op`; 0 for operations which are not journal records
-/// (`persist_chunk`, `persist_trim`: persistence executes those itself).
+/// (`persist_chunk`, `persist_trim`, `persist_release`: persistence executes those itself).
 std::size_t record_bytes(const persist_op& op);
 
 /// Writes the record into `out`, which has `record_bytes(op)` bytes.

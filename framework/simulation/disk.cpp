@@ -96,6 +96,8 @@ void disk::settle(element& e) {
     for (std::uint32_t n = 1; n <= i->chunks; ++n) c.chunks.push_back(chunks[n]);
     received_.erase(received_.begin(), received_.upper_bound(i->at.index));
     keep_two(std::move(c));
+  } else if (const auto* given_up = std::get_if<persist_release>(&e.op.what)) {
+    std::erase_if(checkpoints_, [&](const auto& c) { return c.index <= given_up->index; });
   } else if (const auto* trim = std::get_if<persist_trim>(&e.op.what)) {
     while (!records_.empty() && records_.front().first < trim->below) records_.pop_front();
   }

@@ -311,6 +311,7 @@ void driver::deliver(delivery_op& what) {
     world_.disk_has_work(who_);
   } else if (auto* restored = std::get_if<deliver_restore>(&what)) {
     for (auto& c : world_.watchers()) c->restored(who_, restored->at);
+    core_.restored(restored->at.index);
     if (inspector::of(core_).is_witness()) return;
     std::vector<payload> chunks;
     for (std::uint32_t n = 1; n <= restored->chunks; ++n) chunks.push_back(disk_.load(restored->at.index, n));

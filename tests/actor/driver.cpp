@@ -46,9 +46,10 @@ struct member final : driver_host {
   void deliver(std::uint32_t, work_ptr w) override {
     for (auto& op : w->ops) {
       if (auto* b = std::get_if<protocol::deliver_batch>(&op)) delivered += b->what.sizes.size();
-      if (std::holds_alternative<protocol::deliver_restore>(op)) {
+      if (auto* r = std::get_if<protocol::deliver_restore>(&op)) {
         ++restored;
         restored_too_early |= durable < installed;
+        next.push_back([this, index = r->at.index] { driver->restored(index); });
       }
       if (auto* c = std::get_if<protocol::deliver_checkpoint>(&op))
         next.push_back([this, at = c->at] {
@@ -279,6 +280,7 @@ TEST_SUITE("driver") {
       if (number == gone || number > 3) return protocol::payload();
       return persistence::one_message(std::vector<std::byte>(number < 3 ? persistence::chunk_bytes : 9));
     };
+    services.restored = [](log_index) {};
     replica r(entry, services);
     for (gone = 0; gone <= 3; ++gone) {
       work w;

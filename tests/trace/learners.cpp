@@ -14,10 +14,11 @@ struct learner {
   bool ready = false;
 
   explicit learner(core_options o) : s(stage::founded(3, o)) {
-    for (int i = 0; i < 1000 && s.status(a).checkpoint == 0; ++i) {
+    for (int i = 0; i < 30; ++i) {
       s.submit(a, std::string(400, 'x'));
       s.settle();
     }
+    s.want_checkpoint(a);
     submit(5);
     s.crash(c);
     s.start(c);
@@ -200,6 +201,7 @@ TEST_SUITE("directed") {
         s.submit(a, std::string(400, 'x'));
         s.settle();
       }
+      s.want_checkpoint(a);
       std::uint32_t asked = 0;
       const auto given = [&] {
         return std::ranges::count_if(s.members[a].events, [](const event& e) { return e.kind == event_kind::chunk_wanted; });
@@ -215,7 +217,7 @@ TEST_SUITE("directed") {
         return given() - before;
       };
       const auto working = run(100, true);
-      s.go(2s);
+      s.go(1500ms);
       const auto resting = run(10, false);
       return working >= 35 && working <= 50 && resting == 80;
     });
@@ -244,19 +246,74 @@ TEST_SUITE("directed") {
     });
   }
 
-  TEST_CASE("S2: a learner that catches up makes no checkpoint meanwhile") {
-    falls_with(mutation::learner_makes_checkpoints, [] {
+  TEST_CASE("S2: nobody makes another checkpoint while one is fetched") {
+    falls_with(mutation::fed_made_to_wait, [] {
+      auto o = durable();
+      o.checkpoint_entries = 20;
+      auto s = stage::founded(3, o);
+      const auto a = static_cast<unsigned>(s.leader()), c = (a + 2) % 3;
+      const auto say = [&](int messages) {
+        for (int i = 0; i < messages; ++i) {
+          if (const auto made = s.status(a).checkpoint) s.inject(c, a, pull_chunk{made, 1});
+          s.submit(a, std::string(400, 'x'));
+          s.settle();
+        }
+      };
+      s.checkpoint_chunks = 1;
+      say(30);
+      const auto made = s.status(a).checkpoint;
+      say(60);
+      const bool waited = s.status(a).checkpoint == made;
+      s.go(3s);
+      s.submit(a, "x");
+      s.settle();
+      return made > 0 && waited && s.status(a).checkpoint > made;
+    });
+  }
+
+  TEST_CASE("S2: a group in memory keeps no checkpoint but for whom it is made, and trims without one") {
+    auto s = stage::founded(3, with_checkpoints());
+    const auto a = static_cast<unsigned>(s.leader()), c = (a + 2) % 3;
+    const auto say = [&] {
+      for (int i = 0; i < 100; ++i) {
+        s.submit(a, std::string(400, 'x'));
+        s.settle();
+      }
+    };
+    say();
+    s.go(1s);
+    CHECK(s.status(a).checkpoint == 0);
+    CHECK(s.status(a).base > 0);
+    CHECK(s.status(a).payload_bytes < 3 * s.options.checkpoint_bytes);
+    s.crash(c);
+    s.start(c);
+    for (const auto end = s.now + 3s; s.now < end && !s.status(c).active;) s.go(10ms);
+    CHECK(s.status(c).active);
+    CHECK(s.status(a).checkpoint > 0);
+    s.go(3s);
+    CHECK(s.status(a).checkpoint == 0);
+    CHECK(s.status(c).checkpoint == 0);
+  }
+
+  TEST_CASE("S2: a checkpoint from below the log is given to nobody") {
+    falls_with(mutation::trimmed_checkpoint_given, [] {
       auto o = with_checkpoints();
       o.lane_window = 1000;
       o.part_bytes = 500;
-      learner l(o);
-      l.submit(40);
-      l.s.drop(everything);
-      const auto given = l.s.status(l.c).checkpoint;
-      l.feed(300ms, 36);  // it still lacks more than a window
-      const auto in_between = l.s.status(l.c);
-      l.feed(3s, 1000);
-      return l.ready && in_between.active && !in_between.voter && in_between.checkpoint == given && l.entry()->voter;
+      auto s = stage::founded(3, o);
+      const auto a = static_cast<unsigned>(s.leader()), c = (a + 2) % 3;
+      s.want_checkpoint(a);
+      s.submit(a, "x");
+      s.settle();
+      for (int i = 0; i < 1000 && s.status(a).base <= s.status(a).checkpoint; ++i) {
+        s.submit(a, std::string(400, 'x'));
+        s.settle();
+      }
+      if (s.status(a).checkpoint == 0 || s.status(a).base <= s.status(a).checkpoint) return false;
+      s.crash(c);
+      s.start(c);
+      for (const auto end = s.now + 10s; s.now < end && !s.status(c).active;) s.go(10ms);
+      return s.status(c).active;
     });
   }
 }

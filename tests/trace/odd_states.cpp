@@ -94,7 +94,7 @@ TEST_SUITE("odd states") {
 
   TEST_CASE("S10: what an odd leader has given a part of is not completed, but given anew") {
     falls_with(mutation::odd_state_completed, [] {
-      auto o = in_memory();
+      auto o = durable();  // where all make a checkpoint at the same place
       o.checkpoint_entries = 10;
       auto s = stage::founded(3, o);
       s.checkpoint_chunks = 4;
@@ -106,6 +106,10 @@ TEST_SUITE("odd states") {
       }
       s.crash(c);
       s.go(1s);
+      for (int i = 0; i < 40; ++i) {
+        s.submit(a, "without C");
+        s.settle();
+      }
       s.start(c);
       if (!eventually(s, 5s, [&] { return s.inside(c).incoming.running; })) return false;
       const auto begun = s.inside(c).incoming.at.index;

@@ -127,6 +127,7 @@ void stage::feed(unsigned i, const std::function<void(protocol::core&)>& input) 
     if (const auto* v = std::get_if<deliver_view>(&d)) m.views.push_back(v->what->number);
     if (const auto* t = std::get_if<deliver_time>(&d)) m.times.push_back(*t);
     if (const auto* r = std::get_if<deliver_read>(&d)) m.reads.push_back(*r);
+    if (const auto* taken = std::get_if<deliver_restore>(&d)) c.restored(taken->at.index);
     if (const auto* k = std::get_if<deliver_checkpoint>(&d)) {
       if (k->on_disk) m.checkpoint = {{k->at, checkpoint_chunks}};
       c.checkpoint_stored(k->at.index, checkpoint_chunks);
@@ -169,6 +170,10 @@ void stage::want_time(wall_time due) {
 
 void stage::hand_over(unsigned i, member_id to) {
   feed(i, [&](auto& c) { c.hand_over(to); });
+}
+
+void stage::want_checkpoint(unsigned i) {
+  feed(i, [](auto& c) { c.want_checkpoint(); });
 }
 
 void stage::states_differ(const std::vector<member_id>& odd) {

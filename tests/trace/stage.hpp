@@ -60,6 +60,7 @@ public:
   void hand_over(unsigned i, member_id to = no_member);
   /// All members that are up have found out that these have other states than the majority.
   void states_differ(const std::vector<member_id>& odd);
+  void want_checkpoint(unsigned i);
   /// One pass of the driver without input.
   void pass(unsigned i);
   /// Lets time go on by `d` everywhere, in steps of 10 ms, delivering and syncing as usual unless told otherwise.
