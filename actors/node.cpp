@@ -120,7 +120,7 @@ node::impl::~impl() { stop(true); }
 void node::impl::host(std::string_view group, application what, const contract& how) {
   if (started_) throw node_error("group " + std::string(group) + ": groups are named before the node starts");
   if (group.empty() || group.size() > 255) throw node_error("a group's name has 1 to 255 bytes");
-  if (groups_.size() == 1024) throw node_error("a node hosts at most 1024 groups");
+  if (groups_.size() == group_places) throw node_error("a node hosts at most " + std::to_string(group_places) + " groups");
   if (group == detail::catalogue_group) throw node_error("group " + std::string(group) + ": that name is taken by the cluster's catalogue");
   auto entry = entry_for(group, std::move(what), how);
   if (!detail::is_joining(config)) admit(*entry);
@@ -410,7 +410,7 @@ void node::impl::stop(bool gently) {
   for (const auto& [number, g] : created_)
     if (g.entry) groups_.erase(g.entry->name);
   created_.clear();
-  swept_.clear();
+  places_awaited_ = false;
   started_ = false;
   ending_ = false;
   restart_wanted_ = false;  // of a failure that came when nobody looked any more

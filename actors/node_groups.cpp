@@ -80,7 +80,7 @@ std::future<change_result> node::impl::create_group(std::string_view name, std::
   if (const auto why = settle_placement(how, where); !why.empty()) return refused(why);
   catalogue::command c{.kind = catalogue::command_kind::create_group, .name = std::string(name), .address = {}, .type = std::string(type),
                        .contract = detail::contract_text(how), .founders = {}, .request = 0, .hosts = std::move(where.on),
-                       .number = static_cast<std::uint32_t>(configured)};  // the catalogue's own is the next
+                       .number = std::max(static_cast<std::uint32_t>(configured), reserved_places)};  // the catalogue's own is the next
   try {
     (void)entry_for(name, app, how);
   } catch (const node_error& e) {
@@ -177,7 +177,6 @@ std::vector<group_info> node::impl::created_groups() const {
   std::lock_guard guard(groups_mutex_);
   std::vector<group_info> all;
   for (const auto& line : table.groups) {
-    if (!line.present) continue;
     const auto known = created_.find(line.number);
     all.push_back(known != created_.end() ? known->second.info
                                           : group_info{line.name, line.number, line.type, is_here(line) ? "it is about to begin" : "this node is none of its hosts", {}});
@@ -207,10 +206,16 @@ bool node::impl::gives_up() {
 void node::impl::settle_groups() {
   if (const auto trouble = board_->write_down(); !trouble.empty()) log.write(detail::log_level::warn, trouble);
   const auto table = board_->now();
+  std::vector<std::uint32_t> over;
+  for (const auto& [number, g] : created_)
+    if (!table.find(number)) over.push_back(number);
+  // Those that were deleted while the node was down. What only a newer table tells of stays.
+  for (const auto number : runtime_->kept())
+    if (table.ever(number) && !table.find(number) && !created_.contains(number)) over.push_back(number);
+  for (const auto number : over) drop_created(number);
+  places_awaited_ = false;
   for (const auto& line : table.groups)
-    if (!line.present && swept_.insert(line.number).second) drop_created(line.number);
-  for (const auto& line : table.groups)
-    if (line.present && is_here(line) && !gives_up()) host_created(line);
+    if (is_here(line) && !gives_up()) host_created(line);
 }
 
 void node::impl::drop_created(std::uint32_t number) {
@@ -250,6 +255,10 @@ void node::impl::host_created(const catalogue::group_line& line) {
     const auto known = created_.find(line.number);
     if (known != created_.end() && (known->second.runs || !known->second.entry)) return;  // runs, or cannot in this program
     if (known != created_.end()) entry = known->second.entry;
+  }
+  if (!runtime_->makes_room(line.number, [this] { return gives_up(); })) {
+    places_awaited_ = true;  // others begin meanwhile
+    return;
   }
   auto why = join_created(line, entry);
   if (!why.empty() && gives_up()) return;

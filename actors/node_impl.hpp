@@ -21,7 +21,6 @@
 #include <map>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <thread>
 
 namespace cohort {
@@ -89,6 +88,7 @@ struct node::impl {
   node_config config;  ///< fixed once started: a node that joins learns the founders at its start
   std::function<void(const group_event&)> on_group_event;
   restart_limits limits;  ///< of replicas and of the application's trees; tests change them before `start`
+  std::uint32_t reserved_places = 0;  ///< that no group which is created has, beside those of the program's own; tests change it before `start`
   mutable detail::logger log;
 
 private:
@@ -147,7 +147,7 @@ private:
   mutable std::mutex groups_mutex_;  // guards `groups_`, `created_` and `handles_` once the node was started
   std::map<std::string, std::shared_ptr<detail::group_entry>, std::less<>> groups_;
   std::map<std::uint32_t, created_group> created_;  ///< by number; the keeper's, who changes it under the mutex
-  std::set<std::uint32_t> swept_;                   ///< keeper: deleted numbers of which this life of the runtime was told
+  bool places_awaited_ = false;  ///< keeper's: a group begins when what had its place before is gone
   std::map<std::string, application, std::less<>> types_;
   const std::shared_ptr<detail::group_board> board_ = std::make_shared<detail::group_board>();
   std::shared_ptr<detail::known_nodes> nodes_;

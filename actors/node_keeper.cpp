@@ -1,6 +1,8 @@
 // The keeper's thread of a node: ends and begins runtimes.
 #include "actors/node_impl.hpp"
 
+#include "actors/awaited.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -50,7 +52,9 @@ void node::impl::keep() {
     std::vector<repair_asked> repairs;
     {
       std::unique_lock guard(mutex_);
-      changed_.wait(guard, [this] { return ending_ || restart_wanted_ || (runtime_ && (groups_changed_ || !repairs_.empty())); });
+      const auto wanted = [this] { return ending_ || restart_wanted_ || (runtime_ && (groups_changed_ || !repairs_.empty())); };
+      if (!places_awaited_) changed_.wait(guard, wanted);
+      else if (!changed_.wait_for(guard, detail::look_every, wanted) && !runtime_) continue;
       if (ending_) return;
       if (!restart_wanted_ && repairs_.empty()) {
         groups_changed_ = false;
@@ -72,7 +76,6 @@ void node::impl::keep() {
       std::lock_guard guard(groups_mutex_);
       for (auto& [number, g] : created_) g.runs = false;
     }
-    swept_.clear();
     old.reset();
     try {
       new_runtime(given_up(repairs));
@@ -132,7 +135,7 @@ std::vector<std::uint32_t> node::impl::given_up(const std::vector<repair_asked>&
     log.write(detail::log_level::warn, "group=" + r.of->name + " an operator has this node drop its state; it is given the others'");
     r.of->left = r.of->diverged = false;
     r.of->report(detail::divergence_figures{});
-    numbers.push_back(r.of->index);
+    numbers.push_back(place_of(r.of->index));
   }
   return numbers;
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "framework/protocol/group_number.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -7,22 +9,31 @@
 
 namespace cohort::detail {
 
-/// Things by number, with holes. What goes through all of them, in no order, pays for those that are there only.
+/// Things of groups by their numbers, each at its place (`place_of`). What goes through all of them, in no order, pays for those that are
+/// there only.
 template <class T>
 class numbered {
 public:
-  /// Null: there is none.
-  T* find(std::uint32_t number) const { return number < by_number_.size() ? by_number_[number].get() : nullptr; }
-  T& operator[](std::uint32_t number) const { return *by_number_[number]; }
+  /// Null: there is none, or another one at its place.
+  T* find(std::uint32_t number) const {
+    auto* there = at_place(place_of(number));
+    return there && places_[place_of(number)].number == number ? there : nullptr;
+  }
+  T& operator[](std::uint32_t number) const { return *find(number); }
+  /// Whichever it is.
+  T* at_place(std::uint32_t place) const { return place < places_.size() ? places_[place].what.get() : nullptr; }
 
+  /// Its place is empty.
   void put(std::uint32_t number, std::shared_ptr<T> what) {
-    if (number >= by_number_.size()) by_number_.resize(number + 1);
+    const auto place = place_of(number);
+    if (place >= places_.size()) places_.resize(place + 1);
     all_.push_back(what.get());
-    by_number_[number] = std::move(what);
+    places_[place] = {number, std::move(what)};
   }
   std::shared_ptr<T> take(std::uint32_t number) {
-    std::erase(all_, find(number));
-    return number < by_number_.size() ? std::exchange(by_number_[number], nullptr) : nullptr;
+    auto* there = find(number);
+    std::erase(all_, there);
+    return there ? std::exchange(places_[place_of(number)].what, nullptr) : nullptr;
   }
 
   std::size_t size() const { return all_.size(); }
@@ -44,7 +55,11 @@ public:
   iterator end() const { return iterator(all_.end()); }
 
 private:
-  std::vector<std::shared_ptr<T>> by_number_;
+  struct place {
+    std::uint32_t number = 0;
+    std::shared_ptr<T> what;
+  };
+  std::vector<place> places_;
   std::vector<T*> all_;
 };
 

@@ -44,9 +44,9 @@ runtime::runtime(const node_config& config, std::shared_ptr<known_nodes> nodes, 
   self_ = *own;
   for (auto& entry : groups) groups_.put(entry->index, std::make_shared<group>(entry));
   // What a peer says of a group that comes later must not be lost, so there is room for all from the start.
-  const std::size_t numbers = config_.catalogue ? catalogue::group_number_max + 1 : groups_.size();
-  schedule_.resize(numbers);
-  pulses_ = std::make_unique<protocol::pulses>(pulse_options_now(), numbers, *this);
+  const std::size_t places = config_.catalogue ? group_places : groups_.size();
+  schedule_.resize(places);
+  pulses_ = std::make_unique<protocol::pulses>(pulse_options_now(), places, *this);
   try {
     open_journal(std::move(give_up));
     chunk_loads_ = std::make_unique<bulk_worker>();
@@ -91,9 +91,10 @@ void runtime::open_journal(std::vector<std::uint32_t> give_up) {
   }
   auto opened = persistence::open(
     o, {.on_durable =
-          [this](std::uint32_t group, protocol::journal_position up_to) {
-            loop_->post([this, group, up_to] {
-              if (auto* g = groups_.find(group)) g->driver->persisted(up_to);
+          [this](std::uint32_t place, protocol::journal_position up_to) {
+            // Behind these calls for one group come those for the next one at its place, which enters when it is gone.
+            loop_->post([this, place, up_to] {
+              if (auto* g = groups_.at_place(place)) g->driver->persisted(up_to);
             });
           },
         .on_trouble = [this](const persistence::trouble& t) { loop_->post([this, t] { journal_trouble(t); }); }});
@@ -148,14 +149,14 @@ void runtime::pass() {
     log_.write(log_level::warn, "this node itself stood still for " + std::to_string(stood_still / 1ms) +
                                   " ms (paused, starved of CPU or swapping); its groups' evidence about others counts anew");
   schedule_.touch_due(now);
-  schedule_.run([this](std::uint32_t index) {
-    auto* g = groups_.find(index);
+  schedule_.run([this](std::uint32_t place) {
+    auto* g = groups_.at_place(place);
     if (!g) return;  // deleted in this very turn
     auto& driver = *g->driver;
     driver.pass();
     passes_.fetch_add(1, std::memory_order_relaxed);
-    schedule_.set(index, driver.next_deadline());
-    if (driver.hungry()) waiting_.push_back(index);
+    schedule_.set(place, driver.next_deadline());
+    if (driver.hungry()) waiting_.push_back(place);
   });
   if (pulses_->due(now)) send_pulses();
   if (drained_ && drained_dry()) {
@@ -174,7 +175,7 @@ void runtime::pass() {
   turns_.fetch_add(1, std::memory_order_relaxed);
   const bool soon = !again_.empty() || schedule_.anything_ready();
   for (auto* list : {&again_, &waiting_}) {
-    for (auto index : *list) schedule_.touch(index);
+    for (auto place : *list) schedule_.touch(place);
     list->clear();
   }
   deadline_->set(soon ? protocol::instant(0) : std::min(schedule_.next(), pulses_->next_deadline()));
@@ -210,7 +211,7 @@ void runtime::send(std::uint32_t group, std::span<const member_id> targets, cons
 
 std::size_t runtime::payload_queued(member_id peer) const { return endpoint_->payload_queued(peer); }
 
-bool runtime::append(std::uint32_t group, std::span<protocol::persist_op> ops) { return journal_->append(group, ops); }
+bool runtime::append(std::uint32_t group, std::span<protocol::persist_op> ops) { return journal_->append(place_of(group), ops); }
 
 void runtime::deliver(std::uint32_t group, work_ptr w) { cc::hand_over(groups_[group].process, std::move(w)); }
 

@@ -41,7 +41,7 @@ struct runtime_calls {
 /// restart of a process, so no rule of their own is needed.
 class runtime final : public driver_host, public transport::endpoint_handler, public protocol::pulse_host {
 public:
-  /// Opens the journal, recovers, binds the port, starts the threads. Of the groups numbered in `give_up` nothing that the directory
+  /// Opens the journal, recovers, binds the port, starts the threads. Of the groups at the places `give_up` nothing that the directory
   /// holds counts any more: they are joined anew. Throws `node_error`.
   runtime(const node_config& config, std::shared_ptr<known_nodes> nodes, std::vector<std::shared_ptr<group_entry>> groups,
           caf::actor_system& system, logger& log, runtime_calls calls, std::vector<std::uint32_t> give_up = {});
@@ -62,9 +62,14 @@ public:
   /// Takes part in a group that was created while the runtime runs, beside `groups` others, and so far not in it. Reads the disk on the
   /// calling thread and returns once the group runs, or says why it does not. One call at a time, not within the loop.
   std::string host(const std::shared_ptr<group_entry>& entry, std::size_t groups, const std::function<bool()>& given_up);
+  /// Whether nothing is left of those who had the group's place before it: call `host` then. If something is, sees to it that it goes,
+  /// and returns at once; ask again. Not within the loop.
+  bool makes_room(std::uint32_t number, const std::function<bool()>& given_up);
   /// The group was deleted: its replica ends, ports into it are refused, its actors are told, and what the journal has of it goes.
   /// Also for one that this life of the runtime never hosted. Any thread; returns at once.
-  void drop(std::uint32_t index);
+  void drop(std::uint32_t number);
+  /// Numbers of groups that were created, of which the directory holds something that nobody told to go. Any thread.
+  std::vector<std::uint32_t> kept() const;
   /// Who would found a group now: the voters of the catalogue's group, and which of them are linked under which process. Any thread.
   std::future<std::vector<catalogue::founder_line>> founders_now(std::uint32_t catalogue);
   /// Passes of groups' cores so far. Any thread.
@@ -108,6 +113,7 @@ private:
   static std::uint64_t random_bits();
   protocol::pulse_options pulse_options_now() const;
   void open_journal(std::vector<std::uint32_t> give_up);
+  static std::string shown_name(const group_entry& g);
   persistence::group_options stored_as(const group_entry& g) const;
   transport::group_config shown_as(const group& g) const;
   std::filesystem::path cold_files(std::uint32_t index) const;
@@ -118,7 +124,9 @@ private:
   void begin(group& g, prepared p);
   void connect(group& g);
   static void disconnect(group& g);
-  void forget(std::uint32_t index);
+  void forget(std::uint32_t number);
+  void drop_kept(std::uint32_t number);
+  void drop_files(std::uint32_t number);
   void open_endpoint();
   void run_loop();
   void end();
@@ -140,7 +148,7 @@ private:
   void settle_removed();
   bool remove_from(group& g, member_id node);
   std::uint64_t contract_hash(const group& g) const;
-  std::filesystem::path wrong_state_mark(const group_entry& of) const;
+  std::filesystem::path wrong_state_mark(std::uint32_t group) const;
   std::string wrong_state(const group_entry& of) const;
   bool mark_wrong_state(const group_entry& of, const std::string& why) const;
   std::string how_to_repair(const group_entry& of) const;
@@ -156,8 +164,8 @@ private:
   void deliver(std::uint32_t group, work_ptr w) override;
   void happened(std::uint32_t group, const protocol::event& e) override;
   void view_installed(std::uint32_t group, const protocol::deliver_view& v) override;
-  void again(std::uint32_t group) override { again_.push_back(group); }
-  void touched(std::uint32_t group) override { schedule_.touch(group); }
+  void again(std::uint32_t group) override { again_.push_back(place_of(group)); }
+  void touched(std::uint32_t group) override { schedule_.touch(place_of(group)); }
   void tell_contacts(std::uint32_t group, group_core& to) override;
   void vouch(std::uint32_t group, const protocol::vouch& what) override { pulses_->say(group, what); }
   void withdrawn(std::uint32_t group, const std::string& why) override;
@@ -197,7 +205,7 @@ private:
   schedule schedule_;
   catalogue::node_table table_;             ///< protocol thread: what of `nodes_` is in force here
   std::vector<member_id> leaving_nodes_;    ///< protocol thread: removed, and perhaps not out of every group
-  std::vector<std::uint32_t> again_, waiting_;
+  std::vector<std::uint32_t> again_, waiting_;  ///< places
   std::unique_ptr<protocol::pulses> pulses_;
   bool ended_ = false;
   std::shared_ptr<std::promise<void>> drained_;  ///< set while draining

@@ -19,21 +19,21 @@ void runtime::diverged(group_entry& of, const caf::actor& ordering, const diverg
 }
 
 /// The state is on the disk, too: without a mark a restart would not know that it is wrong.
-std::filesystem::path runtime::wrong_state_mark(const group_entry& of) const {
-  return config_.data / "diverged" / ("group-" + std::to_string(of.index));
+std::filesystem::path runtime::wrong_state_mark(std::uint32_t group) const {
+  return config_.data / "diverged" / ("group-" + std::to_string(group));
 }
 
 bool runtime::mark_wrong_state(const group_entry& of, const std::string& why) const {
   std::error_code ignored;
-  std::filesystem::create_directories(wrong_state_mark(of).parent_path(), ignored);
-  std::ofstream mark(wrong_state_mark(of));
+  std::filesystem::create_directories(wrong_state_mark(of.index).parent_path(), ignored);
+  std::ofstream mark(wrong_state_mark(of.index));
   mark << why << '\n' << std::flush;
   return mark.good();
 }
 
 /// In what the state in the data directory differs; empty if it does not, as far as is known.
 std::string runtime::wrong_state(const group_entry& of) const {
-  std::ifstream mark(wrong_state_mark(of));
+  std::ifstream mark(wrong_state_mark(of.index));
   std::string line;
   std::getline(mark, line);
   return line;
@@ -47,19 +47,19 @@ void runtime::state_judged(std::uint32_t group, const std::string& why_odd) {
   auto& g = groups_[group];
   if (why_odd.empty()) {
     std::error_code ignored;
-    std::filesystem::remove(wrong_state_mark(*g.entry), ignored);
+    std::filesystem::remove(wrong_state_mark(g.entry->index), ignored);
     return;
   }
   log_.write(log_level::warn, where(g) + "the state here is given to nobody while another member can give its own; " + how_to_repair(*g.entry));
   if (g.driver->rules().options.durable && !mark_wrong_state(*g.entry, why_odd))
-    log_.write(log_level::error, where(g) + "cannot write " + wrong_state_mark(*g.entry).string() + ": a restart would give this state to others");
+    log_.write(log_level::error, where(g) + "cannot write " + wrong_state_mark(g.entry->index).string() + ": a restart would give this state to others");
 }
 
 void runtime::withdrawn(std::uint32_t group, const std::string& why) {
   auto& g = groups_[group];
   g.trouble = why + ". This node serves the group no more; " + how_to_repair(*g.entry);
   if (g.driver->rules().options.durable && !mark_wrong_state(*g.entry, why))
-    log_.write(log_level::error, where(g) + "cannot write " + wrong_state_mark(*g.entry).string() + ": a restart would serve this state again");
+    log_.write(log_level::error, where(g) + "cannot write " + wrong_state_mark(g.entry->index).string() + ": a restart would serve this state again");
   log_.write(log_level::error, where(g) + g.trouble);
   calls_.watch->part_ended(g.entry->name, down_reason::diverged, why);
 }

@@ -1,6 +1,7 @@
-// How a runtime's groups begin and end: those of the start, and those that are created and deleted while it runs.
+// How a runtime's groups begin: those of the start, and those that are created while it runs. How they end: runtime_places.cpp.
 #include "actors/runtime.hpp"
 
+#include "actors/awaited.hpp"
 #include "actors/group_rules.hpp"
 #include "framework/protocol/recovered_state.hpp"
 #include "transport/checksum.hpp"
@@ -13,10 +14,6 @@
 namespace cohort::detail {
 namespace {
 
-using namespace std::chrono_literals;
-
-constexpr auto look_again = 20ms;
-
 /// Keeps a pipe's writer from waiting for a reader that will never come.
 struct pipe_end {
   std::shared_ptr<checkpoint_pipe> pipe;
@@ -24,27 +21,19 @@ struct pipe_end {
   ~pipe_end() { pipe->abort(); }
 };
 
-/// With its number where there is one: a name that comes back is another group, to peers that have not heard of it, too.
-std::string shown_name(const group_entry& g) { return g.created ? g.name + '#' + std::to_string(g.index) : g.name; }
-
 /// The voter that a founder's line names.
 protocol::voter_id voter_of(const catalogue::founder_line& f, bool journaled) {
   return {f.member, journaled ? f.directory_id : f.boot_id};
 }
 
-/// False if it was given up before it was ready.
-template <class T>
-bool awaited(std::future<T>& what, const std::function<bool()>& given_up) {
-  while (what.wait_for(look_again) != std::future_status::ready)
-    if (given_up()) return false;
-  return true;
-}
-
 }  // namespace
+
+/// With its number where there is one: a name that comes back is another group, to peers that have not heard of it, too.
+std::string runtime::shown_name(const group_entry& g) { return g.created ? g.name + '#' + std::to_string(g.index) : g.name; }
 
 persistence::group_options runtime::stored_as(const group_entry& g) const {
   const bool in_memory = g.how.durability == durability::in_memory;
-  return {g.index, shown_name(g), in_memory && !g.created ? config_.epoch : 1, in_memory};
+  return {place_of(g.index), shown_name(g), in_memory && !g.created ? config_.epoch : 1, in_memory};
 }
 
 transport::group_config runtime::shown_as(const group& g) const {
@@ -91,8 +80,8 @@ replica_services runtime::services_for(const group& g) {
   auto index = g.entry->index;
   s.cold = cold_files(index);
   s.log = [this, name = g.entry->name](const std::string& line) { log_.write(log_level::info, "group=" + name + " " + line); };
-  s.load_chunk = [this, index](log_index at, std::uint32_t number, std::string& why) {
-    return journal_->load_chunk(index, at, number, &why);
+  s.load_chunk = [this, place = place_of(index)](log_index at, std::uint32_t number, std::string& why) {
+    return journal_->load_chunk(place, at, number, &why);
   };
   s.offer = [ordering = g.ordering](protocol::partition::component_id view, std::vector<std::byte> state) {
     cc::hand_over(ordering, offer_done{view, std::move(state)});
@@ -117,7 +106,7 @@ void runtime::store_checkpoint(std::uint32_t index, const caf::actor& ordering, 
                                const std::function<void(sink&)>& write) {
   auto pipe = std::make_shared<checkpoint_pipe>();
   auto end = std::make_shared<pipe_end>(pipe);
-  checkpoints_->post([end, pipe, ordering, writer = journal_->store_checkpoint(index, at, on_disk), at_index = at.index] {
+  checkpoints_->post([end, pipe, ordering, writer = journal_->store_checkpoint(place_of(index), at, on_disk), at_index = at.index] {
     if (!pipe->drain(*writer))
       return cc::hand_over(ordering, checkpoint_done{at_index, 0, "the state could not be written"});
     writer->finish([ordering, at_index](std::uint32_t chunks, const std::string& error) {
@@ -139,6 +128,7 @@ void runtime::store_checkpoint(std::uint32_t index, const caf::actor& ordering, 
 /// What the journal holds of the group, and a core that goes on from there. Any thread. Throws `node_error`.
 runtime::prepared runtime::prepare(group& g, std::size_t groups) {
   const auto index = g.entry->index;
+  const auto place = place_of(index);
   const bool journaled = g.entry->how.durability == durability::journaled;
   const bool apart = g.entry->how.partitions == partition_policy::partitionable;
   const auto witnesses = witnesses_of(g);
@@ -146,7 +136,7 @@ runtime::prepared runtime::prepare(group& g, std::size_t groups) {
   protocol::recovery recovered;
   protocol::partition::recovery process;
   if (g.witness) recovered.without_payload();
-  auto contents = apart ? persistence::recover(*journal_, index, process) : persistence::recover(*journal_, index, recovered);
+  auto contents = apart ? persistence::recover(*journal_, place, process) : persistence::recover(*journal_, place, recovered);
   if (!contents.damage.empty()) throw node_error(contents.damage);
 
   protocol::core_start start;
@@ -190,7 +180,7 @@ runtime::prepared runtime::prepare(group& g, std::size_t groups) {
   prepared p;
   p.last = contents.last;
   p.core = core_for(*g.entry, start, life, groups);
-  if ((goes_on || life) && !g.witness) p.checkpoint = journal_->newest_checkpoint(index);  // W1: a witness keeps no state
+  if ((goes_on || life) && !g.witness) p.checkpoint = journal_->newest_checkpoint(place);  // W1: a witness keeps no state
   p.line = "group=" + g.entry->name + " " + (goes_on || (journaled && !given_up) ? "journaled" : "volatile") + ", " +
            (apart && !life ? "begins in a component of its own"
             : start.blank  ? "blank: waits for all founders"
@@ -233,7 +223,7 @@ void runtime::begin(group& g, prepared p) {
   g.credit = std::make_shared<driver_credit>();
   g.driver = std::make_shared<group_driver>(g.entry, std::move(p.core), part_bytes_of(g.entry->how), p.last, *this, g.credit);
   std::error_code ignored;
-  if (!p.goes_on) std::filesystem::remove(wrong_state_mark(*g.entry), ignored);  // it is given the others' state
+  if (!p.goes_on) std::filesystem::remove(wrong_state_mark(index), ignored);  // it is given the others' state
   else begin_with_mark(g);
   if (g.entry->left) g.driver->retire();
   g.ordering = spawn_ordering(system_, unit_, g.driver, [this, index](const std::string& why) {
@@ -305,55 +295,6 @@ std::string runtime::host(const std::shared_ptr<group_entry>& entry, std::size_t
     begun->set_value();
   });
   return awaited(runs, given_up) ? std::string() : gave_up;
-}
-
-// ---- ending ---------------------------------------------------------------------------------------------------------
-
-void runtime::drop(std::uint32_t index) {
-  loop_->post([this, index] {
-    const auto g = groups_.take(index);
-    if (!g) {  // of an earlier start, or never there
-      if (std::ranges::none_of(ending_, [&](const auto& e) { return e->entry->index == index; })) journal_->forget(index, {});
-      return;
-    }
-    endpoint_->drop(index);
-    disconnect(*g);
-    g->driver->retire();
-    pulses_->say(index, {});
-    pulses_->configure(pulse_options_now());
-    schedule_.set(index, protocol::never);
-    for (auto& port : g->entry->open_ports()) port->refuse_inbox(outcome::stopped);
-    cc::hand_over(g->ordering, actor_stop{});
-    cc::hand_over(g->membership, group_deleted{g->entry->name});
-    cc::hand_over(g->membership, actor_stop{});
-    ending_.push_back(g);
-    // Its journal is not touched before nobody writes to it any more.
-    caf::actor_cast<caf::abstract_actor*>(g->process)->attach_functor([this, index](const caf::error&) {
-      loop_->post([this, index] { forget(index); });
-    });
-    cc::hand_over(g->process, process_stop{});
-  });
-}
-
-void runtime::forget(std::uint32_t index) {
-  const auto at = std::ranges::find_if(ending_, [&](const auto& e) { return e->entry->index == index; });
-  if (at == ending_.end()) return;
-  const auto name = (*at)->entry->name;
-  const auto mark = wrong_state_mark(*(*at)->entry);
-  ending_.erase(at);
-  calls_.watch->group_deleted(name);
-  journal_->forget(index, [this, name](const std::string& error) {
-    log_.write(log_level::info, "group=" + name + (error.empty() ? " is deleted, and what it had on disk is free" : " is deleted; its journal goes on the next start: " + error));
-  });
-  checkpoints_->post([files = cold_files(index), mark] {
-    std::error_code ignored;
-    std::filesystem::remove(mark, ignored);
-    for (const auto& f : std::filesystem::directory_iterator(files.parent_path(), ignored)) {
-      const auto file = f.path().filename().string();
-      const auto own = files.filename().string();
-      if (file == own || file.starts_with(own + '.') || file.starts_with(own + '-')) std::filesystem::remove_all(f.path(), ignored);
-    }
-  });
 }
 
 std::future<std::vector<catalogue::founder_line>> runtime::founders_now(std::uint32_t catalogue) {

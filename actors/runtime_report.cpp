@@ -68,7 +68,7 @@ void runtime::happened(std::uint32_t group, const protocol::event& e) {
   if (e.kind == event_kind::chunk_wanted)
     return chunk_loads_->post([this, group, e, ordering = g.ordering] {
       cc::hand_over(ordering, chunk_done{e.member, e.index, static_cast<std::uint32_t>(e.number),
-                                         journal_->load_chunk(group, e.index, static_cast<std::uint32_t>(e.number))});
+                                         journal_->load_chunk(place_of(group), e.index, static_cast<std::uint32_t>(e.number))});
     });
   std::uint64_t suppressed = 0;
   if (quiet(g, e, suppressed)) return;
@@ -77,7 +77,7 @@ void runtime::happened(std::uint32_t group, const protocol::event& e) {
   std::string line;
   switch (e.kind) {
     case event_kind::founded:
-      journal_->mark_founded(group, {});
+      journal_->mark_founded(place_of(group), {});
       endpoint_->set_blank(group, false);
       line = "founded here";
       break;

@@ -8,7 +8,7 @@
 
 namespace cohort::detail {
 
-/// Which of a node's groups a pass of the loop has to look at: those that had an input, those that are due. What a pass
+/// Which of a node's groups, by their places, a pass of the loop has to look at: those that had an input, those that are due. What a pass
 /// costs depends on them alone, however many others there are.
 class schedule {
 public:

@@ -28,10 +28,16 @@ enum class durability : std::uint8_t {
 /// epoch of a volatile group may be raised, which forgets all of it. A group that runs may go from memory to the disk and back (X3):
 /// what is appended under a position is journaled, what has none is kept in memory.
 struct group_options {
-  std::uint32_t index = 0;  ///< below 1024; the group's number in frames and records
+  std::uint32_t index = 0;  ///< below `group_places`; in records and keys. Used again when the group is forgotten
   std::string name;         ///< 1 to 255 bytes
   std::uint64_t epoch = 1;
   bool is_volatile = false;  ///< how it is founded
+};
+
+/// One of which the directory holds something.
+struct held_group {
+  group_options group;
+  bool leaves = false;  ///< it is being forgotten
 };
 
 struct options {
@@ -174,11 +180,15 @@ public:
   /// reported durable. Any thread.
   virtual void add(const group_options& group, told done) = 0;
 
+  /// The groups of which the directory holds something. Any thread.
+  virtual std::vector<held_group> held() const = 0;
+
   /// Drops a group with its records and checkpoints, a thousand rows at a time beside what else is committed. What was appended and
   /// is not on disk yet is dropped first, what comes later is refused. Frees space on a full disk, too. `done` (may be empty) runs on
   /// the journal thread when nothing of it is left, at once if there was nothing, or with the reason; a journal that is closed
-  /// before goes on with it when it is opened again, and does not give the group out any more. Any thread.
-  virtual void forget(std::uint32_t group, told done) = 0;
+  /// before goes on with it when it is opened again, and does not give the group out any more. A group of another name under that
+  /// number stays. Any thread.
+  virtual void forget(std::uint32_t group, const std::string& name, told done) = 0;
 
   /// Feeds what the directory holds of `group` to `into`. Before the first `append` of the group. Any thread.
   virtual group_contents read_group(std::uint32_t group, recovery_reader& into) = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "framework/protocol/group_number.hpp"
 #include "persistence/inspection.hpp"
 #include "persistence/journal.hpp"
 
@@ -10,7 +11,7 @@
 namespace cohort::persistence::layout {
 
 inline constexpr std::uint32_t format_version = 1;
-inline constexpr std::uint32_t groups_max = 1024;
+inline constexpr std::uint32_t groups_max = group_places;
 inline constexpr std::size_t name_bytes_max = 255;
 
 inline constexpr const char* data_file = "journal.mdb";

@@ -26,13 +26,20 @@ void journal_writer::add(const group_options& group, told done) {
   if (done) done(refusal);
 }
 
-void journal_writer::forget(std::uint32_t group, told done) {
+std::vector<held_group> journal_writer::held() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<held_group> all;
+  for (const auto& [number, record] : tenants_.groups) all.push_back({record.group, record.leaves || departing_[number]});
+  return all;
+}
+
+void journal_writer::forget(std::uint32_t group, const std::string& name, told done) {
   enum class fate : std::uint8_t { known, absent, late } what = fate::known;
   {
     const std::lock_guard lock(mutex_);
     const auto known = tenants_.groups.find(group);
     if (ended_) what = fate::late;
-    else if (known == tenants_.groups.end()) what = fate::absent;
+    else if (known == tenants_.groups.end() || known->second.group.name != name) what = fate::absent;
     else {
       departing_[group] = true;
       waiting_departures_.push_back({known->second.group, std::move(done), {}});

@@ -22,7 +22,8 @@ public:
 
   const persistence::identity& identity() const override { return tenants_.owner; }
   void add(const group_options& group, told done) override;
-  void forget(std::uint32_t group, told done) override;
+  std::vector<held_group> held() const override;
+  void forget(std::uint32_t group, const std::string& name, told done) override;
   group_contents read_group(std::uint32_t group, recovery_reader& into) override;
   bool append(std::uint32_t group, std::span<protocol::persist_op> ops) override;
   void mark_founded(std::uint32_t group, std::function<void()> done) override;

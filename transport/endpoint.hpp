@@ -1,6 +1,7 @@
 #pragma once
 
 #include "framework/catalogue/node_table.hpp"
+#include "framework/protocol/group_number.hpp"
 #include "framework/protocol/messages.hpp"
 #include "transport/address.hpp"
 #include "transport/codec.hpp"
@@ -32,7 +33,7 @@ struct peer_config {
 
 /// A group of this node as shown to peers.
 struct group_config {
-  std::uint32_t index = 0;     ///< number on the wire, the same on all nodes that host the group
+  std::uint32_t index = 0;     ///< number on the wire, the same on all nodes that host the group; one at a place (`place_of`)
   std::string name;
   std::uint64_t hash = 0;      ///< of the contract and whatever else must agree; different hashes refuse each other
   std::uint64_t identity = 0;  ///< protocol::voter_id::identity: directory id (durable) or boot id (volatile)
@@ -176,7 +177,7 @@ public:
   void tell_nodes(catalogue::node_table nodes);
 
   /// From now on this node hosts the group, too; peers that are linked learn of it, and `on_link_up` is called for those that host it
-  /// likewise. Its number is none of those before.
+  /// likewise. Its place (`place_of`) has no other one, and its number is none of those before.
   void host(group_config what);
   /// From now on it does not: frames of the group are unknown ones. The number is not used again.
   void drop(std::uint32_t group);

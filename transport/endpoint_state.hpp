@@ -127,7 +127,7 @@ struct endpoint::impl final : link_owner, fd_handler {
   std::minstd_rand random_;
   std::uint64_t cluster_ = 0;
   std::uint64_t groups_state_ = 0;       ///< grows with each change of the groups
-  std::vector<std::uint32_t> dropped_;   ///< of the groups once hosted; as many at most as there are numbers
+  std::vector<std::uint32_t> dropped_;   ///< of the groups once hosted the last one at each place
 
   std::optional<catalogue::node_table> nodes_;  ///< for strangers who ask
 

@@ -97,7 +97,7 @@ void endpoint::impl::on_message_frame(link& l, std::span<const std::byte> bytes,
     case decode_status::malformed: violated(l, why); return;
   }
   for (auto& d : decoded_) {
-    const auto identity = d.group < l.identities.size() ? l.identities[d.group] : 0;
+    const auto identity = l.identity_of(d.group);
     if (identity == 0) {
       ++stats_.unknown_frames;
       continue;
@@ -308,7 +308,7 @@ void endpoint::impl::adopt(peer_slot& p, link& l, hello&& theirs) {
   }
   tell(link_event_kind::up, p.member, "linked with " + label(l));
   for (const auto& [g, blank] : common)
-    if (l.state() == link_state::up) handler_.on_link_up(g, {p.member, l.identities[g]}, blank);
+    if (l.state() == link_state::up) handler_.on_link_up(g, {p.member, l.identity_of(g)}, blank);
 }
 
 }  // namespace cohort::transport

@@ -59,7 +59,7 @@ inline constexpr std::uint64_t hello_magic = 0x0000'7472'6f68'6f63;  ///< "cohor
 /// A HELLO's frame never exceeds this; so many bytes are granted to a stranger.
 inline constexpr std::size_t hello_bytes_max = 256 * 1024;
 inline constexpr std::size_t founders_max = 1024;
-inline constexpr std::size_t groups_max = 1024;
+inline constexpr std::size_t groups_max = group_places;
 
 /// Digest of the cluster's name, if it has one, and of the founders' table: names and addresses in the order of members.
 std::uint64_t cluster_digest(const std::vector<founder>& founders, std::string_view cluster = {});

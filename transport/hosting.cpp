@@ -12,12 +12,11 @@ std::vector<std::pair<std::uint32_t, bool>> endpoint::impl::match_groups(link& l
   std::unordered_map<std::uint32_t, const group_config*> theirs;
   for (const auto& g : l.peer.groups) theirs.try_emplace(g.index, &g);
   std::vector<std::pair<std::uint32_t, bool>> common;
-  l.identities.clear();
+  l.shared.clear();
   for (const auto& g : config_.groups) {
     const auto there = theirs.find(g.index);
     if (there == theirs.end()) continue;
-    if (g.index >= l.identities.size()) l.identities.resize(g.index + 1);
-    l.identities[g.index] = there->second->identity;
+    l.identity_in(g.index) = there->second->identity;
     common.emplace_back(g.index, there->second->blank);
   }
   return common;
@@ -51,6 +50,7 @@ void endpoint::impl::host(group_config what) {
 
 void endpoint::impl::drop(std::uint32_t group) {
   if (std::erase_if(config_.groups, [&](const group_config& g) { return g.index == group; }) == 0) return;
+  std::erase_if(dropped_, [&](std::uint32_t other) { return place_of(other) == place_of(group); });
   dropped_.push_back(group);
   ++groups_state_;
   for (std::size_t i = 0; i < peers_.size(); ++i) {
@@ -69,16 +69,16 @@ bool endpoint::impl::match(peer_slot& p, const group_config& here, const group_c
     p.trouble.clear();  // the link itself has none
     return false;
   }
-  if (here.index >= l.identities.size()) l.identities.resize(here.index + 1);
-  if (l.identities[here.index] == there.identity) return true;
+  if (l.identity_of(here.index) == there.identity) return true;
   part(l, here.index);  // it was another life of the peer's
-  l.identities[here.index] = there.identity;
+  l.identity_in(here.index) = there.identity;
   handler_.on_link_up(here.index, {p.member, there.identity}, there.blank);
   return true;
 }
 
 void endpoint::impl::part(link& l, std::uint32_t group) {
-  if (group >= l.identities.size() || std::exchange(l.identities[group], 0) == 0) return;
+  if (l.identity_of(group) == 0) return;
+  l.identity_in(group) = 0;
   handler_.on_group_down(group, l.member);
 }
 
@@ -87,13 +87,23 @@ void endpoint::impl::on_hosted(link& l, std::span<const std::byte> bytes) {
   std::string why;
   if (!decode_hosted(bytes, news, why)) return violated(l, why);
   auto& known = l.peer.groups;
-  for (const auto group : news.dropped) {
-    std::erase_if(known, [&](const group_config& g) { return g.index == group; });
+  // A node has one group at a place, one after the other: of those that it does not host any more it tells the last one.
+  const auto leaves = [&](std::uint32_t number) {
+    const auto at = std::ranges::find_if(known, [&](const group_config& g) { return place_of(g.index) == place_of(number) && g.index <= number; });
+    if (at == known.end()) return true;
+    const auto group = at->index;
+    known.erase(at);
     part(l, group);
-    if (l.state() != link_state::up) return;  // whoever was told closed it
-  }
+    return l.state() == link_state::up;  // whoever was told may have closed it
+  };
+  for (const auto group : news.dropped)
+    if (!leaves(group)) return;
   for (auto& g : news.added) {
     auto at = std::ranges::find(known, g.index, &group_config::index);
+    if (at == known.end()) {
+      if (!leaves(g.index)) return;
+      at = known.end();
+    }
     if (at == known.end()) {
       if (known.size() >= groups_max) return violated(l, "more groups than there are numbers");
       at = known.insert(at, g);

@@ -69,7 +69,23 @@ public:
   // The endpoint's notes.
   hello peer;                    ///< once its HELLO came
   std::uint64_t groups_told = 0; ///< which state of this node's groups its HELLO told, or a frame behind it
-  std::vector<std::uint64_t> identities;  ///< the peer's, by group, for those which both nodes host; 0 = not hosted
+  /// The peer's identities in the groups which both nodes host, by place.
+  struct shared_group {
+    std::uint32_t number = 0;
+    std::uint64_t identity = 0;  ///< 0: none at that place
+  };
+  std::vector<shared_group> shared;
+  std::uint64_t& identity_in(std::uint32_t group) {
+    const auto place = place_of(group);
+    if (place >= shared.size()) shared.resize(place + 1);
+    if (shared[place].number != group) shared[place] = {group, 0};
+    return shared[place].identity;
+  }
+  /// 0: not hosted by both.
+  std::uint64_t identity_of(std::uint32_t group) const {
+    const auto place = place_of(group);
+    return place < shared.size() && shared[place].number == group ? shared[place].identity : 0;
+  }
   member_id member = no_member;  ///< whom this connection is for, or belongs to
   std::string where;             ///< the other end's address
   std::uint64_t attempt = 0;

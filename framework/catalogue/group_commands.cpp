@@ -24,9 +24,12 @@ std::string machine::name_hosts(const command& c, std::vector<member_id>& hosts)
 }
 
 verdict machine::create_group(const command& c) {
-  const auto asked_before = std::ranges::find_if(groups_.groups, [&](const group_line& g) { return c.request != 0 && g.request == c.request; });
-  if (asked_before != groups_.groups.end())
-    return asked_before->present ? verdict{true, described(*asked_before)} : verdict{false, "group " + c.name + " was created, and is deleted by now"};
+  if (c.request != 0) {
+    const auto there = std::ranges::find(groups_.groups, c.request, &group_line::request);
+    if (there != groups_.groups.end()) return {true, described(*there)};
+    if (std::ranges::find(groups_.gone, c.request, &gone_line::request) != groups_.gone.end())
+      return {false, "group " + c.name + " was created, and is deleted by now"};
+  }
   if (!is_node_name(c.name)) return {false, "\"" + c.name + "\" is no name: 1 to 64 characters of A-Z a-z 0-9 _ . -"};
   if (!is_node_name(c.type)) return {false, "\"" + c.type + "\" is no name of a type: 1 to 64 characters of A-Z a-z 0-9 _ . -"};
   if (c.contract.size() > contract_bytes_max) return {false, "the contract is too long"};
@@ -43,16 +46,17 @@ verdict machine::create_group(const command& c) {
     if (!node || !node->present || !has_part || (i > 0 && c.founders[i].member <= c.founders[i - 1].member))
       return {false, "the cluster's nodes changed meanwhile; ask again"};
   }
-  if (groups_.groups.size() >= group_number_max - c.number)
-    return {false, "all numbers are used: " + std::to_string(groups_.groups.size()) + " groups were created in the cluster's life, and a number is not used again"};
+  const auto number = groups_.next_number(c.number);
+  if (!number) return {false, "all places are taken by the " + std::to_string(groups_.groups.size()) + " groups that are there: delete one first"};
   group_line g;
-  g.number = group_number_max - static_cast<std::uint32_t>(groups_.groups.size());
+  g.number = *number;
   g.name = c.name;
   g.type = c.type;
   g.contract = c.contract;
   g.founders = c.founders;
   g.request = c.request;
   g.hosts = std::move(hosts);
+  ++groups_.lives[place_of(*number)];
   groups_.groups.push_back(std::move(g));
   ++groups_.version;
   tell_groups();
@@ -61,18 +65,15 @@ verdict machine::create_group(const command& c) {
 
 verdict machine::delete_group(const command& c) {
   const auto* known = c.number != 0 ? groups_.find(c.number) : groups_.find(c.name);
-  if (known && known->name == c.name && known->present) {
-    auto& g = groups_.groups[static_cast<std::size_t>(known - groups_.groups.data())];
-    g.present = false;
-    g.type.clear();
-    g.contract.clear();
-    g.founders.clear();
-    g.hosts.clear();
+  if (known && known->name == c.name) {
+    groups_.gone.push_back({known->number, known->name, known->request});
+    if (groups_.gone.size() > gone_max) groups_.gone.erase(groups_.gone.begin());
+    groups_.groups.erase(groups_.groups.begin() + (known - groups_.groups.data()));
     ++groups_.version;
     tell_groups();
     return {true, "group " + c.name + " is deleted"};
   }
-  const bool was = std::ranges::any_of(groups_.groups, [&](const group_line& g) { return g.name == c.name; });
+  const bool was = c.number != 0 ? !known && groups_.ever(c.number) : std::ranges::find(groups_.gone, c.name, &gone_line::name) != groups_.gone.end();
   return {was, was ? "group " + c.name + " is deleted" : "no group that was created is named " + c.name};
 }
 

@@ -1,9 +1,12 @@
 #pragma once
 
+#include "framework/protocol/group_number.hpp"
+
 #include <cohort/stream.hpp>
 #include <cohort/types.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,27 +24,42 @@ struct founder_line {
   bool operator==(const founder_line&) const = default;
 };
 
-/// A group that was created while the cluster ran.
+/// A group that was created while the cluster ran, and is there.
 struct group_line {
-  std::uint32_t number = 0;   ///< in frames and journals; never used again, so that a name which comes back is another group
+  std::uint32_t number = 0;   ///< in frames; never used again, so that a name which comes back is another group
   std::string name;
   std::string type;           ///< under which the application registers who gets its messages
   std::string contract;       ///< a line per field, as in a configuration file; of the founding: later changes are in the group's log
   std::vector<founder_line> founders;  ///< ascending
   std::uint64_t request = 0;  ///< drawn by whoever created it: the same request makes one group, however often it is repeated
-  bool present = true;        ///< false: deleted, and of the above only number, name and request are left
   std::vector<member_id> hosts;  ///< the nodes that have it, ascending; empty: all, and those that come later as well
   bool operator==(const group_line&) const = default;
 };
 
-/// All groups that were ever created, in that order.
+/// One that was deleted.
+struct gone_line {
+  std::uint32_t number = 0;
+  std::string name;
+  std::uint64_t request = 0;
+  bool operator==(const gone_line&) const = default;
+};
+
+/// The groups that were created and are there. Its size depends on how many they are, not on how many there were: of those that are gone,
+/// places remember the number of, and the newest are remembered for commands that are repeated.
 struct group_table {
   std::uint64_t version = 0;  ///< changes since the founding
-  std::vector<group_line> groups;
+  std::vector<group_line> groups;  ///< in the order of their creation
+  std::vector<gone_line> gone;     ///< newest last, `gone_max` at most
+  std::vector<std::uint32_t> lives = std::vector<std::uint32_t>(group_places, 0);  ///< by place: groups that had it, or have it
 
-  /// The line of a group that is present, or null.
+  /// Null: there is none.
   const group_line* find(std::string_view name) const;
-  const group_line* find(std::uint32_t number) const;  ///< present or not
+  const group_line* find(std::uint32_t number) const;
+  /// Whether a group of that number was created, also if it is gone.
+  bool ever(std::uint32_t number) const { return life_of(number) < lives[place_of(number)]; }
+  /// The number of the next one, its place above `reserved`: the place that was used least, so that what nodes still hold of the group
+  /// before it has most time to go. Nothing: all are taken.
+  std::optional<std::uint32_t> next_number(std::uint32_t reserved) const;
   bool operator==(const group_table&) const = default;
 };
 
@@ -49,7 +67,7 @@ struct group_table {
 bool is_host(const group_line& of, member_id node);
 
 inline constexpr std::size_t hosts_max = 64;  ///< named for one group
-inline constexpr std::uint32_t group_number_max = 1023;  ///< from here downward, away from those of configurations
+inline constexpr std::size_t gone_max = 1024;
 inline constexpr std::size_t contract_bytes_max = 16u << 10;
 
 void write(sink& out, const group_table& what);

@@ -30,7 +30,7 @@ bool decode(std::span<const std::byte> bytes, command& out) {
     out.request = in.read_u64();
     const auto number = in.read_u64();
     out.number = static_cast<std::uint32_t>(number);
-    if (number > group_number_max) return false;
+    if (number > ~std::uint32_t{0}) return false;
     if (in.left() == 0) return true;  // of a version that put each group on all nodes, or as there
     const auto hosts = in.read_u64();
     if (hosts > hosts_max) return false;

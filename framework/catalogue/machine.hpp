@@ -30,7 +30,7 @@ struct command {
   std::vector<founder_line> founders;
   std::uint64_t request = 0;
   std::vector<std::string> hosts;  ///< names of nodes. Of `create_group`: who has it, none: all; `extend_group`: who has it from now on, too
-  std::uint32_t number = 0;  ///< `create_group`: the new one's is larger than this; `delete_group`: that one and no other, 0: of that name
+  std::uint32_t number = 0;  ///< `create_group`: the new one's place is larger than this; `delete_group`: that one and no other, 0: of that name
 };
 
 std::vector<std::byte> encode(const command& c);

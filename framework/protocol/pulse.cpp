@@ -10,13 +10,13 @@ namespace cohort::protocol {
 
 static bool told(const vouch& v, std::size_t member) { return v.kind != vouch_kind::none && (v.to >> member & 1); }
 
-pulses::pulses(const pulse_options& options, std::size_t groups, pulse_host& host)
-    : options_(options), host_(host), ours_(groups) {}
+pulses::pulses(const pulse_options& options, std::size_t places, pulse_host& host)
+    : options_(options), host_(host), ours_(places) {}
 
-void pulses::resize(std::size_t groups) {
-  if (groups <= ours_.size()) return;
-  ours_.resize(groups);
-  for (auto& l : links_) l.theirs.resize(groups);
+void pulses::resize(std::size_t places) {
+  if (places <= ours_.size()) return;
+  ours_.resize(places);
+  for (auto& l : links_) l.theirs.resize(places);
 }
 
 pulses::link* pulses::find(member_id peer) {
@@ -38,8 +38,8 @@ void pulses::link_up(member_id peer) {
   l = {};
   l.up = true;
   l.theirs.resize(ours_.size());
-  for (std::uint32_t g = 0; g < ours_.size(); ++g)
-    if (told(ours_[g], to_index(peer))) change(l, g, ours_[g], true);
+  for (const auto& o : ours_)
+    if (told(o.what, to_index(peer))) change(l, o.group, o.what, true);
   next_send_ = {};  // the peer's patience has begun
   watching_ = false;
 }
@@ -59,8 +59,15 @@ void pulses::change(link& l, std::uint32_t group, const vouch& what, bool told) 
 }
 
 void pulses::say(std::uint32_t group, const vouch& what) {
-  if (group >= ours_.size() || ours_[group] == what) return;
-  const auto before = std::exchange(ours_[group], what);
+  if (place_of(group) >= ours_.size()) return;
+  auto& own = ours_[place_of(group)];
+  if (own.group != group) {
+    if (what.kind == vouch_kind::none) return;  // of a group that is over
+    if (own.what.kind != vouch_kind::none) say(own.group, {});
+    own.group = group;
+  }
+  if (own.what == what) return;
+  const auto before = std::exchange(own.what, what);
   for (std::size_t m = 0; m < links_.size(); ++m) {
     const bool was = told(before, m), is = told(what, m);
     if (!links_[m].up || (!was && !is)) continue;
@@ -88,9 +95,12 @@ void pulses::receive(member_id from, const pulse& p, instant now) {
     for (std::size_t i = l->known + 1 - p.first_change; i < p.changes.size(); ++i) {
       const auto& c = p.changes[i];
       ++l->known;
-      if (c.group >= l->theirs.size()) continue;  // not hosted here (yet)
+      if (place_of(c.group) >= l->theirs.size()) continue;
+      auto& word = l->theirs[place_of(c.group)];
+      if (word.group != c.group && c.kind == vouch_kind::none) continue;  // another one has the place by now
       host_.touch(c.group);  // Q5: the core takes what counted under the old word
-      l->theirs[c.group] = {c.kind, c.term};
+      if (word.group != c.group && word.kind != vouch_kind::none) host_.touch(word.group);
+      word = {c.group, c.kind, c.term};
     }
   if (!p.complete) return;
   l->counted = std::max(l->counted, p.send_time);
@@ -101,9 +111,10 @@ void pulses::receive(member_id from, const pulse& p, instant now) {
 
 node_contact pulses::contact(member_id peer, std::uint32_t group) const {
   const auto* l = find(peer);
-  if (!l || group >= l->theirs.size()) return {};
-  const auto& t = l->theirs[group];
-  return {t.kind, t.term, l->heard, l->echo, l->live, awake_};
+  if (!l || place_of(group) >= l->theirs.size()) return {};
+  const auto& t = l->theirs[place_of(group)];
+  const auto word = t.group == group ? t : said{};
+  return {word.kind, word.term, l->heard, l->echo, l->live, awake_};
 }
 
 duration pulses::check(instant now) {
@@ -118,8 +129,8 @@ duration pulses::check(instant now) {
     if (!l.up || !l.live || fresh(l, now)) continue;
     l.live = false;
     if (mutated(mutation::pulse_silence_unnoticed)) continue;
-    for (std::uint32_t g = 0; g < l.theirs.size(); ++g)
-      if (l.theirs[g].kind != vouch_kind::none) host_.touch(g);
+    for (const auto& t : l.theirs)
+      if (t.kind != vouch_kind::none) host_.touch(t.group);
   }
   return late;
 }

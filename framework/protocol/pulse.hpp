@@ -1,5 +1,6 @@
 #pragma once
 
+#include "framework/protocol/group_number.hpp"
 #include "framework/protocol/types.hpp"
 
 #include <vector>
@@ -76,19 +77,20 @@ protected:
 /// Pure, like a core: driven by inputs, one thread at a time.
 class pulses {
 public:
-  pulses(const pulse_options& options, std::size_t groups, pulse_host& host);
+  /// `places`: of groups (`place_of` their numbers); what is said of others is not kept.
+  pulses(const pulse_options& options, std::size_t places, pulse_host& host);
 
   /// From now on these hold.
   void configure(const pulse_options& options) { options_ = options; }
-  /// Makes room for groups with an index below `groups`.
-  void resize(std::size_t groups);
+  /// Makes room for more of them.
+  void resize(std::size_t places);
 
   /// A link came up: nothing that was said on an earlier one holds any more.
   void link_up(member_id peer);
   /// The link is gone. The host has given all cores their contact before (Q5).
   void link_down(member_id peer);
 
-  /// What the group's core says after its pass.
+  /// What the group's core says after its pass. A group at a place that another one had comes after that one's last word, which was `none`.
   void say(std::uint32_t group, const vouch& what);
 
   void receive(member_id from, const pulse& what, instant now);
@@ -112,8 +114,13 @@ public:
 
 private:
   struct said {
+    std::uint32_t group = 0;  ///< its number; another one at the place is none of whom it was said
     vouch_kind kind = vouch_kind::none;
     term_number term = 0;
+  };
+  struct own_word {
+    std::uint32_t group = 0;
+    vouch what;
   };
   struct link {
     bool up = false;
@@ -124,7 +131,7 @@ private:
     // What the peer says.
     std::uint64_t newest = 0;               ///< number of its newest pulse
     std::uint64_t known = 0;                ///< its changes which are applied
-    std::vector<said> theirs;               ///< by group
+    std::vector<said> theirs;               ///< by place
     instant counted{};                      ///< send time of the newest pulse that counts
     instant heard = instant::min();
     instant echo{};
@@ -137,7 +144,7 @@ private:
 
   pulse_options options_;
   pulse_host& host_;
-  std::vector<vouch> ours_;   ///< by group
+  std::vector<own_word> ours_;  ///< by place
   std::vector<link> links_;   ///< by member
   instant next_send_{};
   instant checked_{};

@@ -1,6 +1,8 @@
 // Groups that are created, used and deleted while nodes run. The rest is in tests/process/groups_run.py.
 #include "cluster.hpp"
 
+#include "framework/protocol/group_number.hpp"
+
 #include <cohort/group.hpp>
 #include <cohort/monitor.hpp>
 
@@ -10,6 +12,7 @@
 #include <stdlib.h>
 
 #include <algorithm>
+#include <set>
 
 using namespace cohort;
 using namespace cohort::test;
@@ -40,6 +43,7 @@ struct place {
     c.workers = 2;
     c.log_level = ::getenv("COHORT_TEST_LOG") ? ::getenv("COHORT_TEST_LOG") : "off";
     auto n = std::make_unique<node>(c);
+    n->internals().reserved_places = reserved;
     n->replicate("room", [] { return std::make_unique<recorder>(std::make_shared<journal_of_messages>()); }, contract{.single = true});
     if (registers) n->register_machine("records", [] { return std::make_unique<recorder>(std::make_shared<journal_of_messages>()); });
     n->register_listener("nobody", [] {
@@ -97,6 +101,7 @@ struct place {
     return kinds;
   }
 
+  std::uint32_t reserved = 0;
   std::vector<int> ports;
   std::filesystem::path folder;
   std::vector<member_config> members;
@@ -159,6 +164,52 @@ TEST_SUITE("created groups") {
       CHECK(eventually([&] { return place::hosts(first, name) && place::count(first, name) == "1"; }));
       CHECK(eventually([&] { return p.seen(0, name) == std::vector{group_event::kind::hosted, group_event::kind::deleted, group_event::kind::hosted}; }));
     }
+  }
+
+  TEST_CASE("places are used again, with a node that was down meanwhile, and nothing of the former group is there") {
+    place p(3);
+    p.reserved = group_places - 3;  // two places are left: each group but one begins where another one just ended
+    p.start_all();
+    auto& first = *p.nodes[0];
+    const auto number_of = [&](const std::string& name) {
+      const auto all = first.created_groups();
+      return std::ranges::find(all, name, &group_info::name)->number;
+    };
+    done(first.create_group("kept", "records", contract{}));
+    CHECK(place::say(first, "kept", "one") != "");
+    std::set<std::uint32_t> numbers{number_of("kept")};
+    for (int i = 0; i < 42; ++i) {
+      const auto name = "g" + std::to_string(i % 3);
+      // In memory it needs all three, linked; so it is asked for again.
+      const auto how = i % 4 || i > 23 ? contract{} : contract{}.with(durability::in_memory);
+      REQUIRE(eventually([&] { return first.create_group(name, "records", how).get().done; }));
+      CHECK(numbers.insert(number_of(name)).second);
+      CHECK(place_of(number_of(name)) > p.reserved);
+      const bool leaves_third = i == 23;  // where it has the group's messages on its disk
+      if (i % 5 == 0 || leaves_third) {
+        CHECK(place::say(first, name, "x") != "");
+        CHECK(eventually([&] { return place::count(first, name) == "1"; }));
+      }
+      if (leaves_third) {
+        REQUIRE(eventually([&] { return place::hosts(*p.nodes[2], name) && place::count(*p.nodes[2], name) == "1"; }));
+        p.nodes.erase(2);
+      }
+      if (i < 41) done(first.delete_group(name));
+    }
+    const std::string last = "g2";  // as the one that the third node has
+    const auto number = number_of(last);
+    CHECK(life_of(number) == 41);  // one place is the kept one's
+    CHECK(place::say(first, last, "a") != "");
+    p.start(2);  // what it has is of a group at that place which went meanwhile
+    auto& third = *p.nodes[2];
+    REQUIRE(eventually([&] { return place::hosts(third, last) && place::hosts(third, "kept"); }, 30s));
+    CHECK(place::say(third, last, "b") != "");
+    CHECK(eventually([&] { return place::count(third, last) == "2"; }));
+    CHECK(eventually([&] { return place::count(third, "kept") == "1"; }));
+    CHECK(third.created_groups().size() == 2);
+    p.nodes.erase(2);
+    auto& again = p.start(2);
+    CHECK(eventually([&] { return place::hosts(again, last) && place::count(again, last) == "2"; }, 30s));
   }
 
   TEST_CASE("what cannot be created is refused with the reason") {

@@ -71,7 +71,7 @@ TEST_SUITE("catalogue") {
     stage s;
     CHECK(s.give(stage::create("x")).why == "group x is number 1023");
     REQUIRE(s.told.groups.size() == 1);
-    CHECK(s.told.groups[0] == group_line{1023, "x", "t", "orders = [\"total\"]\n", all_three(), 0, true, {}});
+    CHECK(s.told.groups[0] == group_line{1023, "x", "t", "orders = [\"total\"]\n", all_three(), 0, {}});
     CHECK(s.give(stage::create("x")).done);  // its driver died before it heard
     CHECK(s.changes == 1);
     CHECK_FALSE(s.give(stage::create("x", "other")).done);
@@ -81,8 +81,9 @@ TEST_SUITE("catalogue") {
     CHECK(s.give(stage::removal("x")).done);
     CHECK(s.changes == 3);
     CHECK(s.told.find("x") == nullptr);
-    CHECK_FALSE(s.told.find(1023u)->present);
-    CHECK(s.told.find(1023u)->founders.empty());
+    CHECK(s.told.find(1023u) == nullptr);
+    CHECK(s.told.ever(1023));
+    CHECK_FALSE(s.told.ever(1021));
     CHECK_FALSE(s.give(stage::removal("z")).done);
     CHECK(s.give(stage::create("x")).why == "group x is number 1021");  // another one
   }
@@ -96,7 +97,7 @@ TEST_SUITE("catalogue") {
     const auto gone = stage::removal("x", 1023);
     CHECK(s.give(gone).done);
     CHECK_FALSE(s.give(once).done);  // a late repetition does not bring it back
-    CHECK(s.told.groups.size() == 1);
+    CHECK(s.told.groups.empty());
     auto twice = stage::create("x");
     twice.request = 78;
     CHECK(s.give(twice).why == "group x is number 1022");
@@ -218,7 +219,7 @@ TEST_SUITE("catalogue") {
     gone.name = "a";
     refused(gone, "group y is on no other node");
     REQUIRE(s.give(stage::removal("y")).done);
-    CHECK(s.told.find(1022u)->hosts.empty());
+    CHECK(s.told.find(1022u) == nullptr);
     CHECK(s.give(gone).done);
   }
 
@@ -230,7 +231,7 @@ TEST_SUITE("catalogue") {
       std::map<std::string, std::uint32_t> alive;
       std::set<std::string> ever;
       std::map<std::uint64_t, std::string> requests;
-      std::uint32_t next = group_number_max;
+      std::set<std::uint32_t> given;
       for (int step = 0; step < 300; ++step) {
         const std::string name(1, static_cast<char>('a' + random() % 6));
         const auto what = random() % 10;
@@ -242,7 +243,9 @@ TEST_SUITE("catalogue") {
           const auto v = s->give(c);
           if (!repeated && !there) {
             REQUIRE(v.done);
-            alive[name] = next--;
+            alive[name] = s->told.find(name)->number;
+            CHECK(given.insert(alive[name]).second);  // never again
+            CHECK(place_of(alive[name]) > c.number);
             ever.insert(name);
             if (c.request != 0) requests[c.request] = name;
           } else if (!repeated && c.type == "t") {
@@ -267,25 +270,100 @@ TEST_SUITE("catalogue") {
         for (const auto& g : s->told.groups) {
           CHECK(numbers.insert(g.number).second);
           CHECK(s->told.find(g.number) == &g);
-          if (g.present) now[g.name] = g.number;
+          CHECK(s->told.ever(g.number));
+          now[g.name] = g.number;
         }
         REQUIRE(now == alive);
       }
     }
   }
 
-  TEST_CASE("groups: numbers end, and a checkpoint without groups is read") {
+  TEST_CASE("groups: thousands come and go, and the tables stay as they are") {
     stage s;
-    for (std::uint32_t i = 0; i < group_number_max - 1; ++i) {
-      REQUIRE(s.give(stage::create("x")).done);
-      REQUIRE(s.give(stage::removal("x")).done);
+    std::set<std::uint32_t> given;
+    std::vector<std::string> alive;
+    std::size_t most = 0;
+    std::mt19937 random(1);
+    for (int i = 0; i < 5000; ++i) {
+      const auto name = "g" + std::to_string(i);
+      REQUIRE(s.give(stage::create(name)).done);
+      const auto number = s.told.find(name)->number;
+      CHECK(given.insert(number).second);
+      CHECK(place_of(number) > 1);
+      std::set<std::uint32_t> places;
+      for (const auto& g : s.told.groups) REQUIRE(places.insert(place_of(g.number)).second);
+      alive.push_back(name);
+      if (alive.size() > 10 || random() % 2) {
+        const auto which = alive.begin() + static_cast<std::ptrdiff_t>(random() % alive.size());
+        REQUIRE(s.give(stage::removal(*which)).done);
+        alive.erase(which);
+      }
+      most = std::max(most, s.checkpoint().size());
     }
-    CHECK_FALSE(s.give(stage::create("x")).done);
-    const auto full = s.checkpoint();
+    CHECK(s.told.groups.size() == alive.size());
+    CHECK(most < 100'000);
+    for (const auto number : given) CHECK(s.told.ever(number));
+    // What is decided of a number holds although nobody remembers its name.
+    CHECK(s.give(stage::removal("g0", 1023)).done);
+    CHECK_FALSE(s.give(stage::removal("g0")).done);
     stage other;
-    memory_source in(full);
+    const auto bytes = s.checkpoint();
+    memory_source in(bytes);
     other.m.restore(in);
     CHECK(other.told == s.told);
+  }
+
+  TEST_CASE("groups: a place is used again when all others were used as often") {
+    stage s;
+    auto c = stage::create("x");
+    c.number = 1020;  // so many are the program's own
+    std::vector<std::uint32_t> numbers;
+    for (int i = 0; i < 7; ++i) {
+      REQUIRE(s.give(c).done);
+      numbers.push_back(s.told.find("x")->number);
+      REQUIRE(s.give(stage::removal("x")).done);
+    }
+    CHECK(numbers == std::vector<std::uint32_t>{1023, 1022, 1021, 2047, 2046, 2045, 3071});
+    for (const auto* name : {"a", "b", "c"}) {
+      c.name = name;
+      REQUIRE(s.give(c).done);
+    }
+    c.name = "d";
+    CHECK(s.give(c).why.find("all places are taken") != std::string::npos);
+    REQUIRE(s.give(stage::removal("b")).done);
+    CHECK(s.give(c).done);
+  }
+
+  TEST_CASE("groups: numbers end when every place has had its four million") {
+    group_table t;
+    t.lives.assign(group_places, group_life_max + 1);
+    CHECK_FALSE(t.next_number(0));
+    t.lives[7] = group_life_max;
+    CHECK(t.next_number(0) == std::optional<std::uint32_t>(group_number(7, group_life_max)));
+    CHECK_FALSE(t.next_number(7));
+  }
+
+  TEST_CASE("groups: checkpoints of earlier forms are read") {
+    memory_sink first;  // all that ever were, and no places
+    write(first, three());
+    first.write_u64(3);
+    first.write_u64(2);
+    for (const bool present : {false, true}) {
+      first.write_bytes(std::string(present ? "x" : "y"));
+      first.write_bytes(std::string(present ? "t" : ""));
+      first.write_bytes(std::string());
+      write(first, present ? all_three() : std::vector<founder_line>{});
+      first.write_u64(present ? 8 : 7);
+      first.write_u64(present ? 1 : 0);
+    }
+    stage other;
+    memory_source in(first.bytes());
+    other.m.restore(in);
+    CHECK(other.told.version == 3);
+    REQUIRE(other.told.groups.size() == 1);
+    CHECK(other.told.groups[0].number == 1022);
+    CHECK(other.told.gone == std::vector<gone_line>{{1023, "y", 7}});
+    CHECK(other.give(stage::create("z")).why == "group z is number 1021");
     memory_sink nodes_alone;
     write(nodes_alone, three());
     memory_source old(nodes_alone.bytes());
@@ -294,6 +372,8 @@ TEST_SUITE("catalogue") {
     memory_sink few;
     stage small;
     REQUIRE(small.give(stage::create("x")).done);
+    REQUIRE(small.give(stage::removal("x")).done);
+    REQUIRE(small.give(stage::create("y")).done);
     small.m.checkpoint(few);
     for (std::size_t length = 1; length < few.bytes().size(); ++length) {
       if (length == nodes_alone.bytes().size()) continue;  // that is the older form

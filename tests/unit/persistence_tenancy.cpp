@@ -27,8 +27,8 @@ std::string told_by(Ask ask) {
 std::string enter(journal& j, const group_options& g = late) {
   return told_by([&](journal::told done) { j.add(g, std::move(done)); });
 }
-std::string leave(journal& j, std::uint32_t group = late.index) {
-  return told_by([&](journal::told done) { j.forget(group, std::move(done)); });
+std::string leave(journal& j, const group_options& g = late) {
+  return told_by([&](journal::told done) { j.forget(g.index, g.name, std::move(done)); });
 }
 
 /// Rows, pieces and pages that the file holds of a group.
@@ -93,6 +93,48 @@ TEST_SUITE("tenancy") {
     CHECK(contains(enter(*j, {8, "", 1, false}), "name"));
     j.reset();
     CHECK(verify(o.directory).damage == "");
+  }
+
+  TEST_CASE("a group comes in the place of another one, and has nothing of it") {
+    temporary_directory where;
+    const auto o = small_options(where.path());
+    const group_options next{late.index, "next", 1, false};
+    witness w;
+    auto j = reopen(o, w.calls());
+    const auto holder = [&] {
+      for (const auto& [there, leaves] : j->held())
+        if (there.index == late.index) return there.name + (leaves ? ", leaves" : "");
+      return std::string();
+    };
+    CHECK(holder() == "");
+    REQUIRE(enter(*j) == "");
+    CHECK(holder() == "late");
+    for (journal_position p = 1; p <= 2500; ++p) REQUIRE(put(*j, batch_op(p, 10), late.index));
+    REQUIRE(w.wait_durable(2500, late.index));
+    CHECK(checkpoint(*j, 1, "its state", nullptr, late.index) == 1);
+    CHECK(contains(enter(*j, next), "belongs to group \"late\""));
+    CHECK(leave(*j, next) == "");  // it is not there, and whoever is stays
+    CHECK(holder() == "late");
+    CHECK(j->newest_checkpoint(late.index));
+    std::promise<void> gone;
+    j->forget(late.index, late.name, [&](const std::string&) { gone.set_value(); });
+    if (const auto now = holder(); now != "") CHECK(now == "late, leaves");
+    REQUIRE(gone.get_future().wait_for(20s) == std::future_status::ready);
+    CHECK(holder() == "");
+    REQUIRE(enter(*j, next) == "");
+    CHECK(leave(*j) == "");  // late
+    CHECK(holder() == "next");
+    contents back;
+    const auto found = j->read_group(late.index, back);
+    CHECK(found.damage == "");
+    CHECK(found.blank);
+    CHECK_FALSE(back.mark);
+    CHECK_FALSE(j->newest_checkpoint(late.index));
+    REQUIRE(put(*j, batch_op(1, 20), late.index));
+    REQUIRE(w.wait_durable(1, late.index));
+    j.reset();
+    CHECK(verify(o.directory).damage == "");
+    CHECK(reopen(o)->read_group(late.index, back).records == 1);
   }
 
   TEST_CASE("nothing is left of a group that was forgotten, and its number is free") {
@@ -191,7 +233,7 @@ TEST_SUITE("tenancy") {
       CHECK(checkpoint(*j, 3, "state", nullptr, 9) == 1);
       CHECK(told_by([&](journal::told done) { j->mark_founded(9, [done] { done(""); }); }) == "");
       CHECK(j->read_group(9, nothing).founded);
-      CHECK(leave(*j, 9) == "");
+      CHECK(leave(*j, in_memory) == "");
       CHECK_FALSE(j->newest_checkpoint(9));
     }
     j.reset();
@@ -217,7 +259,7 @@ TEST_SUITE("tenancy") {
       CHECK(enter(*j, mine) == "");
       for (journal_position p = 1; p <= 300; ++p) REQUIRE(put(*j, batch_op(p, 100), g));
       if (g % 2 == 0) CHECK(w.wait_durable(300, g));
-      CHECK(leave(*j, g) == "");
+      CHECK(leave(*j, mine) == "");
     }
     stop = true;
     busy.join();
@@ -230,7 +272,8 @@ TEST_SUITE("tenancy") {
   }
 
   TEST_CASE("a crash at any moment of coming and going harms nobody") {
-    constexpr std::uint64_t entered = 1'000'000, asked_to_go = 1'000'001, gone = 1'000'002;
+    constexpr std::uint64_t entered = 1'000'000, asked_to_go = 1'000'001, gone = 1'000'002, came = 2'000'000;
+    const group_options next{late.index, "next", 1, false};  // takes its place
     for (const auto mode : {durability::sync, durability::one_flush}) {
       temporary_directory where(memory_directory());
       auto o = small_options(where.path());
@@ -242,8 +285,9 @@ TEST_SUITE("tenancy") {
       {
         witness w;
         auto calls = w.calls();
-        calls.on_durable = [inner = calls.on_durable](std::uint32_t g, journal_position p) {
-          if (g == late.index) disk::note(p);
+        std::atomic<std::uint64_t> base{0};
+        calls.on_durable = [inner = calls.on_durable, &base](std::uint32_t g, journal_position p) {
+          if (g == late.index) disk::note(base + p);
           inner(g, p);
         };
         auto j = reopen(o, std::move(calls));
@@ -262,22 +306,29 @@ TEST_SUITE("tenancy") {
         disk::note(gone);
         REQUIRE(put(*j, batch_op(2, 100)));
         REQUIRE(w.wait_durable(2));
+        base = came;
+        REQUIRE(enter(*j, next) == "");
+        for (journal_position p = 1; p <= 3; ++p) {
+          REQUIRE(put(*j, batch_op(p, 60), late.index));
+          REQUIRE(w.wait_durable(p, late.index));
+        }
         j.reset();
       }
       const auto events = disk::stop();
       bool is_in = false, may_go = false, is_gone = false;
-      journal_position acknowledged = 0;
-      int images = 0, marked = 0;
+      journal_position acknowledged = 0, of_next = 0;
+      int images = 0, marked = 0, taken = 0;
       CAPTURE(static_cast<int>(mode));
       const auto judge = [&]() -> std::string {
         inspection found;
         if (auto error = inspect_file(file, found); !error.empty()) return error;
-        bool leaves = false, there = false;
+        bool leaves = false, there = false, has_next = false;
         {
           store s(file, o.mode, 1u << 24, 1u << 24, false);
           tenants who;
           if (auto error = read_tenants(s, file, who); !error.empty()) return error;
-          there = who.groups.contains(late.index);
+          has_next = who.groups.contains(late.index) && who.groups.at(late.index).group.name == next.name;
+          there = who.groups.contains(late.index) && !has_next;
           leaves = there && who.groups.at(late.index).leaves;
           // Under one_flush its commit is flushed by the next one: what was reported durable of it is.
           if (((is_in && mode == durability::sync) || acknowledged > 0) && !may_go && !there) return "a group that entered is not there";
@@ -285,6 +336,13 @@ TEST_SUITE("tenancy") {
           if (is_gone && mode == durability::sync && there) return "a group that is gone is there";
           scan_counts seen;
           if (auto error = scan_records(s, 0, seen, [](const auto&) { return std::string(); }); !error.empty()) return error;
+          if (of_next > 0 && !has_next) return "a group that came in the place of another one is not there";
+          if (has_next) {
+            scan_counts own_records;
+            if (!is_gone) return "two groups had one place";
+            if (auto error = scan_records(s, late.index, own_records, [](const auto&) { return std::string(); }); !error.empty()) return error;
+            if (own_records.last < of_next || own_records.records != own_records.last) return "it has records of another one, or lacks its own";
+          }
           if (there && !leaves) {
             scan_counts own_records;
             if (auto error = check_newest(list_checkpoints(s), late.index, *s.extent(late.index)); !error.empty()) return error;
@@ -293,6 +351,7 @@ TEST_SUITE("tenancy") {
           }
         }
         marked += leaves;
+        taken += has_next;
         if (images % 40 != 0 && (!leaves || marked % 8 != 1)) return {};
         // Opened like after any restart: nobody is told of damage, and what has begun to go goes.
         auto j = open(o, {});
@@ -304,7 +363,11 @@ TEST_SUITE("tenancy") {
           contents fresh;
           if (!j.opened->read_group(late.index, fresh).blank) return "a group that left is back";
         }
-        if (auto error = leave(*j.opened); !error.empty()) return error;
+        if (has_next) {
+          contents whole;
+          if (const auto found_here = j.opened->read_group(late.index, whole); found_here.records < of_next) return "it is not given what it had";
+        }
+        if (auto error = leave(*j.opened, has_next ? next : late); !error.empty()) return error;
         j.opened.reset();
         if (left_of(o, late.index) != 0) return "something is left of the group";
         const auto v = verify(o.directory);
@@ -314,6 +377,7 @@ TEST_SUITE("tenancy") {
         if (value == entered) is_in = true;
         else if (value == asked_to_go) may_go = true;
         else if (value == gone) is_gone = true;
+        else if (value > came) of_next = value - came;
         else acknowledged = value;
       };
       const auto counts = for_each_crash(begin, events, noted, [&](const image& i) -> std::string {
@@ -327,6 +391,7 @@ TEST_SUITE("tenancy") {
       });
       CHECK(counts.writes > 15);
       CHECK(marked > 5);
+      CHECK(taken > 2);
     }
   }
 }

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <vector>
 
 using namespace cohort;
@@ -72,6 +73,42 @@ TEST_SUITE("protocol: pulse") {
     l.node.say(0, leads(1, 0b01));
     beat(l, r, 3ms);
     CHECK(r.node.contact(a, 0).kind == vouch_kind::none);
+  }
+
+  TEST_CASE("Q2: what is said of a group counts for no other one that has its place") {
+    side l, r;
+    up(l, r);
+    constexpr auto first = group_number(2, 0), second = group_number(2, 1);
+    l.node.say(first, leads(7));
+    beat(l, r, 1ms);
+    CHECK(r.node.contact(a, first).kind == vouch_kind::leads);
+    CHECK(r.node.contact(a, second).kind == vouch_kind::none);
+    l.node.say(first, {});
+    l.node.say(second, leads(7));
+    r.touched.clear();
+    beat(l, r, 2ms);
+    CHECK(r.node.contact(a, first).kind == vouch_kind::none);
+    CHECK(r.node.contact(a, second).kind == vouch_kind::leads);
+    CHECK(std::ranges::count(r.touched, first) == 1);
+    CHECK(std::ranges::count(r.touched, second) == 1);
+    l.node.say(first, {});  // late: it is not that one's word
+    beat(l, r, 3ms);
+    CHECK(r.node.contact(a, second).kind == vouch_kind::leads);
+    // One that was not withdrawn is, before another one speaks.
+    l.node.say(group_number(2, 2), follows(9, b));
+    beat(l, r, 4ms);
+    CHECK(r.node.contact(a, second).kind == vouch_kind::none);
+    CHECK(r.node.contact(a, group_number(2, 2)).term == 9);
+    // It is, also where the next one says nothing.
+    l.node.say(group_number(2, 3), leads(1, 0b1));
+    beat(l, r, 5ms);
+    CHECK(r.node.contact(a, group_number(2, 2)).kind == vouch_kind::none);
+    side late;  // a link that comes later hears the last word alone
+    l.node.link_up(c);
+    late.node.link_up(a);
+    l.node.say(group_number(2, 3), leads(10));
+    late.node.receive(a, l.node.compose(c, 6ms), 6ms);
+    CHECK(late.node.contact(a, group_number(2, 3)).term == 10);
   }
 
   TEST_CASE("Q3: a pulse that stands on unknown changes does not count, nor does a late one") {

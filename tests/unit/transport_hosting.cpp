@@ -72,11 +72,57 @@ TEST_SUITE("hosting") {
     CHECK(s.b.downs.empty());
   }
 
+  TEST_CASE("groups that follow each other at one place are told apart, however far behind the other end is") {
+    two s;
+    s.start();
+    constexpr auto number = [](std::uint32_t life) { return group_number(1023, life); };
+    s.a.link->host(created(number(0), 50));
+    s.b.link->host(created(number(0), 60));
+    REQUIRE(run_until(s.l, [&] { return s.both_up(number(0)); }));
+    // A is two ahead: B's old one hears no more of it, and the newer ones are none of B's.
+    for (std::uint32_t life = 0; life < 2; ++life) {
+      s.a.link->drop(number(life));
+      s.a.link->host(created(number(life + 1), 50));
+    }
+    REQUIRE(run_until(s.l, [&] { return s.b.parted.size() == 1; }));
+    CHECK(s.b.parted[0].first == number(0));
+    s.a.link->send(number(2), to_b, protocol::join{});
+    REQUIRE(run_until(s.l, [&] { return s.b.link->stats().unknown_frames == 1; }));
+    CHECK(s.b.messages.empty());
+    s.b.link->drop(number(0));
+    s.b.link->host(created(number(2), 61));
+    REQUIRE(run_until(s.l, [&] { return s.both_up(number(2)); }));
+    s.a.link->send(number(2), to_b, protocol::join{});
+    REQUIRE(run_until(s.l, [&] { return s.b.messages.size() == 1; }));
+    CHECK(s.b.messages[0].group == number(2));
+    // Thousands come and go.
+    for (std::uint32_t life = 2; life < 3000; ++life) {
+      s.a.link->drop(number(life));
+      s.a.link->host(created(number(life + 1), 50));
+      if (life % 50 == 0) run_for(s.l, 1ms);
+    }
+    s.b.kill();
+    REQUIRE(s.b.restart() == "");
+    s.b.link->host(created(number(3000), 62));
+    REQUIRE(run_until(s.l, [&] { return two::ups(s.a, number(3000)) == 1 && two::ups(s.b, number(3000)) == 1; }));
+    CHECK(s.a.count(link_event_kind::malformed) == 0);
+    CHECK(s.b.count(link_event_kind::malformed) == 0);
+  }
+
   TEST_CASE("what changes while HELLO is on its way is told behind it") {
     two s;
     REQUIRE(s.a.start() == "");
     s.a.link->host(created(1023, 50));
     REQUIRE(s.b.start() == "");
+    // More groups than there are places have come and gone at one of them.
+    constexpr auto present = group_number(1022, 1500);
+    for (std::uint32_t life = 0; life < 1500; ++life)
+      for (auto* n : {&s.a, &s.b}) {
+        n->link->host(created(group_number(1022, life), 50));
+        n->link->drop(group_number(1022, life));
+      }
+    s.a.link->host(created(present, 50));
+    s.b.link->host(created(present, 60));
     int turns = 0;
     // At each moment of the greeting another group comes, and goes at the other end.
     REQUIRE(run_until(s.l, [&] {
@@ -101,6 +147,8 @@ TEST_SUITE("hosting") {
       CHECK((s.a.messages.size() == 1) == both);
     }
     CHECK(run_until(s.l, [&] { return two::ups(s.a, 1023) == 1; }));
+    CHECK(s.a.count(link_event_kind::malformed) + s.b.count(link_event_kind::malformed) == 0);
+    CHECK(s.both_up(present));  // that another one had its place is told once more, and is none of its concern
   }
 
   TEST_CASE("a group that is set up differently is not served, and said; the link stays") {
