@@ -5,16 +5,16 @@
 namespace cohort::detail {
 namespace {
 
-/// A volatile group keeps all payload since its last checkpoint in memory. Checkpoints cost it no disk, and frequent ones
-/// keep that memory warm: between 8 MiB and 256 MiB lie 2.3 and 5.8 us of processor time for a message of 1 KiB at all
+/// A volatile group keeps so much applied payload between two places at which its log may begin (S2). Places cost it nothing, and little
+/// payload keeps its memory warm: between 8 MiB and 256 MiB lay 2.3 and 5.8 us of processor time for a message of 1 KiB at all
 /// three members, all of it page faults.
-constexpr std::uint64_t volatile_checkpoint_bytes = 8u << 20;
+constexpr std::uint64_t volatile_place_bytes = 8u << 20;
 /// What all volatile groups of a node keep together, as far as that leaves each four batches.
 constexpr std::uint64_t volatile_bytes_together = 128u << 20;
 
 std::uint64_t volatile_share(std::size_t groups) {
   return std::clamp<std::uint64_t>(volatile_bytes_together / std::max<std::size_t>(groups, 1), 256u << 10,
-                                   volatile_checkpoint_bytes);
+                                   volatile_place_bytes);
 }
 
 protocol::slow_policy policy_of(slow_member s) {

@@ -29,7 +29,7 @@ struct core_options : view_options {
   std::size_t pull_bytes_max = 4u << 20;         ///< payload answered to one PULL
   std::uint32_t chunk_window = 8;                ///< checkpoint chunks asked for ahead
   std::uint64_t chunk_bytes_per_second = 128u << 20;  ///< given at least, while the group works (S9)
-  std::uint64_t checkpoint_bytes = 64u << 20;    ///< payload bytes applied between checkpoints, or the last one's size
+  std::uint64_t checkpoint_bytes = 64u << 20;    ///< payload bytes applied between checkpoints (or the last one's size), in memory between places (S2)
   std::uint64_t checkpoint_bytes_in_memory = ~std::uint64_t{0};  ///< at most so many in a volatile group
   std::uint64_t checkpoint_entries = 2'000'000;  ///< log entries applied between checkpoints
 };
