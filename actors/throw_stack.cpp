@@ -44,6 +44,7 @@ std::vector<void*> throw_stack::newest() { return std::vector<void*>(frames.data
 
 std::vector<std::string> throw_stack::describe(const std::vector<void*>& frames) {
   std::vector<std::string> lines;
+  if (frames.empty()) return lines;
   std::unique_ptr<char*, void (*)(void*)> symbols(::backtrace_symbols(frames.data(), static_cast<int>(frames.size())), std::free);
   for (std::size_t i = 0; symbols && i < frames.size(); ++i) lines.push_back(readable(symbols.get()[i]));
   return lines;
