@@ -39,6 +39,7 @@ const peer* core::impl::known_peer(voter_id id) const {
 }
 
 std::size_t core::impl::place_of(voter_id id) const {
+  if (to_index(id.member) >= roster_memory.identities.size()) return peers.size();  // nobody of it was ever linked; or no member at all
   auto& places = roster_memory.places;
   grow_to(places, to_index(id.member));
   auto& last = places[to_index(id.member)];
