@@ -539,7 +539,7 @@ struct core::impl {
   bool answers_own(const lane& l, const batch& b) const;
   void hand_out(const lane& l, const batch& b, bool stable);
   void count_delivered(const batch& b) {
-    bytes_since_mark += b.what.bytes();
+    bytes_since_mark += b.what.bytes() + b.deps.size() * sizeof(sequence);
     delivered_rate.add(now, b.what.bytes());
   }
   sequence stable(slot s);

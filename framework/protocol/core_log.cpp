@@ -216,6 +216,7 @@ void core::impl::apply(const entry& e) {
   applied_time = e.time;
   applied_cut = e.cut;
   ++entries_since_mark;
+  bytes_since_mark += e.cut.size() * sizeof(sequence);  // in a large group more than the payload
   // What is applied goes along with the next ack, a heartbeat away at most: nobody waits for it, and an ack of its own
   // would wake every member once more for every message.
   if (e.kind == entry_kind::view) {

@@ -28,7 +28,7 @@ scenario crowd_of(unsigned members) {
   s.core.wedge_wait = 4s;
   s.core.pull_wait = 8s;
   s.core.fail_after = 10s;
-  s.core.checkpoint_entries = 5000;
+  s.core.checkpoint_bytes_in_memory = 1u << 20;  // here all members share one memory
   s.delay_least = 100;
   s.delay_most = 2000;
   return s;
