@@ -71,6 +71,7 @@ private:
   void deliver(protocol::deliver_time& t, work& w);
   void deliver(protocol::deliver_read& r, work& w);
   void deliver(protocol::deliver_checkpoint& c, work& w);
+  void deliver(protocol::deliver_place& p, work&) { assembler_.reached(p.at); }
   void deliver(protocol::deliver_restore& r, work& w);
   void host_primary();
   void deliver(protocol::deliver_component& c, work& w);

@@ -29,7 +29,7 @@ payload whole(std::shared_ptr<joined> memory) {
 
 assembler::message_so_far* assembler::open(const lane_name& lane, order cls) {
   for (auto& m : messages_)
-    if (m.lane == lane && m.cls == cls && !m.complete) return &m;
+    if (m.lane == lane && m.cls == cls && m.ended == 0) return &m;
   return nullptr;
 }
 
@@ -42,8 +42,11 @@ bool assembler::take(deliver_batch& b) {
   if (b.part.number == 0) {
     // Its sender began again, or gave the former one up. After a restore the same part may come once more.
     if (m && m->parts.front().seq == b.seq) return false;
-    if (m) messages_.erase(messages_.begin() + (m - messages_.data()));
-    m = &messages_.emplace_back(message_so_far{b.lane(), b.cls, b.part.begun, {}, 0, false});
+    if (m && b.cls != order::total)
+      m->ended = b.seq;
+    else if (m)
+      messages_.erase(messages_.begin() + (m - messages_.data()));
+    m = &messages_.emplace_back(message_so_far{b.lane(), b.cls, b.part.begun, {}, 0, 0});
   }
   if (!m || b.part.begun != m->begun) return false;
   if (b.part.number < m->parts.size()) return false;  // in the checkpoint already
@@ -62,39 +65,48 @@ bool assembler::take(deliver_batch& b) {
   if (b.cls == order::total)
     messages_.erase(messages_.begin() + (m - messages_.data()));
   else
-    m->complete = true;
+    m->ended = b.seq;
   return true;
 }
 
 void assembler::drop(const deliver_void& v) {
   if (v.part.whole()) return;
-  std::erase_if(messages_, [&](const auto& m) { return m.lane == v.lane() && m.cls == v.cls && !m.complete; });
+  std::erase_if(messages_, [&](const auto& m) { return m.lane == v.lane() && m.cls == v.cls && m.ended == 0; });
 }
 
 void assembler::view_installed(const view& v) {
   std::erase_if(messages_, [&](const message_so_far& m) {
     // The final cut of the view before lies behind everything that was delivered in it.
-    if (m.complete || m.begun < v.admitted) return true;
+    if (m.ended != 0 || m.begun < v.admitted) return true;
     for (slot s = 0; s < lane_count(v); ++s)
       if (lane_at(v, s) == m.lane) return false;
     return true;
   });
 }
 
+namespace {
+
+sequence cut_of(const mark& at, const lane_name& lane) {
+  for (slot s = 0; at.in_force && s < lane_count(*at.in_force) && s < at.cut.size(); ++s)
+    if (lane_at(*at.in_force, s) == lane) return at.cut[s];
+  return 0;
+}
+
+}  // namespace
+
+void assembler::reached(const mark& at) {
+  std::erase_if(messages_, [&](const auto& m) { return m.ended != 0 && m.ended <= cut_of(at, m.lane); });
+}
+
 void assembler::checkpoint(const mark& at, sink& out) {
-  const auto cut_of = [&](const lane_name& lane) -> sequence {
-    for (slot s = 0; at.in_force && s < lane_count(*at.in_force) && s < at.cut.size(); ++s)
-      if (lane_at(*at.in_force, s) == lane) return at.cut[s];
-    return 0;
-  };
-  std::erase_if(messages_, [&](const auto& m) { return m.complete && m.parts.back().seq <= cut_of(m.lane); });
+  reached(at);
   std::vector<const message_so_far*> open;
   for (const auto& m : messages_)
-    if (m.parts.front().seq <= cut_of(m.lane)) open.push_back(&m);
+    if (m.parts.front().seq <= cut_of(at, m.lane)) open.push_back(&m);
   std::ranges::sort(open, {}, [](const auto* m) { return std::tuple(m->lane, m->cls, m->parts.front().seq); });
   out.write_u64(open.size());
   for (const auto* m : open) {
-    const auto below = std::ranges::partition_point(m->parts, [&](const part& p) { return p.seq <= cut_of(m->lane); });
+    const auto below = std::ranges::partition_point(m->parts, [&](const part& p) { return p.seq <= cut_of(at, m->lane); });
     out.write_u64(to_index(m->lane.owner));
     out.write_u64(m->lane.inc);
     out.write_u64(static_cast<std::uint64_t>(m->cls));

@@ -29,6 +29,8 @@ public:
   /// Lanes that ended deliver nothing more, and what was begun before somebody became active is interrupted.
   void view_installed(const view& v);
 
+  /// No checkpoint will be asked for that lies before `at`.
+  void reached(const mark& at);
   /// Writes what the checkpoint `at` needs: the parts below its cut of messages that reach beyond it. The same at all members.
   void checkpoint(const mark& at, sink& out);
   /// Replaces everything by what `checkpoint` wrote. Throws `truncated_checkpoint`.
@@ -48,8 +50,9 @@ private:
     view_number begun = 0;
     std::vector<part> parts;
     std::size_t bytes = 0;
-    /// Delivered here, and still to be found in checkpoints whose cut lies between its parts: live delivery is ahead of cuts.
-    bool complete = false;
+    /// With that batch it was delivered here, or another one begun in its stead; 0: it is open. Live delivery is ahead of cuts: in
+    /// checkpoints whose cut lies before, it is still to be found, as at who has not come so far.
+    sequence ended = 0;
   };
   message_so_far* open(const lane_name& lane, order cls);
 

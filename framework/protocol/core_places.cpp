@@ -18,6 +18,7 @@ void core::impl::note_place() {
   if (bytes_since_mark < distance && entries_since_mark < options.checkpoint_entries) return;
   bytes_since_mark = entries_since_mark = 0;
   places.push_back(mark_here());
+  if (!total_only()) out.deliveries.emplace_back(deliver_place{places.back()});  // T is delivered by cuts alone
 }
 
 bool core::impl::may_begin_later() const {

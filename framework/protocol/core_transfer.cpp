@@ -39,7 +39,10 @@ bool core::impl::somebody_is_fed() const {
 void core::impl::checkpoint_stored(log_index index, std::uint32_t chunks) {
   if (!checkpoint_pending || pending_mark.index != index) return;
   checkpoint_pending = false;
-  if (!checkpoints.empty() && checkpoints.back().at.index == index) checkpoints.back().on_disk |= pending_on_disk;
+  if (!checkpoints.empty() && checkpoints.back().at.index == index) {
+    checkpoints.back().on_disk |= pending_on_disk;
+    checkpoints.back().chunks = chunks;
+  }
   if (!checkpoints.empty() && checkpoints.back().at.index >= index) return;  // a received one overtook it
   checkpoints.push_back({pending_mark, chunks, pending_on_disk, now});
   if (checkpoints.size() > 2) checkpoints.pop_front();
@@ -92,7 +95,7 @@ void core::impl::begin_log_at(mark base) {
 void core::impl::offer_checkpoint(peer& p) {
   if (withholds_state() || !p.linked) return;
   if (checkpoints.empty() || is_below_log(checkpoints.back().at) || too_old_to_give(checkpoints.back().at)) {
-    checkpoint_wanted = true;
+    checkpoint_wanted |= !checkpoint_pending;
     return;
   }
   // S6: a member that was excluded while it was alive takes no checkpoint of a view in which it was still active, under whatever

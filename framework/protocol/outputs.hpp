@@ -161,6 +161,11 @@ struct deliver_checkpoint {
   bool on_disk = true;  ///< else it is kept in memory
 };
 
+/// A group in memory may begin its log here from now on (S2): no checkpoint will be asked for that lies before.
+struct deliver_place {
+  mark at;
+};
+
 /// Replace the state by the checkpoint received from another member (`persist_install` precedes it in `persists`).
 struct deliver_restore {
   mark at;
@@ -192,7 +197,7 @@ struct deliver_merge {
   std::vector<std::shared_ptr<const std::vector<std::byte>>> states;  ///< by side
 };
 
-using delivery_op = std::variant<deliver_batch, deliver_view, deliver_read, deliver_checkpoint, deliver_restore, deliver_void,
+using delivery_op = std::variant<deliver_batch, deliver_view, deliver_read, deliver_checkpoint, deliver_place, deliver_restore, deliver_void,
                                  deliver_component, deliver_transition, deliver_offer, deliver_merge, deliver_time>;
 
 // ---- to whoever watches ---------------------------------------------------------------------------------------------

@@ -309,6 +309,8 @@ void driver::deliver(delivery_op& what) {
     machine_->checkpoint(out);
     disk_.store_checkpoint(k->at, out.take(), k->on_disk);
     world_.disk_has_work(who_);
+  } else if (auto* place = std::get_if<deliver_place>(&what)) {
+    assembler_.reached(place->at);
   } else if (auto* restored = std::get_if<deliver_restore>(&what)) {
     for (auto& c : world_.watchers()) c->restored(who_, restored->at);
     core_.restored(restored->at.index);
