@@ -36,7 +36,7 @@ public:
   /// Replaces everything by what `checkpoint` wrote. Throws `truncated_checkpoint`.
   void restore(source& in);
 
-  /// Bytes of unfinished messages.
+  /// Bytes of parts that are kept.
   std::size_t bytes() const;
 
 private:

@@ -109,7 +109,7 @@ TEST_SUITE("protocol: assembler") {
     auto above = part(1, 4, order::total, "def", 1, false);
     CHECK_FALSE(a.take(head));
     CHECK_FALSE(a.take(above));
-    CHECK(a.bytes() == 3);  // the one that is kept for checkpoints
+    CHECK(a.bytes() == 5);  // those that are kept for checkpoints: the finished one, and the one given up
   }
 
   TEST_CASE("an expired or interrupted end takes its message along") {
@@ -168,6 +168,24 @@ TEST_SUITE("protocol: assembler") {
     a.checkpoint({12, 1, {}, {3, 4}, v, 0}, covered);
     CHECK(a.bytes() == 2);  // the finished one is behind the cut
     CHECK(covered.text.size() < out.text.size());
+  }
+
+  TEST_CASE("how far live delivery has come does not show in a checkpoint of a cut behind it") {
+    assembler ahead(100), behind(100);
+    const auto v = view_of({0}, 3, 3);
+    for (auto* a : {&ahead, &behind}) {
+      auto given_up = part(0, 1, order::fifo, "xx", 0, true);
+      CHECK_FALSE(a->take(given_up));
+    }
+    auto instead = part(0, 2, order::fifo, "ab", 0, true);
+    CHECK_FALSE(ahead.take(instead));
+    string_sink one, other;
+    ahead.checkpoint({9, 1, {}, {1, 0}, v, 0}, one);
+    behind.checkpoint({9, 1, {}, {1, 0}, v, 0}, other);
+    CHECK(one.text == other.text);
+    CHECK(ahead.bytes() == 4);
+    ahead.reached({12, 1, {}, {2, 0}, v, 0});
+    CHECK(ahead.bytes() == 2);  // the one given up is let go
   }
 
   TEST_CASE("what comes once more after a restore is not taken twice") {
