@@ -107,8 +107,8 @@ void core::impl::begin(instant mono, wall_time time) {
   joining_since = now;
   if (has_state) note_away();
   // Numbers of read requests never repeat over restarts: an answer to a former life must not answer this one (M17).
-  read_ids = (static_cast<std::uint64_t>(wall.count()) << 12) ^ (random.next() & 0xfff);
-  request_ids = read_ids;
+  reads.ids = (static_cast<std::uint64_t>(wall.count()) << 12) ^ (random.next() & 0xfff);
+  request_ids = reads.ids;
   if (!has_state) {
     // D2: a former life may have sealed under its incarnation before the state it joined with reached the disk.
     if (promises.inc != 0) take_incarnation(0);
@@ -208,7 +208,7 @@ void core::impl::compute_deadline() {
   if (told_busy && paced()) at(now);
   if (!wanted_chunks.empty()) at(now);
   if (kept == keeping::memory && !checkpoints.empty() && !restoring) at(checkpoint_in_use_until());
-  if (!follower_reads.empty()) at(std::max(follower_reads.front().sent, now) + options.heartbeat);
+  if (!reads.asked.empty()) at(std::max(reads.asked.front().sent, now) + options.heartbeat);
   if (may_seal() && options.batch_delay.count() > 0)
     for (const auto& queue : open)
       if (!queue.empty()) at(queue.front()->oldest + options.batch_delay);
@@ -385,7 +385,7 @@ void core::read(std::uint64_t tag) {
   if (impl_->is_witness())
     impl_->out.deliveries.emplace_back(deliver_read{tag, true, impl_->applied});  // W1: it has no state to answer from
   else
-    impl_->new_reads.push_back(tag);
+    impl_->reads.fresh.push_back(tag);
 }
 void core::want_checkpoint() {
   auto& c = *impl_;

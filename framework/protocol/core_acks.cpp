@@ -188,8 +188,7 @@ bool core::impl::calls_for_pass(voter_id from, const ack& a) const {
   if (!nothing_open() || told_busy || told_part_waits || takes_safe_orders()) return true;  // N3, FC1, D8
   if (change.running || wedged.on || handover.on || incoming.running || leaving) return true;
   if (!asked_changes.empty() || !wanted_changes.empty() || !let_go.empty()) return true;
-  if (!leader_reads.empty() || !follower_reads.empty() || !ready_reads.empty() || !new_reads.empty() || !new_remote_reads.empty())
-    return true;
+  if (!reads.none()) return true;
   if (role != core_role::leader) return role != core_role::follower;
   if (p->probing || p->next <= log.last() || (commit > told_commit && !everybody_counts())) return true;
   return std::ranges::any_of(in_force->roster, &roster_entry::witness) || std::ranges::any_of(peers, [&](const peer& q) { return waits_for_admission(q); });  // W3, S7

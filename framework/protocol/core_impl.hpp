@@ -6,13 +6,18 @@
 #include "framework/protocol/frontier.hpp"
 #include "framework/protocol/lanes.hpp"
 #include "framework/protocol/mutations.hpp"
-#include "framework/protocol/pulse.hpp"
+#include "framework/protocol/own_lanes.hpp"
+#include "framework/protocol/peer.hpp"
+#include "framework/protocol/random_source.hpp"
 #include "framework/protocol/rate_meter.hpp"
+#include "framework/protocol/reads_under_way.hpp"
 #include "framework/protocol/recovered_state.hpp"
+#include "framework/protocol/view_change.hpp"
 
 #include <algorithm>
 #include <deque>
-#include <map>
+#include <memory>
+#include <optional>
 
 namespace cohort::protocol {
 
@@ -21,102 +26,7 @@ struct inspector;
 /// A leader that waits for a timer looks at its clock so often, in case that was set (C12).
 inline constexpr wall_time time_check = std::chrono::seconds(1);
 
-/// Small deterministic generator for timeouts (splitmix64): the same on every compiler and library (N1).
-class random_source {
-public:
-  explicit random_source(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next() {
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15ull);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-    return z ^ (z >> 31);
-  }
-  duration between(duration low, duration high) {
-    return low + duration(next() % static_cast<std::uint64_t>((high - low).count() + 1));
-  }
-
-private:
-  friend struct inspector;
-  std::uint64_t state_;
-};
-
-/// What is known of another process of the group.
-struct peer {
-  voter_id id;
-  bool heard = false;              ///< any ack of this identity has arrived
-  std::uint64_t heard_order = 0;   ///< grows with every message; tells which identity of a member is the newer
-
-  // From its acks. Monotone within (match_term) and within (inc, view).
-  incarnation inc = 0;
-  term_number match_term = 0;
-  log_index match = 0;
-  log_index applied = 0;
-  log_index base = 0;
-  view_number view = 0;
-  frontier have;
-  bool no_state = false;
-
-  // For a leader.
-  instant match_progress{};        ///< when its match last grew, or was complete
-  instant echo{};                  ///< newest of my send times it has echoed in my term (PA7)
-  instant lease_echo{};            ///< the same, while it was known to have installed the view in force (X2)
-  log_index next = 1;              ///< next entry to send
-  bool probing = true;             ///< the point of agreement is not known: one APPEND at a time
-  instant append_sent{};
-  instant went_back{};             ///< when a rejection last made us send from an earlier entry
-  instant offer_sent{};
-  instant chunk_asked{};           ///< it pulled a chunk of a checkpoint
-  log_index match_below = 0;       ///< where its log and ours may agree, as it said when it refused
-  instant unservable_since = never;///< active, but the log begins above what it needs (S3)
-  bool refused_our_clock = false;
-  instant told{};                  ///< newest of my APPENDs that it has echoed; `echo` may be a pulse's
-
-  // Evidence of life (V20).
-  instant heard_at{};              ///< any message came
-  detector rhythm;                 ///< of its answers to my heartbeats
-  bool watched = false;            ///< active in the installed view: its pauses are a rhythm, not an absence
-  duration patience{};             ///< silence from which on it is suspected
-  instant watched_from{};          ///< silence before this does not count: not active yet, not led yet, or we stood still
-  instant suspected_since = never;
-  instant probe_sent{};
-  instant asked_since = never;     ///< others are asked about it
-  instant vouched_at = never;      ///< another member has told that it answers ...
-  member_id vouched_by = no_member;
-  std::uint32_t voucher_deaf = 0;  ///< ... and how many that one does not hear itself
-  bool lag_told = false;
-
-  // As the owner of a lane.
-  instant lane_progress{};         ///< when its ack of our lane last moved, or we resent
-  std::array<sequence, 2> served_from{};  ///< by kind: a learner is sent our batches from here on; 0: it is not (W6)
-
-  // Wants to be active (S7).
-  incarnation join_inc = 0;
-  instant join_heard{};
-  bool join_has_state = false;
-
-  // The link.
-  bool linked = false;
-  node_contact node;               ///< what its node says of it (Q4)
-  bool blank = false;              ///< HELLO: its directory never saw the group
-  instant reset_at = never;        ///< its end of the link was reset, and it has not come back
-  std::vector<member_id> reset_elsewhere;  ///< who has told since then that the same happened to its link (V24)
-};
-
 enum class core_role : std::uint8_t { follower, pre_candidate, candidate, leader };
-
-/// A leader's attempt to change the view (rules V2-V12).
-struct view_change {
-  bool running = false;
-  bool proposed = false;           ///< the VIEW is in the log
-  std::uint64_t attempt = 0;
-  instant started{};
-  instant wedge_sent{};
-  instant pull_started = never;
-  instant pull_sent{};
-  frontier pull_held;              ///< what was held when the pull last made progress
-  std::map<voter_id, report> reports;
-  std::vector<voter_id> dead_sources;  ///< held payload nobody else has, and stopped answering (V7)
-};
 
 /// A checkpoint that is being received (rule S5).
 struct transfer {
@@ -210,14 +120,6 @@ struct core::impl {
   } asked;
 
   // ---- own lanes
-  struct open_batch {
-    order cls = order::total;
-    wall_time deadline{};
-    message_part part;
-    std::vector<std::uint32_t> sizes;
-    std::vector<std::byte> blob;
-    instant oldest{};
-  };
   std::array<std::deque<std::shared_ptr<open_batch>>, 2> open;  ///< by kind of lane
   std::size_t open_bytes = 0;
   /// By class: own batches not delivered yet, seq and messages.
@@ -227,24 +129,8 @@ struct core::impl {
   bool told_busy = false;
   std::uint64_t sealed_bytes = 0;  ///< in all lives' lanes of this process
   rate_meter sealed_rate;
-  /// Beside learners (FC5).
-  struct sender_pace {
-    bool on = false;               ///< there are some
-    std::uint64_t usual = 0;       ///< bytes a second that we sealed before they came
-    std::uint64_t reached = 0;     ///< of `sealed_bytes`, by the slowest that has its state; 0: none has
-    rate_meter taken{};            ///< by that one
-    std::uint64_t limit = 0;       ///< bytes a second; 0: none
-    std::int64_t room = 0;         ///< bytes that may be taken at once
-    instant filled{};
-    instant limited{};             ///< newest time at which there was a limit
-  } pace;
-  /// By class: the large message whose parts are being submitted; part 0 is next if there is none.
-  struct open_message {
-    std::uint32_t parts = 0;       ///< sealed
-    view_number begun = 0;
-    incarnation inc = 0;           ///< under which
-  };
-  std::array<open_message, order_count> open_messages;
+  sender_pace pace;
+  std::array<open_message, order_count> open_messages;  ///< by class
   std::array<std::deque<std::pair<sequence, std::size_t>>, 2> parts_under_way;  ///< by kind of lane: own parts, seq and bytes
   bool told_part_waits = false;
 
@@ -275,13 +161,7 @@ struct core::impl {
   instant echo_time{};             ///< of the leader of the own term (PA12)
 
   // ---- wedge (V4)
-  struct {
-    bool on = false;
-    term_number term = 0;
-    std::uint64_t attempt = 0;
-    view_number view = 0;
-    frontier front;
-  } wedged;
+  wedge_promise wedged;
   wedge blank_report;              ///< the last wedge answered without state
   std::pair<voter_id, wedge> early_wedge;  ///< of a view that is not installed yet
   view_change change;
@@ -289,12 +169,6 @@ struct core::impl {
 
   // ---- members that come and go (V21, V23)
   instant links_rest_until{};      ///< leadership is not handed over for links before this
-  struct departures {
-    member_id member = no_member;
-    unsigned count = 0;            ///< not yet forgiven
-    wall_time newest{};            ///< agreed time
-    instant seen{};                ///< when it was installed here
-  };
   std::vector<departures> departed;
 
   // ---- peers
@@ -339,27 +213,11 @@ struct core::impl {
   instant joining_since = never;
 
   // ---- requested changes
-  struct asked_change {
-    change_request what;
-    instant since{};
-    instant sent{};
-  };
   std::deque<asked_change> asked_changes;          ///< by this process
   std::uint64_t request_ids = 0;
   bool leaving = false;
   bool barred_told = false;
-  struct wanted_change {
-    voter_id origin;
-    change_request what;
-    instant heard{};
-  };
   std::vector<wanted_change> wanted_changes;               ///< leader: of anybody
-  /// Members of the former view who are not in the new one are told of it (PA10).
-  struct departed_member {
-    roster_entry who;
-    view_number without = 0;
-    instant until{};
-  };
   std::vector<departed_member> let_go;
   instant view_since{};
   std::vector<std::pair<voter_id, instant>> away;  ///< voters that are to be active, and since when they are not (S4)
@@ -374,31 +232,7 @@ struct core::impl {
     bool committing = false;       ///< all have accepted; to be told until one of them has begun
   } forming;
 
-  // ---- reads
-  struct pending_read {
-    member_id origin = no_member;  ///< self: `tags`; else the follower who asked under `id`
-    std::uint64_t id = 0;
-    std::vector<std::uint64_t> tags;
-    instant asked{};               ///< our send stamp, to be echoed by a quorum
-    log_index index = 0;
-  };
-  std::deque<pending_read> leader_reads;           ///< not yet confirmed
-  struct waiting_read {
-    log_index index = 0;
-    std::vector<std::uint64_t> tags;
-  };
-  std::deque<waiting_read> ready_reads;            ///< confirmed, waiting for `applied`
-  struct asked_read {
-    std::uint64_t id = 0;
-    std::vector<std::uint64_t> tags;
-    instant since{};
-    instant sent{};
-    member_id asked_of = no_member;
-  };
-  std::deque<asked_read> follower_reads;           ///< sent to the leader
-  std::vector<std::uint64_t> new_reads;            ///< tags of this pass
-  std::vector<std::pair<member_id, std::uint64_t>> new_remote_reads;
-  std::uint64_t read_ids = 0;
+  reads_under_way reads;
 
   // ---- checkpoints
   struct stored_checkpoint {
@@ -615,39 +449,48 @@ struct core::impl {
   bool follower_rests() const;
 
   // ---- core_views.cpp
-  void receive_wedge(voter_id from, const wedge& w);
-  void answer_early_wedge();
-  void receive_report(voter_id from, const report& r);
-  void receive_join(voter_id from, const join& j);
   void change_views();
   bool change_wanted();
-  bool is_witness() const { return std::ranges::binary_search(start.witnesses, self()); }
   bool silent(const roster_entry& r) const { return absence_of(r) != absence::none; }
+  void rescue_stranded();
   void start_change();
   void drive_change();
+  void receive_report(voter_id from, const report& r);
   void propose_view(const frontier& want, const std::vector<extra>& extras);
+
+  // ---- core_wedge.cpp
+  void wedge_self(term_number term, std::uint64_t attempt);
+  void receive_wedge(voter_id from, const wedge& w);
+  void answer_early_wedge();
   void report_front(report& r) const;
-  view_ptr next_view(bool with_promotions, bool with_requests) const;
-  bool feasible(const view& next) const;
+  void honour_blank_report();
+
+  // ---- core_rosters.cpp
   bool caught_up(const roster_entry& r) const;
   bool close_behind(const peer& p) const;
   bool window_behind(const peer& p) const;
-  bool waits_for_admission(const peer& p) const;
-  bool admissible(const peer& p) const;
   bool stuck(const roster_entry& r, const peer& p) const;
   bool learns_too_slowly(const roster_entry& r) const;
   bool unservable(const peer& p) const;
-  void honour_blank_report();
+  view_ptr next_view(bool with_promotions, bool with_requests) const;
+  bool feasible(const view& next) const;
+
+  // ---- core_installation.cpp
   void install(const entry& e);
   void excluded(deliver_view& told);
   void lose_own(deliver_view& told, lane_kind k);
   void drop_disabled(deliver_view& told);
   void seal_ended_lanes(log_index upto);
   void seal_lane(lane& l, slot s, const entry& e);
-  void place_self();
+
+  // ---- core_joining.cpp
+  bool is_witness() const { return std::ranges::binary_search(start.witnesses, self()); }
   void take_incarnation(incarnation above);
+  void place_self();
   void send_join();
-  void wedge_self(term_number term, std::uint64_t attempt);
+  void receive_join(voter_id from, const join& j);
+  bool waits_for_admission(const peer& p) const;
+  bool admissible(const peer& p) const;
 
   // ---- core_changes.cpp
   std::uint64_t request(change_kind kind, member_id who, const view_options& wanted_options);
@@ -665,8 +508,8 @@ struct core::impl {
   bool goes(const roster_entry& r) const;
   void apply_requests(view& next) const;
   void settle_requests();
-  void rescue_stranded();
   void adopt_options();
+
   // ---- core_durability.cpp
   bool disk_wanted() const;
   bool secured() const;

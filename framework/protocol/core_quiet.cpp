@@ -86,8 +86,7 @@ bool core::impl::settled() const {
   if (change.running || wedged.on || handover.on || heartbeat_due || my_slot == no_slot) return false;
   if (commit < first_own_entry || commit != log.last() || applied != commit) return false;
   if (!nothing_open() || !all_delivered() || !unwritten.empty()) return false;
-  if (!leader_reads.empty() || !follower_reads.empty() || !ready_reads.empty() || !new_reads.empty() || !new_remote_reads.empty())
-    return false;
+  if (!reads.none()) return false;
   if (lanes.held(in_force->number) != applied_cut) return false;
   if (!asked_changes.empty() || !wanted_changes.empty()) return false;
   if (std::ranges::any_of(peers, [&](const peer& p) { return waits_for_admission(p); })) return false;

@@ -9,63 +9,63 @@ namespace cohort::protocol {
 static constexpr int read_patience = 4;  // times E_max
 
 void core::impl::start_reads() {
-  if (new_reads.empty() && new_remote_reads.empty()) return;
+  if (reads.fresh.empty() && reads.fresh_remote.empty()) return;
   if (role == core_role::leader && commit >= first_own_entry) {
-    pending_read r;
+    reads_under_way::pending_read r;
     // R1: the last index, not the commit index. With acks to all another member may know of a commitment, and have
     // answered a client, before the leader does.
     r.index = mutated(mutation::read_at_commit) ? commit : log.last();
     r.asked = stamp;
-    if (!new_reads.empty()) {
+    if (!reads.fresh.empty()) {
       r.origin = self();
-      r.tags = std::move(new_reads);
-      leader_reads.push_back(r);
+      r.tags = std::move(reads.fresh);
+      reads.unconfirmed.push_back(r);
     }
-    for (const auto& [member, id] : new_remote_reads) {
+    for (const auto& [member, id] : reads.fresh_remote) {
       r.origin = member;
       r.id = id;
       r.tags.clear();
-      leader_reads.push_back(r);
+      reads.unconfirmed.push_back(r);
     }
     heartbeat_due = true;
   } else if (role != core_role::leader) {
-    for (const auto& [member, id] : new_remote_reads) {
+    for (const auto& [member, id] : reads.fresh_remote) {
       send(member, read_reply{id, true, 0});
     }
-    if (!new_reads.empty()) {
-      asked_read r;
-      r.id = ++read_ids;
-      r.tags = std::move(new_reads);
+    if (!reads.fresh.empty()) {
+      reads_under_way::asked_read r;
+      r.id = ++reads.ids;
+      r.tags = std::move(reads.fresh);
       r.since = now;
-      follower_reads.push_back(std::move(r));
+      reads.asked.push_back(std::move(r));
     }
   } else {
     return;  // R1: a leader answers nothing before it has committed an entry of its own term; they wait here
   }
-  new_reads.clear();
-  new_remote_reads.clear();
+  reads.fresh.clear();
+  reads.fresh_remote.clear();
 }
 
 void core::impl::confirm_reads() {
-  if (role == core_role::leader && !leader_reads.empty()) {
+  if (role == core_role::leader && !reads.unconfirmed.empty()) {
     const instant echoed = quorum_echo();
     // R2: counted from the sending of what was echoed, never from its receipt. X2: what is asked behind a VIEW waits until that is
     // applied, so no lease of rules that others may have left already answers.
     const auto span = mutated(mutation::lease_too_long) ? 4 * options.election_max : lease_of(in_force->options);
     const bool leased = options.reads == read_mode::lease && !lease_given_up && now < lease_echo() + span;
-    while (!leader_reads.empty() && (leased || echoed >= leader_reads.front().asked || mutated(mutation::read_unconfirmed))) {
-      auto& r = leader_reads.front();
+    while (!reads.unconfirmed.empty() && (leased || echoed >= reads.unconfirmed.front().asked || mutated(mutation::read_unconfirmed))) {
+      auto& r = reads.unconfirmed.front();
       if (r.origin == self())
-        ready_reads.push_back({r.index, std::move(r.tags)});
+        reads.confirmed.push_back({r.index, std::move(r.tags)});
       else
         send(r.origin, read_reply{r.id, false, r.index});
-      leader_reads.pop_front();
+      reads.unconfirmed.pop_front();
     }
   }
-  for (auto r = follower_reads.begin(); r != follower_reads.end();) {
+  for (auto r = reads.asked.begin(); r != reads.asked.end();) {
     if (now - r->since > read_patience * options.election_max) {
       for (const auto tag : r->tags) out.deliveries.emplace_back(deliver_read{tag, true, applied});
-      r = follower_reads.erase(r);
+      r = reads.asked.erase(r);
       continue;
     }
     if (leader != no_member && leader != self() && (r->asked_of != leader || now - r->sent >= options.heartbeat)) {
@@ -75,8 +75,8 @@ void core::impl::confirm_reads() {
       r->sent = now;
       send(leader, read_request{r->id});
     } else if (role == core_role::leader) {
-      new_reads.insert(new_reads.end(), r->tags.begin(), r->tags.end());
-      r = follower_reads.erase(r);
+      reads.fresh.insert(reads.fresh.end(), r->tags.begin(), r->tags.end());
+      r = reads.asked.erase(r);
       continue;
     }
     ++r;
@@ -84,59 +84,59 @@ void core::impl::confirm_reads() {
 }
 
 void core::impl::finish_reads() {
-  for (auto r = ready_reads.begin(); r != ready_reads.end();) {
+  for (auto r = reads.confirmed.begin(); r != reads.confirmed.end();) {
     if (applied < r->index && !mutated(mutation::read_before_apply)) {
       ++r;
       continue;
     }
     for (const auto tag : r->tags) out.deliveries.emplace_back(deliver_read{tag, false, applied});
-    r = ready_reads.erase(r);
+    r = reads.confirmed.erase(r);
   }
 }
 
 void core::impl::refuse_reads() {
-  for (auto& r : leader_reads) {
+  for (auto& r : reads.unconfirmed) {
     if (mutated(mutation::read_after_step_down)) {
       if (r.origin == self())
-        ready_reads.push_back({r.index, std::move(r.tags)});
+        reads.confirmed.push_back({r.index, std::move(r.tags)});
       else
         send(r.origin, read_reply{r.id, false, r.index});
     } else if (r.origin == self()) {
-      follower_reads.push_back({++read_ids, std::move(r.tags), now, {}, no_member});
+      reads.asked.push_back({++reads.ids, std::move(r.tags), now, {}, no_member});
     } else {
       send(r.origin, read_reply{r.id, true, 0});
     }
   }
-  leader_reads.clear();
+  reads.unconfirmed.clear();
 }
 
 void core::impl::reads_lost_leader() {
-  for (auto& r : follower_reads) r.asked_of = no_member;
+  for (auto& r : reads.asked) r.asked_of = no_member;
   // The index may be that of an entry which was lost with the leader who named it: nothing need ever reach it.
-  for (auto r = ready_reads.begin(); r != ready_reads.end();) {
+  for (auto r = reads.confirmed.begin(); r != reads.confirmed.end();) {
     if (r->index <= applied || mutated(mutation::reads_wait_for_lost_entry) || mutated(mutation::read_before_own_commit)) {
       ++r;
       continue;
     }
-    follower_reads.push_back({++read_ids, std::move(r->tags), now, {}, no_member});
-    r = ready_reads.erase(r);
+    reads.asked.push_back({++reads.ids, std::move(r->tags), now, {}, no_member});
+    r = reads.confirmed.erase(r);
   }
 }
 
 void core::impl::receive_read_request(voter_id from, const read_request& r) {
   if (!has_state) return;
-  if (new_remote_reads.size() < 4096) new_remote_reads.emplace_back(from.member, r.id);
+  if (reads.fresh_remote.size() < 4096) reads.fresh_remote.emplace_back(from.member, r.id);
 }
 
 void core::impl::receive_read_reply(voter_id from, const read_reply& r) {
-  for (auto it = follower_reads.begin(); it != follower_reads.end(); ++it) {
+  for (auto it = reads.asked.begin(); it != reads.asked.end(); ++it) {
     if (it->id != r.id || it->asked_of != from.member) continue;
     if (r.refused) {
       it->sent = now;  // asked again after a heartbeat, or of the next leader as soon as it is known
       return;
     }
-    ready_reads.push_back({r.index, std::move(it->tags)});
-    follower_reads.erase(it);
+    reads.confirmed.push_back({r.index, std::move(it->tags)});
+    reads.asked.erase(it);
     return;
   }
 }

@@ -39,7 +39,7 @@ core inspector::copy(const core& c) {
   core other(c.impl_->options, core_start{});
   auto made = std::make_unique<impl>(*c.impl_);  // lane_store copies its lanes
   for (auto& queue : made->open)
-    for (auto& b : queue) b = std::make_shared<impl::open_batch>(*b);
+    for (auto& b : queue) b = std::make_shared<open_batch>(*b);
   other.impl_ = std::move(made);
   return other;
 }
@@ -137,8 +137,7 @@ fingerprint inspector::digest(const core& c) {
                told_match, told_commit, reject_due, reject_prev, reject_hint,
                clock_refused, heartbeat_due, last_vouch, settled_since, resting, unattended, join_sent, unfounded_told, joining_since,
                asked_changes, request_ids, leaving, barred_told,
-               wanted_changes, let_go, view_since, away, forming, leader_reads, ready_reads,
-               follower_reads, new_reads, new_remote_reads, read_ids, checkpoints, places, restoring, checkpoint_pending, pending_on_disk, pending_mark,
+               wanted_changes, let_go, view_since, away, forming, reads, checkpoints, places, restoring, checkpoint_pending, pending_on_disk, pending_mark,
                bytes_since_mark, entries_since_mark, last_checkpoint_bytes, checkpoint_wanted, wanted_chunks, delivered_rate, giving, incoming, odd_members, odd_found_at, odd_yields_at, wanted_time, out,
                deadline] = *c.impl_;
   COHORT_INVARIANT(out.persists.empty() && out.sends.empty() && out.deliveries.empty(), out.sends.size(), out.persists.size());
@@ -224,10 +223,13 @@ fingerprint inspector::digest(const core& c) {
     const auto& [proposed, attempt, accepted, sent, coordinating, committing] = forming;
     d.all(proposed, attempt, accepted, sent, coordinating, committing);
   }
-  for (const auto& [origin, id, tags, at, index] : leader_reads) d.all(origin, id, tags, at, index);
-  for (const auto& [index, tags] : ready_reads) d.all(index, tags);
-  for (const auto& [id, tags, since, sent, asked_of] : follower_reads) d.all(id, tags, since, sent, asked_of);
-  d.all(leader_reads.size(), ready_reads.size(), follower_reads.size(), new_reads, new_remote_reads, read_ids);
+  {
+    const auto& [fresh, fresh_remote, unconfirmed, asked_of_leader, confirmed, ids] = reads;
+    for (const auto& [origin, id, tags, at, index] : unconfirmed) d.all(origin, id, tags, at, index);
+    for (const auto& [index, tags] : confirmed) d.all(index, tags);
+    for (const auto& [id, tags, since, sent, asked_of] : asked_of_leader) d.all(id, tags, since, sent, asked_of);
+    d.all(unconfirmed.size(), confirmed.size(), asked_of_leader.size(), fresh, fresh_remote, ids);
+  }
   for (const auto& [at, chunks, on_disk, since] : checkpoints) d.all(at, chunks, on_disk, since);
   for (const auto& place : places) d.all(place);
   d.all(checkpoints.size(), places.size(), restoring.has_value(), restoring.value_or(0), checkpoint_pending, pending_on_disk, pending_mark, bytes_since_mark, entries_since_mark,

@@ -429,7 +429,7 @@ std::string script::unrest() const {
     // A flush begun on a slow disk may outlast the faults by seconds; its member may yet be excluded for it.
     if (in.kept != inspector::inside::keeping::memory && in.persisted_to + 1 < in.next_position) return name + " waits for its disk";
     if (in.in_force->options.durable && !in.secured()) return name + " has not everything on its disk";
-    if (!in.leader_reads.empty() || !in.follower_reads.empty() || !in.ready_reads.empty() || !in.new_reads.empty())
+    if (!in.reads.none())
       return name + " has reads under way";
   }
   return {};

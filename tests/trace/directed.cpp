@@ -388,7 +388,7 @@ TEST_SUITE("directed") {
       s.drop(everything);
       const auto before = s.status(a).commit;
       s.read(a, 1);
-      return s.inside(a).leader_reads.front().index > before;
+      return s.inside(a).reads.unconfirmed.front().index > before;
     });
   }
 
