@@ -1,18 +1,18 @@
 // Explicit-state search. A state is one number per member, naming what that member looks like, and the letters on their
-// way. A member's step depends on itself and its input alone, so each is executed by the production core once and looked
-// up ever after: millions of group states are made of some thousand states of members.
+// way: millions of group states are made of some thousand states of members.
 #include "framework/simulation/explore/explorer.hpp"
 
 #include "framework/protocol/frontier.hpp"
+#include "framework/simulation/explore/action.hpp"
+#include "framework/simulation/explore/known_members.hpp"
 #include "framework/simulation/explore/properties.hpp"
+#include "framework/simulation/explore/way.hpp"
 #include "framework/simulation/random.hpp"
-#include "framework/simulation/trace.hpp"
 
 #include <algorithm>
 #include <bit>
 #include <deque>
 #include <stdexcept>
-#include <unordered_map>
 #include <unordered_set>
 
 namespace cohort::sim::explore {
@@ -21,88 +21,13 @@ using namespace protocol;
 
 namespace {
 
-constexpr std::size_t members_max = 4;
-
-struct fingerprint_hash {
-  std::size_t operator()(const fingerprint& f) const { return f.high ^ f.low; }
-};
-
-/// What is left of the scope's budgets.
-struct budget {
-  std::uint8_t crashes = 0, restarts = 0, doubts = 0, elections = 0, expiries = 0, beats = 0, losses = 0, lapses = 0;
-  std::uint64_t word() const {
-    return std::uint64_t(crashes) | std::uint64_t(restarts) << 8 | std::uint64_t(doubts) << 16 | std::uint64_t(elections) << 24 |
-           std::uint64_t(expiries) << 32 | std::uint64_t(beats) << 40 | std::uint64_t(losses) << 48 | std::uint64_t(lapses) << 56;
-  }
-};
-
-struct state {
-  std::array<std::uint32_t, members_max> members{};
-  budget left;
-  std::uint32_t slow = 0;             ///< links, in bits
-  std::vector<std::uint32_t> flight;  ///< by link, in the order of sending; with reordering: sorted; with few slow links: as sent
-};
-
-/// What becomes of a letter.
-enum class fate : std::uint8_t { arrives, lost, slow };
-
-struct action {
-  input::kind what{};
-  fate how = fate::arrives;
-  std::uint8_t node = 0;
-  std::uint32_t number = 0;
-  std::uint32_t member_input() const {
-    return what == input::kind::crash || what == input::kind::doubt ? number & 0xff : number;
-  }
-  std::uint32_t lost_links() const {
-    return what == input::kind::crash || what == input::kind::doubt ? number >> 8 : 0;
-  }
-  std::uint64_t packed() const {
-    return std::uint64_t(what) | std::uint64_t(how) << 5 | std::uint64_t(node) << 8 | std::uint64_t(number) << 16;
-  }
-  static action unpacked(std::uint64_t word) {
-    return {static_cast<input::kind>(word & 0x1f), static_cast<fate>(word >> 5 & 7), static_cast<std::uint8_t>(word >> 8),
-            static_cast<std::uint32_t>(word >> 16)};
-  }
-};
-
-/// What a member can do next, looked at once per member state.
-struct abilities {
-  bool up = false, elect = false, suspect = false, ended = false, lapse = false, expire = false, submit = false, leads = false, complete = false, new_view = false;
-  std::uint32_t unsynced = 0;
-};
-
-struct step_result {
-  std::uint32_t next = 0;
-  bool idle = false;  ///< neither the member nor anything else has changed
-  std::vector<std::uint32_t> sent;
-};
-
-const char* reason(absence why) {
-  switch (why) {
-    case absence::none: break;
-    case absence::reset: return "its link was reset";
-    case absence::restarted: return "it is another life";
-    case absence::unheard: return "silent, and others cannot reach it either";
-    case absence::link: return "only the link to it is broken";
-    case absence::silent: return "silent";
-    case absence::stuck: return "stuck";
-    case absence::unservable: return "it cannot be served";
-  }
-  return "?";
-}
-
 class exploration {
 public:
-  exploration(const scope& s, const bounds& b) : scope_(s), bounds_(b), options_(options_of(s)) {}
+  exploration(const scope& s, const bounds& b) : scope_(s), bounds_(b), known_(s) {}
 
   result run();
 
 private:
-  // ---- names of members and letters
-  std::uint32_t name(std::unique_ptr<member> m);
-  std::uint32_t name(const letter& l);
-  const step_result& step_of(std::uint32_t who, input what);
   void check_pairs(const state& s, unsigned changed);
   void check_accusations(const state& before, const state& after, unsigned who) const;
 
@@ -113,28 +38,19 @@ private:
   void post(state& s, std::uint32_t number) const;
   void drop_stale(state& s, unsigned reader);
   std::uint64_t hash(const state& s) const;
-  bool known(std::uint64_t h);
+  bool seen(std::uint64_t h);
   std::uint64_t link_of(std::uint32_t number) const {
-    const auto& l = letters_[number];
+    const auto& l = known_.letter_at(number);
     return (l.from * members_max + l.to) * 2 + (l.what != letter::kind::message ? 1 : 0);
   }
 
   bool few_slow() const { return scope_.slow_links != scope::all_links; }
 
-  // ---- report
   std::vector<std::string> trace(std::uint32_t index);
-  std::string describe_action(const action& how) const;
 
   const scope& scope_;
   const bounds& bounds_;
-  const core_options options_;
-
-  std::vector<std::unique_ptr<member>> members_;
-  std::vector<abilities> abilities_;
-  std::unordered_map<fingerprint, std::uint32_t, fingerprint_hash> member_names_;
-  std::deque<letter> letters_;
-  std::unordered_map<fingerprint, std::uint32_t, fingerprint_hash> letter_names_;
-  std::unordered_map<std::uint64_t, step_result> steps_;  ///< by member and input
+  known_members known_;
   std::unordered_set<std::uint64_t> agreeing_;            ///< pairs of member states
 
   std::vector<std::uint64_t> table_;  ///< open addressing; 0 = free
@@ -150,68 +66,24 @@ private:
   result result_;
 };
 
-std::uint32_t exploration::name(std::unique_ptr<member> m) {
-  const auto [at, fresh] = member_names_.try_emplace(digest(*m), static_cast<std::uint32_t>(members_.size()));
-  if (!fresh) return at->second;
-  abilities can;
-  can.up = m->up;
-  can.elect = m->timer(input::kind::elect, options_).has_value();
-  can.suspect = scope_.suspects && m->timer(input::kind::suspect, options_).has_value();
-  can.ended = scope_.probes && m->timer(input::kind::ended, options_).has_value();
-  can.lapse = scope_.lapses > 0 && m->timer(input::kind::lapse, options_).has_value();
-  can.expire = m->timer(input::kind::expire, options_).has_value();
-  unsigned mine = 0, seen = 0;
-  for (const auto& submission : scope_.submissions) mine += submission.node == m->node;
-  can.submit = m->up && m->submitted < mine;
-  can.leads = m->up && m->inside().role == core_role::leader;
-  can.unsynced = static_cast<std::uint32_t>(m->unsynced.size());
-  for (const auto& e : m->told.events) {
-    if (e.what == story::kind::batch) seen |= 1u << e.message;
-    if (e.what == story::kind::view) can.new_view = true;
-  }
-  can.complete = m->up && seen + 1 == 1u << scope_.submissions.size();
-  abilities_.push_back(can);
-  members_.push_back(std::move(m));
-  return at->second;
-}
-
-std::uint32_t exploration::name(const letter& l) {
-  const auto [at, fresh] = letter_names_.try_emplace(digest(l), static_cast<std::uint32_t>(letters_.size()));
-  if (fresh) letters_.push_back(l);
-  return at->second;
-}
-
-const step_result& exploration::step_of(std::uint32_t who, input what) {
-  const auto key = std::uint64_t(who) << 32 | std::uint64_t(what.what) << 28 | what.number;
-  if (const auto known = steps_.find(key); known != steps_.end()) return known->second;
-  std::vector<letter> sent;
-  const auto* arriving = what.what == input::kind::arrive ? &letters_[what.number] : nullptr;
-  auto next = step(scope_, *members_[who], what, arriving, sent);
-  step_result r;
-  r.next = name(std::move(next));
-  for (const auto& l : sent) r.sent.push_back(name(l));
-  r.idle = r.next == who && r.sent.empty();
-  return steps_.emplace(key, std::move(r)).first->second;
-}
-
 void exploration::check_pairs(const state& s, unsigned changed) {
   for (unsigned other = 0; other < scope_.members; ++other) {
     if (other == changed) continue;
     for (const auto& [a, b] : {std::pair(s.members[changed], s.members[other]), std::pair(s.members[other], s.members[changed])})
       if (!agreeing_.contains(std::uint64_t(a) << 32 | b)) {
-        check_pair(*members_[a], *members_[b]);
+        check_pair(known_.at(a), known_.at(b));
         agreeing_.insert(std::uint64_t(a) << 32 | b);
       }
   }
 }
 
 void exploration::check_accusations(const state& before, const state& after, unsigned who) const {
-  const auto known = members_[before.members[who]]->told.accused.size();
-  const auto& accuser = *members_[after.members[who]];
-  if (accuser.told.accused.size() <= known) return;
+  const auto already = known_.at(before.members[who]).told.accused.size();
+  const auto& accuser = known_.at(after.members[who]);
+  if (accuser.told.accused.size() <= already) return;
   std::vector<const member*> all;
-  for (unsigned n = 0; n < scope_.members; ++n) all.push_back(members_[after.members[n]].get());
-  for (auto i = known; i < accuser.told.accused.size(); ++i) check_accusation(accuser, accuser.told.accused[i], all, options_);
+  for (unsigned n = 0; n < scope_.members; ++n) all.push_back(&known_.at(after.members[n]));
+  for (auto i = already; i < accuser.told.accused.size(); ++i) check_accusation(accuser, accuser.told.accused[i], all, known_.options());
 }
 
 std::uint64_t exploration::hash(const state& s) const {
@@ -221,7 +93,7 @@ std::uint64_t exploration::hash(const state& s) const {
   return h == 0 ? 1 : h;
 }
 
-bool exploration::known(std::uint64_t h) {
+bool exploration::seen(std::uint64_t h) {
   if (table_.empty()) table_.resize(1u << 16);
   if (ways_.size() * 2 > table_.size()) {
     std::vector<std::uint64_t> larger(table_.size() * 2);
@@ -242,12 +114,12 @@ bool exploration::known(std::uint64_t h) {
 
 bool exploration::enter(state&& s, std::uint32_t parent, action how) {
   ++result_.transitions;
-  if (known(hash(s))) return false;
+  if (seen(hash(s))) return false;
   ways_.push_back({parent, how.packed()});
   bool view = false, complete = false;
   for (unsigned n = 0; n < scope_.members; ++n) {
-    view |= abilities_[s.members[n]].new_view;
-    complete |= abilities_[s.members[n]].complete;
+    view |= known_.can(s.members[n]).new_view;
+    complete |= known_.can(s.members[n]).complete;
   }
   result_.new_views += view;
   result_.all_delivered += complete;
@@ -264,11 +136,11 @@ bool supersedes(const ack& newer, const ack& older) {
 }
 
 void exploration::post(state& s, std::uint32_t number) const {
-  const auto& l = letters_[number];
+  const auto& l = known_.letter_at(number);
   if (scope_.newest_ack && l.what == letter::kind::message)
     if (const auto* newer = std::get_if<ack>(l.body.get()))
       std::erase_if(s.flight, [&](std::uint32_t other) {
-        const auto& o = letters_[other];
+        const auto& o = known_.letter_at(other);
         if (o.from != l.from || o.to != l.to || o.what != letter::kind::message) return false;
         const auto* older = std::get_if<ack>(o.body.get());
         return older && supersedes(*newer, *older);
@@ -290,11 +162,11 @@ void exploration::post(state& s, std::uint32_t number) const {
 /// An acknowledgement that tells its reader nothing new tells it nothing later either, for what it tells only grows: it is
 /// taken off the link at once. (Where that were not so, it would be a message that is lost.)
 void exploration::drop_stale(state& s, unsigned reader) {
-  if (!abilities_[s.members[reader]].up) return;
+  if (!known_.can(s.members[reader]).up) return;
   std::erase_if(s.flight, [&](std::uint32_t number) {
-    const auto& l = letters_[number];
+    const auto& l = known_.letter_at(number);
     if (l.to != reader || l.what != letter::kind::message || !std::holds_alternative<ack>(*l.body)) return false;
-    return step_of(s.members[reader], {input::kind::arrive, number}).idle;
+    return known_.step_of(s.members[reader], {input::kind::arrive, number}).idle;
   });
 }
 
@@ -315,7 +187,7 @@ void exploration::act(const state& s, std::uint32_t index, action how) {
   }
   if (how.what == input::kind::arrive) take(how.number);
   // Of a crash or a reset the upper bits say which links lose what is on them.
-  const auto& r = step_of(s.members[how.node], {how.what, how.member_input()});
+  const auto& r = known_.step_of(s.members[how.node], {how.what, how.member_input()});
   if (r.idle && how.what != input::kind::arrive) return;
   next.members[how.node] = r.next;
   switch (how.what) {
@@ -327,7 +199,7 @@ void exploration::act(const state& s, std::uint32_t index, action how) {
       --next.left.doubts;
       if (how.lost_links() != 0)
         std::erase_if(next.flight, [&](std::uint32_t number) {
-          const auto& l = letters_[number];
+          const auto& l = known_.letter_at(number);
           return (l.from == how.node && l.to == how.member_input()) || (l.to == how.node && l.from == how.member_input());
         });
       break;
@@ -335,14 +207,14 @@ void exploration::act(const state& s, std::uint32_t index, action how) {
     case input::kind::crash:
       --next.left.crashes;
       std::erase_if(next.flight, [&](std::uint32_t number) {
-        const auto& l = letters_[number];
+        const auto& l = known_.letter_at(number);
         return l.to == how.node || (l.from == how.node && (how.lost_links() >> l.to & 1) != 0);
       });
       break;
     default: break;
   }
   for (const auto number : r.sent)
-    if (abilities_[next.members[letters_[number].to]].up) post(next, number);
+    if (known_.can(next.members[known_.letter_at(number).to]).up) post(next, number);
   for (unsigned n = 0; n < scope_.members; ++n) drop_stale(next, n);
   progressed_ = true;
   check_pairs(next, how.node);
@@ -363,13 +235,13 @@ void exploration::expand(const state& s, std::uint32_t index) {
     links_seen |= link;
     prompt_seen |= !slow;
     if (!first) continue;
-    const auto to = static_cast<std::uint8_t>(letters_[number].to);
+    const auto to = static_cast<std::uint8_t>(known_.letter_at(number).to);
     act(s, index, {input::kind::arrive, fate::arrives, to, number});
-    if (s.left.losses > 0 && letters_[number].what == letter::kind::message) act(s, index, {input::kind::arrive, fate::lost, to, number});
+    if (s.left.losses > 0 && known_.letter_at(number).what == letter::kind::message) act(s, index, {input::kind::arrive, fate::lost, to, number});
     if (!slow && static_cast<unsigned>(std::popcount(s.slow)) < scope_.slow_links) act(s, index, {input::kind::arrive, fate::slow, to, number});
   }
   for (std::uint8_t n = 0; n < scope_.members; ++n) {
-    const auto can = abilities_[s.members[n]];
+    const auto can = known_.can(s.members[n]);
     if (!can.up) {
       if (s.left.restarts > 0 && scope_.durable) act(s, index, {input::kind::restart, fate::arrives, n, 0});
       continue;
@@ -384,14 +256,14 @@ void exploration::expand(const state& s, std::uint32_t index) {
     if (s.left.beats > 0) act(s, index, {input::kind::beat, fate::arrives, n, 0});
     if (s.left.doubts > 0)
       for (std::uint32_t other = 0; other < scope_.members; ++other) {
-        const auto& of = abilities_[s.members[other]];
+        const auto of = known_.can(s.members[other]);
         if (other != n && of.up && (can.leads || (of.leads ? scope_.doubts_of_leader : scope_.doubts_of_followers)))
           for (std::uint32_t lost = 0; lost <= (few_slow() ? 1u : 0u); ++lost)
             act(s, index, {input::kind::doubt, fate::arrives, n, other | lost << 8});
       }
     std::uint32_t to_whom = 0;  // something is on its way
     for (const auto number : s.flight)
-      if (letters_[number].from == n) to_whom |= 1u << letters_[number].to;
+      if (known_.letter_at(number).from == n) to_whom |= 1u << known_.letter_at(number).to;
     if (s.left.crashes > 0 && (scope_.may_crash >> n & 1) != 0)
       for (std::uint32_t kept = 0; kept <= can.unsynced; ++kept)
         for (std::uint32_t lost = 0; lost < (few_slow() ? 1u << scope_.members : 1u); ++lost)
@@ -408,8 +280,8 @@ result exploration::run() {
                 static_cast<std::uint8_t>(scope_.losses),    static_cast<std::uint8_t>(scope_.lapses)};
   std::vector<letter> flight;
   auto group = settled_group(scope_, flight);
-  for (unsigned n = 0; n < scope_.members; ++n) first.members[n] = name(std::move(group[n]));
-  for (const auto& l : flight) post(first, name(l));
+  for (unsigned n = 0; n < scope_.members; ++n) first.members[n] = known_.name(std::move(group[n]));
+  for (const auto& l : flight) post(first, known_.name(l));
   enter(std::move(first), 0, {});
   if (scope_.at_once)  // a path of single states, which traces begin with
     for (const auto& submission : scope_.submissions) {
@@ -444,84 +316,19 @@ result exploration::run() {
     ++index;
   }
   result_.states = ways_.size();
-  result_.member_states = members_.size();
-  result_.letters = letters_.size();
+  result_.member_states = known_.size();
+  result_.letters = known_.letters();
   result_.depth = depth_;
   result_.complete = !bounded && result_.broken.empty();
   return result_;
 }
 
-/// The way to a state and the action that was tried there, with what each member told its application.
+/// The way to a state and the action that was tried there.
 std::vector<std::string> exploration::trace(std::uint32_t index) {
   std::vector<action> way{attempt_};
   for (; index != 0; index = ways_[index].parent) way.push_back(action::unpacked(ways_[index].how));
-  std::vector<std::string> lines;
-  std::array<std::uint32_t, members_max> now{};
-  for (std::uint32_t n = 0; n < scope_.members; ++n) now[n] = n;
-  for (auto how = way.rbegin(); how != way.rend(); ++how) {
-    lines.push_back(describe_action(*how));
-    if (how->how != fate::arrives) continue;
-    const auto before = now[how->node];
-    try {
-      now[how->node] = step_of(before, {how->what, how->member_input()}).next;
-    } catch (const std::logic_error&) {
-      break;
-    }
-    const auto& was = *members_[before];
-    const auto& is = *members_[now[how->node]];
-    const auto say = [&](const std::string& what) { lines.push_back("    " + std::to_string(how->node) + " " + what); };
-    if (was.told.led.size() != is.told.led.size()) say("leads term " + std::to_string(is.told.led.back()));
-    if (!was.inside().wedged.on && is.inside().wedged.on) say("is wedged");
-    if (was.told.committed.size() != is.told.committed.size()) say("knows entry " + std::to_string(is.told.committed.size()) + " to be committed");
-    for (auto e = was.told.events.size(); e < is.told.events.size(); ++e) {
-      const auto& event = is.told.events[e];
-      if (event.what == story::kind::batch)
-        say("delivers " + std::string(to_string(event.cls)) + " message " + std::to_string(event.message) + (event.safe ? ", safe" : ""));
-      if (event.what == story::kind::view) {
-        std::string active;
-        for (const auto& r : event.roster->roster)
-          if (r.active) active += " " + std::to_string(to_index(r.id.member)) + (r.voter ? "" : " (learns)");
-        say("installs view " + std::to_string(event.view) + " of" + active);
-      }
-      if (event.what == story::kind::restored) say("takes a checkpoint at position " + std::to_string(event.position));
-      if (event.what == story::kind::lost) say("is told that message " + std::to_string(event.message) + " is lost");
-      if (event.what == story::kind::born) say("is back in view " + std::to_string(event.view));
-    }
-    for (auto a = was.told.accused.size(); a < is.told.accused.size(); ++a)
-      say("goes on without " + std::to_string(is.told.accused[a].of) + ": " + reason(is.told.accused[a].why));
-  }
-  return lines;
-}
-
-std::string exploration::describe_action(const action& how) const {
-  const auto who = std::to_string(how.node);
-  switch (how.what) {
-    case input::kind::arrive: {
-      const auto& l = letters_[how.number];
-      const auto link = std::to_string(l.from) + " -> " + std::to_string(l.to);
-      const auto* what = l.what == letter::kind::reset ? "link is reset" : "link is up";
-      const auto* fate_of = how.how == fate::lost ? " lost: " : how.how == fate::slow ? " is slow from here on: " : " ";
-      return link + fate_of + (l.body ? describe(*l.body) : what);
-    }
-    case input::kind::submit: return "* " + who + " submits its next message";
-    case input::kind::elect: return "* " + who + " election timeout";
-    case input::kind::suspect: return "* " + who + " the link was down for long enough to suspect";
-    case input::kind::ended: return "* " + who + " there was time to dial it again";
-    case input::kind::lapse: return "* " + who + " hears nobody until it has waited long enough";
-    case input::kind::expire: return "* " + who + " waits no longer for reports or payload";
-    case input::kind::beat: return "* " + who + " two heartbeat intervals pass";
-    case input::kind::sync: return "* " + who + " disk has written all";
-    case input::kind::doubt:
-      return "* " + who + " sees its link to " + std::to_string(how.member_input()) + " reset" + (how.lost_links() ? ", what was on it is lost" : "");
-    case input::kind::crash: {
-      auto text = "* " + who + " crashes, " + std::to_string(how.member_input()) + " unsynced records survive";
-      for (unsigned n = 0; n < scope_.members; ++n)
-        if ((how.lost_links() >> n & 1) != 0) text += ", what was under way to " + std::to_string(n) + " is lost";
-      return text;
-    }
-    case input::kind::restart: return "* " + who + " restarts";
-  }
-  return {};
+  std::ranges::reverse(way);
+  return retell(scope_, known_, way);
 }
 
 }  // namespace

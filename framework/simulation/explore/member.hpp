@@ -99,6 +99,10 @@ struct member {
     protocol::hard_state promises;
     std::vector<protocol::entry> entries;
     std::map<protocol::lane_name, std::map<sequence, protocol::batch>> batches;
+
+    void write(const protocol::persist_op& op);
+    /// Through the production recovery.
+    std::shared_ptr<const protocol::recovered_state> recover() const;
   };
   disk_image disk;
   std::vector<protocol::persist_op> unsynced;
@@ -111,11 +115,14 @@ struct member {
 
   const protocol::inspector::inside& inside() const { return protocol::inspector::of(*core); }
   protocol::voter_id id() const { return {member_id(node), process}; }
+  /// All is written. Returns up to which position: its core is still to be told.
+  protocol::journal_position sync();
   /// When a timer of this kind would fire, if it runs.
   std::optional<protocol::instant> timer(input::kind k, const protocol::core_options& options) const;
 };
 
 protocol::core_options options_of(const scope& s);
+protocol::core_start start_of(const scope& s, const member& m);
 
 /// `before` after one input, with its driver's work done; letters it sent are appended. Throws `std::logic_error` when an
 /// invariant of the core or a property of this member alone is broken.
