@@ -19,12 +19,7 @@ void send_queue::push(const frame& f) {
   auto& bytes = is_payload(f.type) ? payload_bytes_ : control_bytes_;
   bytes += f.bytes.size();
   (is_payload(f.type) ? payload_ : control_).push(f);
-}
-
-bool send_queue::waits(std::uint64_t name) const {
-  for (std::size_t i = 0; i < payload_.size(); ++i)
-    if (payload_.at(i).name == name) return true;
-  return false;
+  if (f.name != 0) names_.insert(f.name);
 }
 
 std::size_t send_queue::gather(std::span<iovec> parts, std::size_t bytes_max) const {
@@ -58,6 +53,7 @@ std::size_t send_queue::written(std::size_t bytes) {
     if (begun_ < length) break;
     begun_ = 0;
     (payload ? payload_bytes_ : control_bytes_) -= length;
+    names_.erase(fifo.at(0).name);
     fifo.pop();
     ++finished;
   }

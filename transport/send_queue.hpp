@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 
 #include <cstddef>
+#include <unordered_set>
 #include <vector>
 
 namespace cohort::transport {
@@ -34,7 +35,7 @@ public:
   std::size_t control_bytes() const { return control_bytes_; }
   std::size_t payload_bytes() const { return payload_bytes_; }
   /// A frame of that name has not been written to its end yet.
-  bool waits(std::uint64_t name) const;
+  bool waits(std::uint64_t name) const { return names_.contains(name); }
 
   /// Fills `parts` with what to write next, at most `bytes_max` (but at least one frame). Returns how many it filled.
   std::size_t gather(std::span<iovec> parts, std::size_t bytes_max) const;
@@ -45,6 +46,7 @@ private:
   bool payload_begun() const { return begun_ > 0 && begun_payload_; }
 
   frame_fifo control_, payload_;
+  std::unordered_set<std::uint64_t> names_;  // of `payload_`: asked for every batch, and a slow link's queue is long
   std::size_t control_bytes_ = 0, payload_bytes_ = 0;
   std::size_t begun_ = 0;       // bytes already written of the frame in front
   bool begun_payload_ = false;  // ... of the payload queue
