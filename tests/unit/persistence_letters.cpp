@@ -1,13 +1,12 @@
 #include "persistence/letter_box.hpp"
+#include "tests/unit/lone_file.hpp"
 
 #include <doctest/doctest.h>
 
-#include <unistd.h>
-
-#include <fstream>
 #include <string>
 
 using cohort::persistence::letter_box;
+namespace samples = cohort::persistence::samples;
 
 namespace {
 
@@ -17,16 +16,8 @@ std::string text(const std::vector<std::byte>& letter) {
   return {reinterpret_cast<const char*>(letter.data()), letter.size()};
 }
 
-struct folder {
-  std::filesystem::path path = std::filesystem::temp_directory_path() / ("cohort-letters-" + std::to_string(::getpid()));
-  folder() { std::filesystem::create_directories(path); }
-  ~folder() { std::filesystem::remove_all(path); }
-  std::filesystem::path file() const { return path / "dead_letters"; }
-  std::string content() const {
-    std::ifstream in(file(), std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
-  void write(const std::string& what) const { std::ofstream(file(), std::ios::binary | std::ios::trunc) << what; }
+struct folder : samples::lone_file {
+  folder() : lone_file("dead_letters") {}
 };
 
 std::string all(const letter_box& box) {
@@ -58,7 +49,7 @@ TEST_SUITE("letters") {
     CHECK(letter_box::read(at.file(), damage, error).size() == 2);
     CHECK(damage == 0);
     CHECK(error == "");
-    CHECK(letter_box::read(at.path / "absent", damage, error).empty());
+    CHECK(letter_box::read(at.directory() / "absent", damage, error).empty());
     CHECK(error.find("absent cannot be read") != std::string::npos);
   }
 

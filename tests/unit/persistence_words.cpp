@@ -1,5 +1,6 @@
 #include "persistence/fatal_signals.hpp"
 #include "persistence/last_words.hpp"
+#include "tests/unit/lone_file.hpp"
 
 #include <doctest/doctest.h>
 
@@ -22,16 +23,8 @@ using namespace cohort::persistence;
 
 namespace {
 
-struct folder {
-  std::filesystem::path path = std::filesystem::temp_directory_path() / ("cohort-words-" + std::to_string(::getpid()));
-  folder() { std::filesystem::create_directories(path); }
-  ~folder() { std::filesystem::remove_all(path); }
-  std::filesystem::path file() const { return path / "last_words"; }
-  std::string content() const {
-    std::ifstream in(file(), std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
-  void write(const std::string& what) const { std::ofstream(file(), std::ios::binary | std::ios::trunc) << what; }
+struct folder : samples::lone_file {
+  folder() : lone_file("last_words") {}
 };
 
 last_words_found read(const std::string& bytes) { return read_last_words(std::as_bytes(std::span(bytes))); }
@@ -329,7 +322,7 @@ TEST_SUITE("last words") {
 
   TEST_CASE("a file that cannot be had is told of, and all else goes on") {
     folder at;
-    last_words none(at.path / "absent" / "last_words");
+    last_words none(at.directory() / "absent" / "last_words");
     CHECK(none.trouble().find("cannot be opened") != std::string::npos);
     last_words::speaker one(&none);
     one.begins(word("nobody hears it"));
