@@ -204,12 +204,20 @@ std::uint64_t group_driver::own_messages() const {
 void group_driver::feed() {
   // A replica which lags takes the room of nobody else: own submissions wait until it has caught up.
   if (ports_.empty() || credit_->backlog() > group_->how.backlog_bytes) return;
+  // So do requests of a primary/backup group whose primary does not keep up, here and at every other member, where as many pend. Its
+  // updates do not: they are what it catches up with.
+  const bool too_many_pend = credit_->pending() > group_->how.backlog_bytes;
   std::size_t fed = 0;
   std::size_t idle = 0;
   while (!ports_.empty() && idle < ports_.size()) {
     if (fed >= turn_bytes) return host_.again(group_->index);
     first_port_ %= ports_.size();
     auto& p = ports_[first_port_];
+    if (too_many_pend && p.port->frame) {
+      ++idle;
+      ++first_port_;
+      continue;
+    }
     auto before = fed;
     auto status = feed_some(p, fed);
     if (status == protocol::submit_status::busy) {

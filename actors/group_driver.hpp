@@ -58,9 +58,14 @@ public:
   void finished(work_ptr w);
   std::size_t backlog() const { return backlog_.load(std::memory_order_relaxed); }
   void grew(std::size_t bytes) { backlog_.fetch_add(bytes, std::memory_order_relaxed); }
+  /// Requests of a primary/backup group that were applied, which here means taken, and that no update has settled.
+  std::size_t pending() const { return pending_.load(std::memory_order_relaxed); }
+  /// Returns what it was before.
+  std::size_t pends(std::size_t bytes) { return pending_.exchange(bytes, std::memory_order_relaxed); }
 
 private:
   std::atomic<std::size_t> backlog_{0};
+  std::atomic<std::size_t> pending_{0};
   std::mutex mutex_;
   std::vector<work_ptr> spare_;
 };

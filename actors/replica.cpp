@@ -159,7 +159,10 @@ void replica::host_primary() {
   primary_ = std::make_unique<primary_host>(
     *member_,
     primary_services{port_access::open_unframed(group_, services_.updates_ready), services_.log,
-                     [group = group_](const primary_status& now) { group->report(now); },
+                     [group = group_, pends = services_.pends](const primary_status& now) {
+                       pends(now.pending_bytes);
+                       group->report(now);
+                     },
                      [group = group_](const primary_backup::death_tale& t) { group->deaths->told(group->name, t.office, t.position); }},
     [nodes = services_.nodes](member_id id) { return nodes->name_of(id); });
 }

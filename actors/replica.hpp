@@ -35,6 +35,7 @@ struct replica_services {
   std::function<void(const std::string&)> log;
   std::filesystem::path cold;      ///< where a cold backup's files begin
   port_wake updates_ready;         ///< leads to `replica::updates_done` on the replica's thread; called by any
+  std::function<void(std::size_t bytes)> pends;  ///< primary/backup groups: requests that are taken and not settled
   /// Groups with calls: this member's answers to those of another.
   call_responder::send_function send_answers;
   /// When the state machine's next timer is due, by agreed time; `wall_time::max()`: never.

@@ -97,6 +97,9 @@ replica_services runtime::services_for(const group& g) {
   s.store_checkpoint = [this, index, ordering = g.ordering](const protocol::mark& at, bool on_disk, const std::function<void(sink&)>& write) {
     store_checkpoint(index, ordering, at, on_disk, write);
   };
+  s.pends = [credit = g.credit, ordering = g.ordering, limit = g.entry->how.backlog_bytes](std::size_t bytes) {
+    if (credit->pends(bytes) > limit && bytes <= limit) cc::hand_over(ordering, credit_back{});
+  };
   s.restored = [ordering = g.ordering](log_index at) { cc::hand_over(ordering, state_restored{at}); };
   return s;
 }

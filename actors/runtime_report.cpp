@@ -265,7 +265,7 @@ group_status runtime::status_of(const group& g) const {
   out.durable = s.durable;
   out.checkpoint = s.checkpoint;
   out.delivered = s.delivered;
-  out.backlog_bytes = g.credit->backlog();
+  out.backlog_bytes = g.credit->backlog() + g.credit->pending();
   out.memory_bytes = s.payload_bytes;
   out.time = s.time;
   out.journal_bytes = j.file_bytes;

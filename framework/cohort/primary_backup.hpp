@@ -120,6 +120,7 @@ struct primary_status {
   std::uint64_t accepted = 0;       ///< updates
   std::uint64_t dropped = 0;        ///< updates of a primary out of office, or built upon one that was not accepted; since the start
   std::uint64_t pending = 0;        ///< requests delivered and not settled
+  std::size_t pending_bytes = 0;    ///< of those; at `contract::backlog_bytes` no more are submitted at any member
 };
 
 }  // namespace cohort

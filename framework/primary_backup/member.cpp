@@ -39,10 +39,16 @@ void member::apply(const delivery& d, reply& answer) {
   }
 }
 
-void member::keep(const delivery& d) {
+member::pending_request& member::append_pending(std::span<const std::byte> bytes) {
   auto& one = pending_.emplace_back();
+  one.bytes.assign(bytes.begin(), bytes.end());
+  pending_bytes_ += sizeof one + bytes.size();
+  return one;
+}
+
+void member::keep(const delivery& d) {
+  auto& one = append_pending(d.payload.subspan(1));
   one.what = d;
-  one.bytes.assign(d.payload.begin() + 1, d.payload.end());
   one.what.payload = one.bytes;
   one.what.own = false;
 }
@@ -81,6 +87,7 @@ void member::judge(const delivery& d, reply& answer) {
   for (const auto& one : settled_) {
     if (!one.change.empty()) agreed_.apply(one.change);
     answer.settle(one.position, one.answer);
+    pending_bytes_ -= sizeof pending_.front() + pending_.front().bytes.size();
     pending_.pop_front();
   }
   if (!settled_.empty()) ended_.settled(settled_.back().position);
@@ -141,18 +148,19 @@ void member::restore(source& in) {
   accepted_ = in.read_u64();
   accepted_attempt_ = in.read_u64();
   pending_.clear();
+  pending_bytes_ = 0;
   for (auto count = in.read_u64(); count > 0; --count) {
-    auto& p = pending_.emplace_back();
-    p.what.position = in.read_u64();
-    p.what.index = in.read_u64();
-    p.what.view = in.read_u64();
-    p.what.sender = member_id(static_cast<std::uint16_t>(in.read_u64()));
-    p.what.sender_incarnation = in.read_u64();
-    p.what.time = wall_time(in.read_u64());
+    delivery what;
+    what.position = in.read_u64();
+    what.index = in.read_u64();
+    what.view = in.read_u64();
+    what.sender = member_id(static_cast<std::uint16_t>(in.read_u64()));
+    what.sender_incarnation = in.read_u64();
+    what.time = wall_time(in.read_u64());
     const auto text = in.read_bytes();
-    const auto bytes = std::as_bytes(std::span(text));
-    p.bytes.assign(bytes.begin(), bytes.end());
-    p.what.payload = p.bytes;
+    auto& p = append_pending(std::as_bytes(std::span(text)));
+    what.payload = p.bytes;
+    p.what = what;
   }
   if (version == 1) ended_.clear();
   else ended_.restore(in);
@@ -257,7 +265,7 @@ void member::act() {
 }
 
 primary_status member::status() const {
-  return {office_.who, office_.since, executes(), accepted_, dropped_, pending_.size()};
+  return {office_.who, office_.since, executes(), accepted_, dropped_, pending_.size(), pending_bytes_};
 }
 
 }  // namespace cohort::primary_backup

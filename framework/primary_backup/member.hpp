@@ -72,6 +72,7 @@ private:
     std::vector<std::byte> bytes;
   };
   void keep(const delivery& d);
+  pending_request& append_pending(std::span<const std::byte> bytes);
   bool acceptable(const delivery& d, const update_head& head) const;
   void judge(const delivery& d, reply& answer);
   void hear(const delivery& d);
@@ -87,6 +88,7 @@ private:
   std::uint64_t accepted_ = 0;
   std::uint64_t accepted_attempt_ = 0;  ///< of the last accepted update, if this office made one; else 0
   std::deque<pending_request> pending_;
+  std::size_t pending_bytes_ = 0;
   ended_offices ended_;
 
   std::deque<death_tale> tales_;

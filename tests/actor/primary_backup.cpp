@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <random>
 #include <set>
 
@@ -95,6 +96,35 @@ struct lotteries {
 };
 
 contract in_memory() { return contract{}.with(durability::in_memory); }
+
+/// Executes nothing before its gate is open.
+class gated final : public primary_service {
+public:
+  struct gate {
+    std::atomic<bool> open{false};
+    std::mutex mutex;
+    std::function<void()> look_again;
+  };
+  explicit gated(std::shared_ptr<gate> g) : gate_(std::move(g)) {}
+
+  void executes_later(std::function<void()> look_again) override {
+    const std::lock_guard lock(gate_->mutex);
+    gate_->look_again = std::move(look_again);
+  }
+  void execute(const delivery&, state_update& change, reply& answer) override {
+    if (!gate_->open) return answer.defer();
+    change.write_u64(1);
+    answer.write("done");
+  }
+  void apply(std::span<const std::byte>) override { ++count_; }
+  void query(std::span<const std::byte>, reply& answer) const override { answer.write(std::to_string(count_)); }
+  void checkpoint(sink& out) const override { out.write_u64(count_); }
+  void restore(source& in) override { count_ = in.read_u64(); }
+
+private:
+  std::shared_ptr<gate> gate_;
+  std::uint64_t count_ = 0;
+};
 
 /// Grants a lock in the order of requests: the answer to one comes when the holder before releases.
 class lock_machine final : public state_machine {
@@ -212,6 +242,53 @@ TEST_CASE("many requests at once are settled by few updates") {
   const auto now = c.at(all.primary()).primary("room");
   MESSAGE(count << " requests in " << now.accepted << " updates");
   CHECK(now.accepted < count / 10);
+}
+
+TEST_CASE("while the primary executes nothing, what pends at the members has a bound, and the rest waits") {
+  constexpr std::size_t bound = 256u << 10, size = 4096, count = 1000;
+  const auto how = in_memory().with(&contract::backlog_bytes, bound).with(&contract::lane_window, std::size_t{64u << 10})
+                     .with(&contract::outcome_bound, 20s);
+  const auto gate = std::make_shared<gated::gate>();
+  cluster c(3, how, [&](node& n, int) {
+    n.replicate_primary("room", [gate] { return std::make_unique<gated>(gate); }, how, backup_kind::hot);
+  });
+  c.start_all();
+  REQUIRE(eventually([&] { return c.all_serve(); }));
+  std::vector<group_port> ports;
+  for (int i = 0; i < 3; ++i) ports.push_back(c.at(i).port("room"));
+  const std::vector<std::byte> message(size);
+  for (auto& port : ports)
+    for (std::size_t i = 0; i < count; ++i) {
+      port.submit(message, i);
+      port.flush();
+    }
+  std::size_t most = 0;
+  REQUIRE(eventually([&] { return c.at(0).primary("room").pending_bytes > bound; }));
+  for (int i = 0; i < 100; ++i) {
+    std::this_thread::sleep_for(10ms);
+    for (int n = 0; n < 3; ++n) most = std::max(most, c.at(n).primary("room").pending_bytes);
+  }
+  MESSAGE(most << " bytes pend of " << 3 * size * count);
+  CHECK(most < 2 * bound + 3 * 2 * (64u << 10));  // and what is in the three windows when they stop
+  gate->open = true;
+  {
+    const std::lock_guard lock(gate->mutex);
+    gate->look_again();
+  }
+  std::size_t replied = 0, refused_ones = 0, other = 0;
+  completion_batch done;
+  CHECK(eventually([&] {
+    for (auto& port : ports)
+      while (port.take(done))
+        for (std::size_t i = 0; i < done.size(); ++i) ++(done[i].outcome == outcome::replied ? replied : refused(done[i].outcome) ? refused_ones : other);
+    return replied + refused_ones + other == 3 * count;
+  }));
+  CHECK(other == 0);
+  CHECK(refused_ones == 0);
+  std::string answer;
+  CHECK(c.ask(0, "", reads::linearizable, answer) == outcome::replied);
+  CHECK(answer == std::to_string(replied));
+  for (int n = 0; n < 3; ++n) CHECK(c.at(n).primary("room").pending_bytes == 0);
 }
 
 TEST_CASE("a state machine answers a message at a later one; who waits too long is told unknown") {
