@@ -96,6 +96,17 @@ bool resilient_home::impl::is_sender(const std::string& name, const caf::strong_
 
 std::shared_ptr<stable_store> resilient_home::impl::storage() { return opened ? opened : stable_storage_of(*node); }
 
+void resilient_home::impl::no_room(const std::string& name, const std::string& why) {
+  {
+    const auto now = std::chrono::steady_clock::now();
+    const std::lock_guard lock(mutex);
+    if (no_room_told.time_since_epoch().count() != 0 && now - no_room_told < detail::resilient_no_room_told_every) return;
+    no_room_told = now;
+  }
+  if (node)
+    node->internals().log.write(detail::log_level::warn, "resilient=" + name + " event=waits, and others may too; nothing is lost: " + why);
+}
+
 /// The replica's thread, at the member in office.
 void resilient_home::impl::put_aside(const std::string& name, const resilience::message& in, unsigned lives, const std::string& why) {
   node->internals().log.write(
@@ -265,10 +276,14 @@ caf::behavior resilient_actor::make_behavior() {
       },
       [this](const commit_landed& l) {
         if (l.flight != flight_) return;  // a life that ended has looked at it itself
+        if (is_grounded(*l.flight->result)) return;
         flight_ = nullptr;
         landed(*l.flight->result);
         release();
         pump();
+      },
+      [this](const commit_again& a) {
+        if (a.flight == flight_ && flight_->grounded) take_off();
       },
       [this](resend_time) { resend(); },
   };
@@ -339,7 +354,14 @@ std::string resilient_actor::refusal(const resilience::message& in, std::uint64_
 void resilient_actor::pump() {
   if (flight_ || !engine_.wants_commit(now())) return;
   flight_ = std::make_shared<commit_flight>();
-  home_->storage()->commit(engine_.next_batch(now()),
+  flight_->batch = engine_.next_batch(now());
+  take_off();
+}
+
+void resilient_actor::take_off() {
+  flight_->grounded = false;
+  flight_->result.reset();  // nobody else looks at it between two flights
+  home_->storage()->commit(flight_->batch,
                          [flight = flight_, to = caf::actor_cast<caf::actor_addr>(this)](const stable_result& r) {
                            {
                              const std::lock_guard lock(flight->mutex);
@@ -351,9 +373,23 @@ void resilient_actor::pump() {
                          });
 }
 
+/// A disk that is full or slow costs no lives: nothing of the batch was written, so the same is written again when there may be room.
+/// Its inputs' answers and effects wait for that, and further inputs in the mailbox, within its bound.
+bool resilient_actor::is_grounded(const stable_result& r) {
+  if (r.code != stable_code::busy && r.code != stable_code::full) return false;
+  flight_->grounded = true;
+  home_->no_room(name_, r.why);
+  status_.trouble = r.why;
+  tell();
+  const auto pause = r.code == stable_code::full ? resilient_room_patience : resilient_room_patience / 10;
+  cc::delayed_send(this, caf::actor_cast<caf::actor>(this), pause, commit_again{flight_});
+  return true;
+}
+
 void resilient_actor::landed(const stable_result& r) {
   // Whatever it is, memory and journal are not the same any more: the next life has what the journal has.
   if (!r) throw std::runtime_error("resilient process " + name_ + " cannot write: " + r.why);
+  status_.trouble.clear();
   engine_.committed();
 }
 
@@ -420,6 +456,7 @@ void resilient_actor::finish() noexcept try {
   if (!recovered_) return;
   while (true) {
     if (flight_) {
+      if (flight_->grounded) take_off();  // once more, and that is all
       std::unique_lock lock(flight_->mutex);
       flight_->landed.wait(lock, [&] { return flight_->result.has_value(); });
       const auto result = *flight_->result;

@@ -40,6 +40,9 @@ struct resilient_home::impl {
   void put_aside(const std::string& name, const resilience::message& in, unsigned lives, const std::string& why);
   void activation(const std::string& name, fencing_token number, const resilience::process_state& state, bool begins);
 
+  /// The storage takes nothing just now. Told by the log, once for all that wait.
+  void no_room(const std::string& name, const std::string& why);
+
   /// Throws `node_error`.
   std::shared_ptr<stable_store> storage();
   caf::actor find(const std::string& name);
@@ -60,11 +63,14 @@ struct resilient_home::impl {
   std::map<std::string, resilient_status> status;
   std::map<std::string, succession_line> lines;
   std::deque<resilient_restart> restarts;
+  std::chrono::steady_clock::time_point no_room_told{};
 };
 
 namespace detail {
 
 inline constexpr auto resilient_resend_every = std::chrono::milliseconds(500);
+inline constexpr auto resilient_no_room_told_every = std::chrono::seconds(10);
+inline constexpr auto resilient_room_patience = std::chrono::milliseconds(1000);
 inline constexpr auto resilient_request_limit = std::chrono::seconds(30);
 
 /// One commit: filled in by the storage's thread, waited for by a life that ends.
@@ -72,10 +78,15 @@ struct commit_flight {
   std::mutex mutex;
   std::condition_variable landed;
   std::optional<stable_result> result;
+  stable_batch batch;      ///< kept: it is written again where there was no room for it
+  bool grounded = false;   ///< there was none, and it waits to be; the life's thread
 };
 using flight_ptr = std::shared_ptr<commit_flight>;
 
 struct commit_landed {
+  flight_ptr flight;
+};
+struct commit_again {
   flight_ptr flight;
 };
 struct resend_time {};
@@ -106,6 +117,8 @@ private:
   /// Why it is not taken: it has brought the whole process down too often. Empty: it is given another chance.
   std::string refusal(const resilience::message& in, std::uint64_t identity);
   void pump();
+  void take_off();
+  bool is_grounded(const stable_result& r);
   void landed(const stable_result& r);
   void release();
   void send(const resilience::effect& e);
@@ -133,5 +146,6 @@ private:
 }  // namespace cohort
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::commit_landed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::commit_again)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::resend_time)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::detail::replayed_input)

@@ -69,6 +69,7 @@ struct resilient_status {
   std::uint64_t to_redo = 0;            ///< events behind the newest durable checkpoint: what a restart would redo
   wall_time checkpoint_taken{0};        ///< ... and when that was taken; 0: there is none
   std::vector<std::string> unreadable;  ///< checkpoints that this life passed over
+  std::string trouble;                  ///< why the storage has no room for what it did last; it waits, and so do its inputs. Empty: none
 };
 
 /// A life, or an activation, that followed another one.

@@ -8,6 +8,9 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <thread>
+
 using namespace cohort;
 using namespace cohort::test;
 using namespace std::chrono_literals;
@@ -55,6 +58,36 @@ void start_chain(node& n, resilient_home& home) {
   supervisors_of(n).start(chain);
 }
 
+/// The node's storage, which has no room for a while.
+class crowded_store final : public stable_store {
+public:
+  explicit crowded_store(std::shared_ptr<stable_store> below) : below_(std::move(below)) {}
+  std::atomic<stable_code> says{stable_code::done};
+  std::atomic<int> refused{0};
+
+  void commit(stable_batch batch, std::function<void(const stable_result&)> done) override {
+    if (says == stable_code::done) return below_->commit(std::move(batch), std::move(done));
+    ++refused;
+    done({says, "no room"});
+  }
+  stable_result commit(stable_batch batch) override { return below_->commit(std::move(batch)); }
+  std::optional<std::string> get(std::string_view store, std::string_view key) override { return below_->get(store, key); }
+  void scan(std::string_view store, std::string_view from, const std::function<bool(std::string_view, std::string_view)>& visit) override {
+    below_->scan(store, from, visit);
+  }
+  stable_log_range log_range(std::string_view store, std::string_view log) override { return below_->log_range(store, log); }
+  void read_log(std::string_view store, std::string_view log, std::uint64_t from,
+                const std::function<bool(std::uint64_t, std::string_view)>& visit) override {
+    below_->read_log(store, log, from, visit);
+  }
+  std::uint64_t token(std::string_view store) override { return below_->token(store); }
+  stable_scrub scrub() override { return below_->scrub(); }
+  stable_statistics stats() const override { return below_->stats(); }
+
+private:
+  const std::shared_ptr<stable_store> below_;
+};
+
 }  // namespace
 
 TEST_SUITE("resilience") {
@@ -96,5 +129,31 @@ TEST_SUITE("resilience") {
     CHECK(ask(c.at(0), "chain/first", "1") == "52");
     CHECK(eventually([&] { return ask(c.at(0), "chain/second", "?") == "52"; }));
     CHECK(home.status().at(0).life == 4);
+  }
+
+  TEST_CASE("a storage without room costs no lives: what is under way waits for it, and is answered") {
+    cluster c{1, contract{}.with(durability::in_memory)};
+    c.start(0);
+    const auto storage = std::make_shared<crowded_store>(stable_storage_of(c.at(0)));
+    resilient_home home{storage};
+    start_chain(c.at(0), home);
+    CHECK(ask(c.at(0), "chain/first", "1") == "1");
+    int sum = 1;
+    for (const auto why : {stable_code::busy, stable_code::full}) {
+      storage->refused = 0;
+      storage->says = why;
+      std::string answer;
+      std::thread asker([&] { answer = ask(c.at(0), "chain/first", "1"); });
+      CHECK(eventually([&] { return storage->refused >= 2; }));
+      CHECK(eventually([&] { return home.status().at(0).trouble == "no room"; }));
+      CHECK(home.status().at(0).active);
+      storage->says = stable_code::done;
+      asker.join();
+      CHECK(answer == std::to_string(++sum));
+      CHECK(eventually([&] { return home.status().at(0).trouble.empty(); }));
+    }
+    CHECK(eventually([&] { return ask(c.at(0), "chain/second", "?") == std::to_string(sum); }));
+    for (const auto& each : home.status()) CHECK(each.life == 1);
+    CHECK(home.restarts().empty());
   }
 }
