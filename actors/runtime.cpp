@@ -249,6 +249,7 @@ void runtime::on_link_down(member_id peer, bool reset) {
 // ---- the end --------------------------------------------------------------------------------------------------------
 
 void runtime::drain(std::chrono::nanoseconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
   auto done = std::make_shared<std::promise<void>>();
   auto future = done->get_future();
   auto bound = std::make_shared<std::promise<std::chrono::milliseconds>>();
@@ -264,7 +265,9 @@ void runtime::drain(std::chrono::nanoseconds limit) {
     bound->set_value(most);
   });
   loop_->post([this, done] { drained_ = done; });
-  if (future.wait_for(longest.get() + 100ms) == std::future_status::timeout)
+  // A quarter stays for the checkpoints, however long submissions may take by their contracts.
+  const auto resolved = std::min(std::chrono::steady_clock::now() + longest.get() + 100ms, end - limit / 4);
+  if (future.wait_until(resolved) == std::future_status::timeout)
     log_.write(log_level::warn, "stopping: some submissions are not resolved and end as unknown");
   auto kept = std::make_shared<std::promise<void>>();
   future = kept->get_future();
@@ -274,7 +277,7 @@ void runtime::drain(std::chrono::nanoseconds limit) {
     stored_ = kept;
   });
   kept.reset();
-  if (future.wait_for(limit) == std::future_status::timeout)
+  if (future.wait_until(end) == std::future_status::timeout)
     log_.write(log_level::warn, "stopping: the last checkpoint is not stored in time; the next start has more to redo");
 }
 

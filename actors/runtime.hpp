@@ -50,7 +50,7 @@ public:
 
   /// Takes no more submissions, lets others lead what this node leads, and waits until that is done and submissions under
   /// way are resolved, but not longer than their bound; then stores a checkpoint of each journaled group, so that the next
-  /// start has little to redo, but not longer than `limit`.
+  /// start has little to redo. All within `limit`, of which a quarter is kept for the checkpoints.
   void drain(std::chrono::nanoseconds limit);
   /// Gives the protocol thread a turn; `turns` tells when it has had it. Any thread.
   void nudge();

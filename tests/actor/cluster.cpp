@@ -115,6 +115,7 @@ void cluster::start(int i, std::uint64_t epoch, restart_limits limits) {
   c.epoch = epoch;
   c.workers = 2;
   c.witnesses = witnesses;
+  c.stop_limit = stop_limit;
   c.gateways = gateways_;
   c.log_level = ::getenv("COHORT_TEST_LOG") ? ::getenv("COHORT_TEST_LOG") : "off";
   auto made = std::make_unique<node>(c);

@@ -102,6 +102,7 @@ public:
   std::vector<std::string> serve_clients(int only = -1);
 
   std::vector<std::string> witnesses;  ///< of the nodes' configurations
+  std::chrono::milliseconds stop_limit = node_config().stop_limit;
   int groups = 1;                      ///< hosted: "room", and others whose replicas nobody looks at
 
 private:

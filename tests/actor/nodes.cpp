@@ -256,6 +256,28 @@ TEST_SUITE("nodes") {
     CHECK(got[2] == outcome::stopped);
   }
 
+  TEST_CASE("a node stops within its limit and with a checkpoint, however long its groups wait for what is under way") {
+    cluster c(3, contract{}.with(&contract::outcome_bound, 60s).with(&contract::election_min, 3s).with(&contract::fail_after, 6s));
+    c.stop_limit = 4s;
+    c.start_all();
+    REQUIRE(eventually([&] { return c.all_serve(); }, 30s));
+    const int leader = c.at(0).status("room").leader.back() - '1';
+    for (int n = 0; n < 50; ++n) CHECK(c.insist(leader, std::to_string(n)) == outcome::replied);
+    const auto last = c.at(leader).status("room").applied;
+    CHECK(c.at(leader).status("room").checkpoint < last);
+    auto port = c.at(leader).port("room");
+    for (int i = 0; i < 3; ++i)
+      if (i != leader) c.kill(i);
+    const std::string text = "nobody will ever order this";
+    port.submit(std::as_bytes(std::span(text)), 1);
+    port.flush();
+    const auto begun = std::chrono::steady_clock::now();
+    c.stop(leader);
+    CHECK(std::chrono::steady_clock::now() - begun < c.stop_limit);
+    c.start(leader);
+    CHECK(c.at(leader).status("room").checkpoint >= last);
+  }
+
   TEST_CASE("many messages from many ports arrive once each") {
     cluster c(3, in_memory());
     c.start_all();
