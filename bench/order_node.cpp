@@ -4,8 +4,8 @@
 //
 //   status                          {"leader": NAME, "active": BOOL, "members": N, "voters": N}, of those that are active
 //   ready                           {"ready": N}: groups that serve here
-//   run ID BYTES SECONDS WINDOW CONTENT  submits for SECONDS, at most WINDOW bytes unanswered, then a mark; they hold `zeros`, `text`
-//                                   or `random` bytes (contents.hpp)
+//   run ID BYTES SECONDS WINDOW CONTENT RATE  submits for SECONDS, at most WINDOW bytes unanswered and RATE messages a second (0: any
+//                                   number), then a mark; they hold `zeros`, `text` or `random` bytes (contents.hpp)
 //   spread ID BYTES SECONDS WINDOW BURST  the same over all groups in turn: BURST bytes into each; the window is of all together
 //   wait ID SENDERS                 waits for the marks of SENDERS nodes; tells what was delivered here of that run, when the
 //                                   last of it was, and the longest time without any (`widest`, seconds)
@@ -162,8 +162,9 @@ public:
 
   cohort::group_status status() { return port_.status(); }
 
-  // Submits as fast as the window allows. Answers left open from here are taken before returning.
-  void run(std::uint32_t id, std::size_t size, double seconds, std::size_t window_bytes, std::string_view content) {
+  // Submits as fast as window and rate allow; what the window held up is made up for. Answers left open from here are taken before
+  // returning.
+  void run(std::uint32_t id, std::size_t size, double seconds, std::size_t window_bytes, std::string_view content, double rate) {
     // What could be packed must not come again in a frame, nor so soon that a packer finds it.
     const auto held = content == "zeros" ? burst : std::max(burst, (16 << 20) / size / burst * burst);
     auto filler = bench::contents(content, size * held);
@@ -174,8 +175,9 @@ public:
     first_ = now();
     std::uint64_t serial = 0;
     auto each = std::min<std::size_t>(burst, std::max<std::size_t>(1, (256 << 10) / size));
-    while (now() - first_ < seconds) {
-      while (open + each <= window) {
+    for (double passed = 0; passed < seconds; passed = now() - first_) {
+      const auto due = rate > 0 ? static_cast<std::uint64_t>(rate * passed) : UINT64_MAX;
+      while (open + each <= window && serial + each <= due) {
         for (std::size_t i = 0; i < each; ++i) {
           head h{id, 0, serial};
           const auto at = serial++ % held * size;
@@ -187,8 +189,9 @@ public:
         open += each;
         if (port_.take(answers_)) open -= count();
       }
-      if (!port_.take(answers_)) sleep();
-      else open -= count();
+      if (port_.take(answers_)) open -= count();
+      else if (serial + each > due) ::usleep(500);
+      else sleep();
     }
     head last{id, 1, serial};
     std::vector<std::byte> mark(std::max(size, sizeof last));
@@ -356,10 +359,10 @@ int main(int argc, char** argv) try {
     } else if (what == "run") {
       std::uint32_t id = 0;
       std::size_t size = 0, window = 0;
-      double seconds = 0;
+      double seconds = 0, rate = 0;
       std::string content;
-      words >> id >> size >> seconds >> window >> content;
-      from.run(id, size, seconds, window, content);
+      words >> id >> size >> seconds >> window >> content >> rate;
+      from.run(id, size, seconds, window, content, rate);
     } else if (what == "ready") {
       std::printf("{\"ready\": %zu}\n", from.ready(node));
     } else if (what == "spread") {

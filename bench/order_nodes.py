@@ -65,7 +65,7 @@ class OrderNodes:
         """Messages a second, from the first submission to the last delivery at the slowest node."""
         self.run += 1
         for name in senders:
-            self.tell(name, f"run {self.run} {size} {seconds} {window} {content}")
+            self.tell(name, f"run {self.run} {size} {seconds} {window} {content} 0")
         sent = {name: self.answer(name) for name in senders}
         for name in self.nodes:
             self.tell(name, f"wait {self.run} {len(senders)}")
@@ -81,11 +81,12 @@ class OrderNodes:
         self.messages = total
         return total / (end - start)
 
-    def under_load(self, sender, size, seconds, window, meanwhile):
-        """`meanwhile(run)` happens while `sender` submits for so long; tells the number of the run when all is delivered."""
+    def under_load(self, sender, size, seconds, window, meanwhile, rate=0):
+        """`meanwhile(run)` happens while `sender` submits for so long, `rate` messages a second or as many as it can; tells the number
+        of the run when all is delivered."""
         self.run += 1
         run = self.run
-        self.tell(sender, f"run {run} {size} {seconds} {window} zeros")
+        self.tell(sender, f"run {run} {size} {seconds} {window} zeros {rate:.0f}")
         meanwhile(run)
         sent = self.answer(sender)
         if sent["wrong"] or sent["open"]:
