@@ -14,8 +14,7 @@ mark core::impl::mark_here() const {
 /// payload is kept the rarer places become, so that there are never many.
 void core::impl::note_place() {
   if (kept != keeping::memory || incoming.running) return;
-  const auto distance = std::max<std::uint64_t>(checkpoint_bytes(), lanes.bytes() / 8);
-  if (bytes_since_mark < distance && entries_since_mark < options.checkpoint_entries) return;
+  if (entries_since_mark < options.checkpoint_entries && (bytes_since_mark < checkpoint_bytes() || bytes_since_mark < lanes.bytes() / 8)) return;
   bytes_since_mark = entries_since_mark = 0;
   places.push_back(mark_here());
   if (!total_only()) out.deliveries.emplace_back(deliver_place{places.back()});  // T is delivered by cuts alone
