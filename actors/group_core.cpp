@@ -23,8 +23,9 @@ public:
   void link_up(protocol::voter_id peer, bool blank) override { core_.link_up(peer, blank); }
   void link_down(member_id peer, bool reset) override { core_.link_down(peer, reset); }
   const char* refuses(protocol::change_kind, const protocol::view_options&) const override { return nullptr; }
-  std::uint64_t request(protocol::change_kind kind, member_id who, const protocol::view_options& wanted) override {
-    return core_.request(kind, who, wanted);
+  std::uint64_t request(protocol::change_kind kind, member_id who, const protocol::view_options& wanted,
+                        const std::optional<protocol::view_options>& based_on) override {
+    return core_.request(kind, who, wanted, based_on);
   }
   void know(member_id member) override { core_.know(member); }
   void hand_over() override { core_.hand_over(); }
@@ -74,7 +75,8 @@ public:
   const char* refuses(protocol::change_kind kind, const protocol::view_options& wanted) const override {
     return core_.refuses(kind, wanted);
   }
-  std::uint64_t request(protocol::change_kind, member_id, const protocol::view_options& wanted) override {
+  std::uint64_t request(protocol::change_kind, member_id, const protocol::view_options& wanted,
+                        const std::optional<protocol::view_options>&) override {
     return core_.request(wanted);
   }
   void know(member_id) override {}  // it takes part with whomever it hears

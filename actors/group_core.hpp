@@ -26,7 +26,8 @@ public:
   virtual void link_down(member_id peer, bool reset) = 0;
   /// Null, or why such changes are not made in this kind of group.
   virtual const char* refuses(protocol::change_kind kind, const protocol::view_options& wanted) const = 0;
-  virtual std::uint64_t request(protocol::change_kind kind, member_id who, const protocol::view_options& wanted) = 0;
+  virtual std::uint64_t request(protocol::change_kind kind, member_id who, const protocol::view_options& wanted,
+                                const std::optional<protocol::view_options>& based_on) = 0;
   /// `member` may take part from now on.
   virtual void know(member_id member) = 0;
   virtual void hand_over() = 0;

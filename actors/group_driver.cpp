@@ -521,7 +521,7 @@ void group_driver::change(member_id who, const change_asked& what) {
   if (retired_) return what.done({false, "this node has left the group"});
   if (const auto* why = core_->refuses(what.kind, what.options)) return what.done({false, why});
   begin_turn();
-  changes_.emplace(core_->request(what.kind, who, what.options), what.done);
+  changes_.emplace(core_->request(what.kind, who, what.options, what.based_on), what.done);
 }
 
 void group_driver::changed(const protocol::event& e) {

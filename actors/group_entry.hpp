@@ -41,6 +41,7 @@ struct change_asked {
   std::string member;  ///< whom it concerns
   protocol::view_options options;
   std::function<void(change_result)> done;
+  std::optional<protocol::view_options> based_on;  ///< the rules that were looked at to choose these
 };
 
 /// The running side of a group on this node, as ports see it. Any thread may call.

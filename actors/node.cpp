@@ -596,7 +596,8 @@ private:
 }  // namespace
 
 std::future<change_result> node::impl::change(std::string_view group, protocol::change_kind kind, std::string_view member,
-                                              const protocol::view_options& options) {
+                                              const protocol::view_options& options,
+                                              const std::optional<protocol::view_options>& based_on) {
   const auto link = entry(group)->running();
   if (!link) return settled(not_running);
   if (kind == protocol::change_kind::remove || kind == protocol::change_kind::restore)
@@ -604,7 +605,7 @@ std::future<change_result> node::impl::change(std::string_view group, protocol::
       return settled({false, "no member is named " + std::string(member)});
   auto answer = std::make_shared<change_answer>();
   auto future = answer->future();
-  link->change({kind, std::string(member), options, [answer](change_result r) { answer->set(std::move(r)); }});
+  link->change({kind, std::string(member), options, [answer](change_result r) { answer->set(std::move(r)); }, based_on});
   return future;
 }
 
@@ -626,7 +627,7 @@ std::future<change_result> node::impl::change_rules(std::string_view group, cons
   }
   for (const auto& m : not_built(wanted)) refuse(m.field + ": " + m.what);
   if (!refusals.empty()) return settled({false, refusals});
-  return change(group, protocol::change_kind::options, {}, detail::rules_of(wanted));
+  return change(group, protocol::change_kind::options, {}, detail::rules_of(wanted), now->options);
 }
 
 contract node::impl::rules(std::string_view group) const {

@@ -63,7 +63,7 @@ struct node::impl {
   caf::actor group_handle(std::string_view group);
   void hand_over(std::string_view group);
   std::future<change_result> change(std::string_view group, protocol::change_kind kind, std::string_view member,
-                                    const protocol::view_options& options = {});
+                                    const protocol::view_options& options = {}, const std::optional<protocol::view_options>& based_on = {});
   std::future<change_result> change_rules(std::string_view group, const contract& to, bool weaker_accepted);
   contract rules(std::string_view group) const;
   std::future<change_result> change_nodes(catalogue::command what);

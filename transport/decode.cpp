@@ -245,7 +245,9 @@ verdict read(wire::ChangeRequest::Reader in, const codec_limits& limits, protoco
   out.id = in.getId();
   out.kind = static_cast<protocol::change_kind>(in.getKind());
   out.who = member_id{in.getWho()};
-  return out.kind == protocol::change_kind::options ? read(in.getOptions(), limits, out.options) : fine;
+  if (out.kind != protocol::change_kind::options) return fine;
+  if (const auto why = read(in.getOptions(), limits, out.options); why) return why;
+  return in.hasBasedOn() ? read(in.getBasedOn(), limits, out.based_on.emplace()) : fine;
 }
 
 verdict read(wire::ChangeReply::Reader in, const codec_limits&, protocol::change_reply& out) {

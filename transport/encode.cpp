@@ -227,7 +227,9 @@ void fill(wire::ChangeRequest::Builder out, const protocol::change_request& in) 
   out.setId(in.id);
   out.setKind(static_cast<std::uint8_t>(in.kind));
   out.setWho(static_cast<std::uint16_t>(in.who));
-  if (in.kind == protocol::change_kind::options) fill(out.initOptions(), in.options);
+  if (in.kind != protocol::change_kind::options) return;
+  fill(out.initOptions(), in.options);
+  if (in.based_on) fill(out.initBasedOn(), *in.based_on);
 }
 
 void fill(wire::ChangeReply::Builder out, const protocol::change_reply& in) {

@@ -290,6 +290,7 @@ struct ChangeRequest {
   kind    @1 :UInt8;
   who     @2 :UInt16;
   options @3 :Options;            # kind `options` only
+  basedOn @4 :Options;            # the rules these are to follow; none: whatever they are then
 }
 
 struct ChangeReply {

@@ -373,8 +373,8 @@ void core::know(member_id m) {
   if (const auto at = std::ranges::lower_bound(members, m); at == members.end() || *at != m) members.insert(at, m);
 }
 
-std::uint64_t core::request(change_kind kind, member_id who, const view_options& wanted) {
-  return impl_->request(kind, who, wanted);
+std::uint64_t core::request(change_kind kind, member_id who, const view_options& wanted, const std::optional<view_options>& based_on) {
+  return impl_->request(kind, who, wanted, based_on);
 }
 
 const view_options& core::rules() const { return impl_->options; }

@@ -138,8 +138,10 @@ public:
 
   /// Asks the leader, wherever it is, for a change of the view, again and again over changes of the leader. Ends with
   /// `event_kind::change_done` or `change_refused` under the number returned; a request that finds no leader is given up
-  /// after `request_patience` as `change_refusal::no_leader` (it may still happen).
-  std::uint64_t request(change_kind kind, member_id who = no_member, const view_options& wanted = {});
+  /// after `request_patience` as `change_refusal::no_leader` (it may still happen). `based_on`: the rules that were looked at to choose
+  /// `wanted`; it is refused where others are in force when it is its turn (X10).
+  std::uint64_t request(change_kind kind, member_id who = no_member, const view_options& wanted = {},
+                        const std::optional<view_options>& based_on = {});
 
   /// A leader stops ordering and asks `to`, or the voter that is furthest, to lead (E8); gives up after E_min and goes on.
   /// Submissions wait meanwhile. Nothing happens at a member that does not lead, or leads alone.

@@ -18,15 +18,17 @@ const char* to_string(change_refusal why) {
       return "voters are away whose disks would go on counting: bring them back, or remove them, before the group is kept in memory (X3)";
     case change_refusal::no_lease_fits:
       return "the lease is longer than election_min (1 - clock_rate_ppm / 10^6) - clock_margin: raise election_min, or shorten it";
+    case change_refusal::rules_changed: return "somebody else changed the rules meanwhile: look at them, and ask again";
   }
   return "?";
 }
 
 // ---- who asks -------------------------------------------------------------------------------------------------------
 
-std::uint64_t core::impl::request(change_kind kind, member_id who, const view_options& wanted_options) {
+std::uint64_t core::impl::request(change_kind kind, member_id who, const view_options& wanted_options,
+                                  const std::optional<view_options>& based_on) {
   asked_change a;
-  a.what = {++request_ids, kind, kind == change_kind::leave ? self() : who, wanted_options};
+  a.what = {++request_ids, kind, kind == change_kind::leave ? self() : who, wanted_options, based_on};
   a.since = now;
   asked_changes.push_back(a);
   if (kind != change_kind::leave) return a.what.id;
@@ -125,6 +127,11 @@ bool core::impl::satisfied(voter_id origin, const change_request& r) const {
   return true;
 }
 
+/// X10: whoever asked looked at other rules, and could not see what it would undo.
+bool core::impl::is_overtaken(const change_request& r, const view_options& rules) const {
+  return r.based_on && *r.based_on != rules && !mutated(mutation::rules_put_back);
+}
+
 /// Whether the request is for this member to go.
 bool core::impl::lets_go(voter_id origin, const change_request& r, const roster_entry& e) {
   if (r.kind == change_kind::leave) return e.id == origin;
@@ -134,7 +141,7 @@ bool core::impl::lets_go(voter_id origin, const change_request& r, const roster_
 /// `none`, or why the group would be worse off than told.
 change_refusal core::impl::flaw_of(voter_id origin, const change_request& r) const {
   if (r.kind == change_kind::restore) return change_refusal::none;
-  if (r.kind == change_kind::options) return flaw_of(r.options);
+  if (r.kind == change_kind::options) return is_overtaken(r, in_force->options) ? change_refusal::rules_changed : flaw_of(r.options);
   const auto leaves = [&](const roster_entry& e) { return lets_go(origin, r, e); };
   const bool known = std::ranges::any_of(in_force->roster, leaves);
   if (!known && r.kind == change_kind::remove && !std::ranges::binary_search(start.founders, r.who)) return change_refusal::unknown_member;
@@ -176,7 +183,7 @@ bool core::impl::goes(const roster_entry& r) const {
 void core::impl::apply_requests(view& next) const {
   for (const auto& w : wanted_changes) {
     if (!still_wanted(w)) continue;
-    if (w.what.kind == change_kind::options) next.options = w.what.options;
+    if (w.what.kind == change_kind::options && !is_overtaken(w.what, next.options)) next.options = w.what.options;
     if (w.what.kind == change_kind::remove && !is_barred(next, w.what.who)) next.barred.push_back(w.what.who);
     if (w.what.kind == change_kind::restore) std::erase(next.barred, w.what.who);
     std::ranges::sort(next.barred);
@@ -185,12 +192,16 @@ void core::impl::apply_requests(view& next) const {
   next.largest_message = std::max(next.largest_message, next.options.message_bytes_max);
 }
 
-/// Behind a view that does not bring what it was to bring: the reporters would not have been a quorum with it (V10).
+/// Behind a view that does not bring what it was to bring: another one's rules came first (X10), or the reporters would not have been a
+/// quorum with it (V10).
 void core::impl::settle_requests() {
   const auto before = std::move(wanted_changes);
   wanted_changes.clear();
-  for (const auto& w : before)
-    if (!satisfied(w.origin, w.what)) answer(w.origin, w.what.id, change_refusal::no_quorum_left);
+  for (const auto& w : before) {
+    if (satisfied(w.origin, w.what)) continue;
+    const bool overtaken = w.what.kind == change_kind::options && is_overtaken(w.what, in_force->options);
+    answer(w.origin, w.what.id, overtaken ? change_refusal::rules_changed : change_refusal::no_quorum_left);
+  }
 }
 
 /// X1: every view runs under one set of rules.

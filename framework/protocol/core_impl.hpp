@@ -493,7 +493,7 @@ struct core::impl {
   bool admissible(const peer& p) const;
 
   // ---- core_changes.cpp
-  std::uint64_t request(change_kind kind, member_id who, const view_options& wanted_options);
+  std::uint64_t request(change_kind kind, member_id who, const view_options& wanted_options, const std::optional<view_options>& based_on);
   void drive_requests();
   void answered(std::uint64_t id, change_refusal why);
   void receive_change_request(voter_id from, const change_request& r);
@@ -504,6 +504,7 @@ struct core::impl {
   change_refusal flaw_of(voter_id origin, const change_request& r) const;
   change_refusal flaw_of(const view_options& o) const;
   bool still_wanted(const wanted_change& w) const;
+  bool is_overtaken(const change_request& r, const view_options& rules) const;
   static bool lets_go(voter_id origin, const change_request& r, const roster_entry& e);
   bool goes(const roster_entry& r) const;
   void apply_requests(view& next) const;

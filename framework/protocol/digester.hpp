@@ -44,6 +44,11 @@ public:
     add(p != nullptr);
     if (p) add(*p);
   }
+  template <class T>
+  void add(const std::optional<T>& o) {
+    add(o.has_value());
+    if (o) add(*o);
+  }
   void add(const payload& p) {  // its owner is a matter of memory
     add(p.sizes);
     word(p.blob.size());
@@ -129,7 +134,7 @@ public:
   void add(const read_request& x) { const auto& [id] = x; add(id); }
   void add(const read_reply& x) { const auto& [id, refused, index] = x; all(id, refused, index); }
   void add(const take_over& x) { const auto& [term, for_links] = x; all(term, for_links); }
-  void add(const change_request& x) { const auto& [id, kind, who, options] = x; all(id, kind, who, options); }
+  void add(const change_request& x) { const auto& [id, kind, who, options, based_on] = x; all(id, kind, who, options, based_on); }
   void add(const change_reply& x) { const auto& [id, why] = x; all(id, why); }
   void add(const probe& x) {
     const auto& [term, asker, subject, asked, answered, deaf, reset] = x;

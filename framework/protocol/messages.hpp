@@ -2,6 +2,7 @@
 
 #include "framework/protocol/view.hpp"
 
+#include <optional>
 #include <variant>
 
 namespace cohort::protocol {
@@ -200,8 +201,9 @@ enum class change_refusal : std::uint8_t {
   bad_options = 5,       ///< they contradict each other or the roster
   no_lease_fits = 6,     ///< E_min (1 - rho) - eps leaves no room for the lease that is asked for (R2)
   voters_away = 7,       ///< their disks would go on counting in a group that is kept in memory (X3)
+  rules_changed = 8,     ///< since whoever asked looked at them (X10)
 };
-inline constexpr std::uint8_t change_refusals = 8;
+inline constexpr std::uint8_t change_refusals = 9;
 const char* to_string(change_refusal why);
 
 /// To the leader, repeated until it answers.
@@ -210,6 +212,7 @@ struct change_request {
   change_kind kind{};
   member_id who = no_member;
   view_options options;  ///< kind `options` only
+  std::optional<view_options> based_on;  ///< the rules that these are to follow (X10); none: whatever they are then
 };
 struct change_reply {
   std::uint64_t id = 0;

@@ -117,6 +117,7 @@ namespace cohort::protocol {
   X(links_never_handed_over, "V21", "V21")                         \
   X(links_handed_round, "V21b", "V21")                             \
   X(stall_not_noticed, "V22", "V22")                               \
+  X(rules_put_back, "X10", "X10")                                  \
   X(deaf_admitted, "V23", "V23")                                   \
   X(flapping_not_held_back, "V23b", "V23")                         \
   X(lag_not_told, "FC4", "FC4")                                    \

@@ -57,6 +57,10 @@ public:
   virtual void persisted(const life&, const protocol::persist_op&) {}
   /// The core took a message to be multicast; the hash is `hash_payload` of the message alone.
   virtual void submitted(const life&, order, std::uint64_t message_hash) { (void)message_hash; }
+  /// A member is asked for other rules of the group, by somebody who saw `based_on` in force there.
+  virtual void asked(const life&, std::uint64_t id, const protocol::view_options& wanted, const protocol::view_options& based_on) {
+    (void)id, (void)wanted, (void)based_on;
+  }
   /// A message that the core took is reported as delivered nowhere (O10).
   virtual void undelivered(const life&, order, std::uint64_t message_hash) { (void)message_hash; }
   /// A batch whose deadline is over is delivered nowhere.

@@ -124,7 +124,10 @@ bool driver::feed(input& what) {
   } else if (std::holds_alternative<in_hand_over>(what)) {
     core_.hand_over();
   } else if (auto* change = std::get_if<in_request>(&what)) {
-    core_.request(change->kind, change->who, change->options);
+    const auto based_on = core_.rules();
+    const auto id = core_.request(change->kind, change->who, change->options, based_on);
+    if (change->kind == change_kind::options)
+      for (auto& c : world_.watchers()) c->asked(who_, id, change->options, based_on);
   } else if (auto* talk = std::get_if<in_multicast>(&what)) {
     submit({std::move(talk->bytes), talk->how, {}, {}});
   } else if (auto* o = std::get_if<in_operation>(&what)) {

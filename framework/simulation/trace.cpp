@@ -54,7 +54,7 @@ void fields(const message& what, Put put) {
       } else if constexpr (std::is_same_v<M, take_over>) {
         put("term", m.term), put("for_links", m.for_links);
       } else if constexpr (std::is_same_v<M, change_request>) {
-        put("id", m.id), put("kind", number(m.kind)), put("who", to_index(m.who)), put("orders", m.options.orders.bits());
+        put("id", m.id), put("kind", number(m.kind)), put("who", to_index(m.who)), put("orders", m.options.orders.bits()), put("based", m.based_on.has_value());
       } else if constexpr (std::is_same_v<M, change_reply>) {
         put("id", m.id), put("why", number(m.why));
       } else if constexpr (std::is_same_v<M, probe>) {

@@ -268,6 +268,32 @@ TEST_SUITE("living") {
     CHECK(c.insist(stays, "still a member") == outcome::replied);
   }
 
+  TEST_CASE("two who change different rules at the same moment do not undo each other's change") {
+    const auto how = contract{}.with(durability::in_memory);
+    cluster c(3, how);
+    c.start_all();
+    REQUIRE(eventually([&] { return c.all_serve(); }));
+    std::size_t window = how.lane_window;
+    unsigned copies = how.min_copies;
+    int overtaken = 0;
+    for (int round = 0; round < 30 && overtaken == 0; ++round) {
+      const auto first = c.at(0).rules("room"), second = c.at(1).rules("room");
+      const auto other_copies = 3 - second.min_copies;  // 1 and 2 in turn
+      auto wider = c.at(0).change("room", first.with(&contract::lane_window, first.lane_window + (1u << 20)));
+      auto safer = c.at(1).change("room", second.with(&contract::min_copies, other_copies), true);
+      const auto one = result(std::move(wider)), two = result(std::move(safer));
+      if (one.done) window += 1u << 20;
+      if (two.done) copies = other_copies;
+      for (const auto& each : {one, two})
+        if (!each.done) CHECK_MESSAGE(holds(each.why, "somebody else changed the rules meanwhile"), each.why);
+      overtaken += !one.done + !two.done;
+      CHECK((one.done || two.done));
+      REQUIRE(eventually([&] { return c.at(2).rules("room").lane_window == window && c.at(2).rules("room").min_copies == copies; }));
+      REQUIRE(eventually([&] { return c.at(0).rules("room") == c.at(1).rules("room"); }));
+    }
+    CHECK(overtaken > 0);
+  }
+
   TEST_CASE("leases, the detector and the limit of messages change while the group works") {
     cluster c(3, contract{}.with(reads::lease).with(&contract::message_bytes_max, std::size_t{64} << 10));
     c.start_all();

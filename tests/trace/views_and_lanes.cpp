@@ -459,6 +459,42 @@ TEST_SUITE("directed") {
     });
   }
 
+  TEST_CASE("X10: of two who change the same rules at once the second is told that others are in force, and undoes nothing") {
+    falls_with(mutation::rules_put_back, [] {
+      auto s = stage::founded(3, in_memory());
+      const auto a = static_cast<unsigned>(s.leader()), b = (a + 1) % 3;
+      const auto before = s.inside(a).in_force->options;
+      auto safer = before, slower = before;
+      safer.min_copies = 2;
+      slower.lane_window *= 2;
+      const auto safer_done = s.members[a].core->request(change_kind::options, no_member, safer, before);
+      s.go(500ms);  // in force everywhere; who looked at the rules before that asks now
+      const auto late = s.members[b].core->request(change_kind::options, no_member, slower, before);
+      s.go(500ms);
+      const auto told = [&](unsigned who, std::uint64_t id) {
+        const auto e = std::ranges::find_if(s.members[who].events, [&](const event& each) {
+          return each.number == id && (each.kind == event_kind::change_done || each.kind == event_kind::change_refused);
+        });
+        REQUIRE(e != s.members[who].events.end());
+        return e->kind == event_kind::change_done ? change_refusal::none : static_cast<change_refusal>(e->index);
+      };
+      CHECK(told(a, safer_done) == change_refusal::none);
+      const bool held = told(b, late) == change_refusal::rules_changed && s.inside(a).in_force->options == safer;
+
+      // Both are under way at the same moment: one view takes one of them.
+      const auto now = s.inside(a).in_force->options;
+      auto third = now, fourth = now;
+      third.lane_window *= 2;
+      fourth.min_copies = 1;
+      const auto first = s.members[a].core->request(change_kind::options, no_member, third, now);
+      const auto second = s.members[b].core->request(change_kind::options, no_member, fourth, now);
+      s.go(500ms);
+      const auto done = (told(a, first) == change_refusal::none) + (told(b, second) == change_refusal::none);
+      const auto overtaken = (told(a, first) == change_refusal::rules_changed) + (told(b, second) == change_refusal::rules_changed);
+      return held && done == 1 && overtaken == 1;
+    });
+  }
+
   TEST_CASE("X1, L10: what was accepted under a larger limit is delivered under a smaller one") {
     falls_with(mutation::bound_of_newest_rules, [] {
       view v;

@@ -180,7 +180,7 @@ struct comparison {
   }
   bool operator()(const change_request& a) const {
     const auto& b = as<change_request>();
-    return a.id == b.id && a.kind == b.kind && a.who == b.who && a.options == b.options;
+    return a.id == b.id && a.kind == b.kind && a.who == b.who && a.options == b.options && a.based_on == b.based_on;
   }
   bool operator()(const change_reply& a) const {
     const auto& b = as<change_reply>();
@@ -276,8 +276,9 @@ message draw(std::size_t kind, generator& r) {
     case 12: return read_reply{number(r), coin(r), number(r)};
     case 13: return take_over{number(r), coin(r)};
     case 14: {
-      change_request c{number(r), static_cast<change_kind>(r() % change_kinds), member_id{slot_number}, {}};
+      change_request c{number(r), static_cast<change_kind>(r() % change_kinds), member_id{slot_number}, {}, {}};
       if (c.kind == change_kind::options) c.options = draw_options(r);
+      if (c.kind == change_kind::options && coin(r)) c.based_on = draw_options(r);
       return c;
     }
     case 15: return change_reply{number(r), static_cast<change_refusal>(r() % change_refusals)};

@@ -8,7 +8,7 @@ checkers make_checkers() {
        {check_election_safety, check_log_matching, check_leader_completeness, check_agreement, check_cuts, check_payload_held,
         check_lane_uniqueness, check_incarnations, check_total_order, check_sending_view,
         check_view_agreement, check_stable_views, check_reads, check_trim, check_wedge, check_outcomes, check_agreed_time, check_deadlines, check_bounded_memory, check_state_digests,
-        check_persist_before_send, check_durability})
+        check_persist_before_send, check_durability, check_adaptation})
     all.push_back(make());
   auto known = std::make_unique<book>();
   auto& b = *known;

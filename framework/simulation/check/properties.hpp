@@ -28,7 +28,7 @@ std::unique_ptr<checker> check_bounded_memory();        // FC1, FC2, S3
 std::unique_ptr<checker> check_state_digests();
 std::unique_ptr<checker> check_persist_before_send();   // D9
 std::unique_ptr<checker> check_durability();            // X3
-
+std::unique_ptr<checker> check_adaptation();            // X1, X10
 
 // Of group communication: what applications see. They are told of everything after the book.
 std::unique_ptr<checker> check_integrity(book&);
