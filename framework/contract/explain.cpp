@@ -1,10 +1,22 @@
 #include "framework/contract/explain.hpp"
 
+#include <algorithm>
 #include <bit>
 
 namespace cohort {
 namespace contracts {
 namespace {
+
+constexpr std::uint64_t place_bytes_max = 8u << 20;    // of a volatile group that has its node to itself
+constexpr std::uint64_t batch_bytes = 64u << 10;
+constexpr std::uint64_t journal_backlog = 64u << 20;
+
+/// One for each kind that the orders need, of each member that holds payload.
+unsigned lanes_of(const situation& s) {
+  const bool plain = s.has(order::unordered) || s.has(order::fifo) || s.has(order::safe_fifo);
+  const bool causal = s.has(order::causal) || s.has(order::safe_causal) || s.has(order::total);
+  return s.q.data * ((plain ? 1u : 0u) + (causal ? 1u : 0u));
+}
 
 /// Text in sections of indented lines.
 class page {
@@ -171,28 +183,41 @@ void times(page& p, const situation& s) {
 
 void memory(page& p, const situation& s) {
   const auto& c = s.c;
-  const std::uint64_t lanes = s.q.data * (2 * std::uint64_t{c.lane_window} + (256u << 10));
-  const std::uint64_t unfinished = s.q.data * static_cast<std::uint64_t>(std::popcount(c.orders.bits())) * c.message_bytes_max;
-  const std::uint64_t kept =
-      s.is_volatile() ? std::min<std::uint64_t>(c.checkpoint_bytes, 8u << 20) : c.checkpoint_bytes;
-  const std::uint64_t away = c.reliability == reliability::all_members && s.is_volatile() ? c.retain_bytes : 0;
-  const std::uint64_t applied = 2 * std::uint64_t{c.backlog_bytes};
+  const auto b = memory_of(s);
   p.title("memory of a member, at most, beside the application's own state");
-  p.line("in flight",
-         bytes_text(lanes) + ": " + std::to_string(s.q.data) + " lanes of two windows and a part of a message (FC1, FC2)");
-  p.line("unfinished", bytes_text(unfinished) + ": a message of each member in each order, of which parts have come (L10)");
+  p.line("in flight", bytes_text(b.lanes) + ": " + std::to_string(lanes_of(s)) + " lanes of two windows, with what is sent again (FC1, FC2)");
+  p.line("unfinished", bytes_text(b.unfinished) + ": a message of each member in each order, of which parts have come (L10)");
   if (s.is_volatile())
-    p.line("already applied", bytes_text(2 * kept) + ": payload; while somebody joins up to eight times the state's size (S2, S3)");
+    p.line("already applied", bytes_text(b.kept) + ": payload behind the older of two places (S2, S3)");
   else
-    p.line("since checkpoint",
-           bytes_text(kept) + ", or the state's size if that is larger: payload until the next one is made (S2, S3)");
-  p.line("to be applied", bytes_text(applied) + ": two backlogs");
-  if (away > 0) p.line("for others", bytes_text(away) + ": retained (S4)");
+    p.line("since checkpoint", bytes_text(b.kept) + ": payload since the older of two checkpoints, each after " + bytes_text(c.checkpoint_bytes) +
+                                 ", or the state's size if that is larger (S2, S3)");
+  p.line("for a learner", bytes_text(b.fed) + " instead, or twelve times the state's size if that is larger, while somebody is given its state and catches up (FC4)");
+  if (b.disk > 0) p.line("for the disk", bytes_text(b.disk) + ": payload that is not on it yet (FC4)");
+  p.line("to be applied", bytes_text(b.applied) + ": two backlogs");
+  if (b.away > 0) p.line("for others", bytes_text(b.away) + ": retained (S4)");
   p.line("submitted", bytes_text(c.queue_bytes) + " a port");
-  p.line("together", bytes_text(lanes + unfinished + (s.is_volatile() ? 2 : 1) * kept + applied + away) + ", and the ports");
+  const auto always = b.lanes + b.unfinished + b.disk + b.applied + b.away;
+  p.line("together", bytes_text(always + b.kept) + ", with a learner " + bytes_text(always + b.fed) + ", and the ports");
 }
 
 }  // namespace
+
+memory_bounds memory_of(const situation& s) {
+  const auto& c = s.c;
+  const std::uint64_t window = c.lane_window, part = std::clamp<std::uint64_t>(window / 32, 16u << 10, 256u << 10);
+  const std::uint64_t distance = s.is_volatile() ? std::min(std::uint64_t{c.checkpoint_bytes}, place_bytes_max) : std::uint64_t{c.checkpoint_bytes};
+  memory_bounds b;
+  b.lanes = (std::uint64_t{lanes_of(s)} + 2) * (2 * window + 2 * (part + batch_bytes));
+  b.unfinished = s.q.data * static_cast<std::uint64_t>(std::popcount(c.orders.bits())) * c.message_bytes_max;
+  b.kept = 2 * distance;
+  b.fed = 12 * std::max(distance, window);
+  b.disk = s.is_volatile() ? 0 : journal_backlog;
+  b.away = c.reliability == reliability::all_members ? c.retain_bytes : 0;
+  b.applied = 2 * std::uint64_t{c.backlog_bytes};
+  return b;
+}
+
 }  // namespace contracts
 
 std::string explain(const contract& what, const roster_facts& members, const node_facts& nodes) {

@@ -1,5 +1,6 @@
 // The table of guarantees, and what each order costs (sections 5, 11 to 15).
 #include "framework/contract/explain.hpp"
+#include "framework/contract/total_cost.hpp"
 
 namespace cohort::contracts {
 namespace {
@@ -14,9 +15,15 @@ std::string frames_of(order o, const situation& s) {
            (is_safe(o) ? " + 2 x (" + frames(to_all, "blocks") + " + " + frames(s.n() * to_all, "votes") + ")" : "") +
            " (B3, B10)";
   auto text = frames(to_data, "batches");
-  if (o == order::total)
-    text += " + " + frames(to_all, "appends") + " + " + frames(s.n() * to_all, "acks") + " (L6, C4)";
-  else if (is_safe(o))
+  if (o == order::total) {
+    const auto cost = total_cost_of(s.c, s.q);
+    text += " + " + frames(to_all, "appends") + " + " + frames(cost.acks, "acks");
+    if (cost.told > 0)
+      text += " to the leader + " + frames(cost.told, "commits");
+    else if (cost.acks < s.n() * to_all)
+      text += " from and to the leader";
+    text += " (L6, C4)";
+  } else if (is_safe(o))
     text += " + " + frames(s.q.data * to_data, "acks") + " (L6, L8)";
   else
     text += "; " + frames(s.q.data * to_data, "acks") + ", which nobody waits for (L6, L8)";
@@ -29,9 +36,13 @@ std::string delays_of(order o, const situation& s) {
     return is_safe(o) ? "6: batch, signatures, block, votes, next block, votes (B3, B10)"
                       : "2: batch, signatures (B3, B7)";
   const std::string causal = o == order::causal || o == order::safe_causal ? ", and its causal past (L5)" : "";
-  if (o == order::total)
-    return "2 for the leader's own messages, 3 for the others': batch, append, ack; that is 1 round trip, and 1.5 (C4, "
-           "C9)";
+  if (o == order::total) {
+    const auto cost = total_cost_of(s.c, s.q);
+    if (cost.from_other == cost.from_leader)
+      return "2, that is 1 round trip: the leader's own messages append, ack; the others' batch, append, with which the leader's ack comes (C4, C9)";
+    return std::to_string(cost.from_leader) + " for the leader's own messages, " + std::to_string(cost.from_other) + " for the others': batch, append, ack" +
+           (cost.told > 0 ? ", commit; that is 1 round trip, and 2 (C4, C9)" : "; that is 1 round trip, and 1.5 (C4, C9)");
+  }
   if (is_safe(o)) return "2, that is 1 round trip: batch, ack (S of section 5)" + causal;
   return "1: batch (section 5)" + causal;
 }

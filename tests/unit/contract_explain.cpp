@@ -1,10 +1,12 @@
 // What contracts mean in figures: held against the protocol's own numbers.
-#include "framework/contract/quorums.hpp"
+#include "framework/contract/explain.hpp"
+#include "framework/protocol/payload_bound.hpp"
 
 #include <cohort/contract_check.hpp>
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <tuple>
 
@@ -66,13 +68,62 @@ TEST_CASE("explain: the default contract") {
   CAPTURE(text);
   for (const char* part :
        {"total; journaled; crash model", "Q = 2 = floor(n / 2) + 1 (D7)", "h = 2 holders", "f = 1",
-        "2 for the leader's own messages, 3 for the others'", "2 batches + 2 appends + 6 acks",
+        "2, that is 1 round trip: the leader's own messages append, ack; the others' batch, append, with which", "2 batches + 2 appends + 6 acks",
         "1 on the way, at all members", "1 round trip to a quorum at the leader", "2 round trips: wedge",
         "the crash of any 1 member", "the restart of any number of members", "2 members away: it stops",
         "members that lie", "within 600 ms = 2 election_min", "excluded within 2350 ms", "PA7",
-        "49920 KiB: 3 lanes of two windows", "48 MiB: a message of each member in each order", "256 MiB, or the state's size"})
+        "85120 KiB: 3 lanes of two windows", "48 MiB: a message of each member in each order", "512 MiB: payload since the older of two checkpoints",
+        "each after 256 MiB, or the state's size", "3 GiB instead, or twelve times the state's size", "64 MiB: payload that is not on it yet"})
     CHECK_MESSAGE(holds(text, part), part);
   CHECK(!holds(text, "not built"));
+}
+
+TEST_CASE("explain: what total order costs follows the size of the group and its durability (C4)") {
+  const auto small = explain(contract::replicated(), {.members = 5});
+  for (const char* part : {"2 for the leader's own messages, 3 for the others': batch, append, ack; that is 1 round trip, and 1.5", "4 appends + 20 acks (L6, C4)"})
+    CHECK_MESSAGE(holds(small, part), part);
+  const auto large = explain(contract::replicated(), {.members = 9});
+  for (const char* part : {"2 for the leader's own messages, 4 for the others': batch, append, ack, commit; that is 1 round trip, and 2",
+                           "8 appends + 8 acks to the leader + 8 commits (L6, C4)"})
+    CHECK_MESSAGE(holds(large, part), part);
+  CHECK(holds(explain(contract::multicast(order::total, {order::safe_fifo}), {.members = 9}), "8 appends + 72 acks (L6, C4)"));
+  CHECK(holds(explain(contract::replicated().with(durability::in_memory), {.members = 3}), "2 appends + 4 acks from and to the leader (L6, C4)"));
+  const auto kept = contract{}.with(&contract::reliability, reliability::all_members).with(&contract::retain_bytes, std::uint64_t{96} << 20).with(&contract::retain_time, 1h);
+  CHECK(holds(explain(kept, {.members = 3}), "96 MiB: retained (S4)"));
+  CHECK(holds(explain(kept.with(durability::in_memory), {.members = 3}), "96 MiB: retained (S4)"));
+}
+
+TEST_CASE("explain: the memory of a member is what simulations hold cores to (FC1, FC4, S3, S4)") {
+  const auto away = [](contract c) {
+    return c.with(&contract::reliability, reliability::all_members).with(&contract::retain_bytes, std::uint64_t{1} << 30).with(&contract::retain_time, 1h);
+  };
+  const contract kinds[] = {
+    contract{},
+    contract{}.with(durability::in_memory),
+    contract{}.with(&contract::checkpoint_bytes, std::uint64_t{1} << 20),  // a window is more
+    contract::multicast(order::causal, {order::fifo, order::total}).with(&contract::lane_window, std::size_t{256} << 10),
+    away(contract{}),
+    away(contract{}.with(durability::in_memory)),
+  };
+  for (const auto& c : kinds)
+    for (const unsigned n : {1u, 3u, 5u}) {
+      CAPTURE(difference(contract{}, c));
+      CAPTURE(n);
+      const roster_facts roster{.members = n};
+      const node_facts nodes;
+      const auto said = contracts::memory_of({c, roster, nodes, contracts::quorums_of(c, n)});
+      protocol::core_options o;
+      o.lane_window = c.lane_window;
+      o.part_bytes = std::clamp<std::size_t>(c.lane_window / 32, 16u << 10, 256u << 10);
+      o.retain_bytes = c.reliability == reliability::all_members ? c.retain_bytes : 0;
+      const bool on_disk = c.durability == durability::journaled;
+      const std::uint64_t between = on_disk ? c.checkpoint_bytes : std::min<std::uint64_t>(c.checkpoint_bytes, 8u << 20);
+      const std::size_t lanes = n * (c.orders.has(order::fifo) ? 2 : 1);
+      CHECK(said.lanes + said.fed + said.disk + said.away ==
+            protocol::payload_bound(o, lanes, std::max<std::uint64_t>(between, c.lane_window), on_disk));
+      CHECK(said.kept == 2 * between);
+      CHECK(said.kept <= said.fed);
+    }
 }
 
 TEST_CASE("explain: other orders, memory only, witnesses, leases") {
