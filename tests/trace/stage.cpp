@@ -121,6 +121,7 @@ void stage::feed(unsigned i, const std::function<void(protocol::core&)>& input) 
       std::size_t offset = 0;
       for (const auto size : b->what.sizes) {
         m.delivered.emplace_back(reinterpret_cast<const char*>(b->what.blob.data()) + offset, size);
+        if (b->late) m.late.push_back(m.delivered.back());
         offset += size;
       }
     }
@@ -150,11 +151,11 @@ void stage::pass(unsigned i) {
   feed(i, [](auto&) {});
 }
 
-submit_status stage::submit(unsigned i, std::string text, order how) {
+submit_status stage::submit(unsigned i, std::string text, order how, wall_time deadline) {
   submit_status result{};
   feed(i, [&](auto& c) {
     const std::span<const std::byte> one = std::as_bytes(std::span(text));
-    result = c.submit({&one, 1}, how);
+    result = c.submit({&one, 1}, how, deadline);
   });
   return result;
 }

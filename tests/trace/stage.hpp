@@ -37,6 +37,7 @@ public:
     std::vector<std::pair<journal_position, flying>> held;  ///< sends that wait for the disk
     std::optional<std::pair<mark, std::uint32_t>> checkpoint;
     std::vector<std::string> delivered;      ///< since the founding, over all lives
+    std::vector<std::string> late;           ///< of these: when their deadline was over
     std::vector<view_number> views;
     std::vector<event> events;
     std::vector<deliver_read> reads;
@@ -53,7 +54,7 @@ public:
   const inspector::inside& inside(unsigned i) const { return inspector::of(*members[i].core); }
   int leader() const;
 
-  submit_status submit(unsigned i, std::string text, order how = order::total);
+  submit_status submit(unsigned i, std::string text, order how = order::total, wall_time deadline = {});
   void read(unsigned i, std::uint64_t tag);
   /// The replicas of all members that are up have a timer.
   void want_time(wall_time due);
