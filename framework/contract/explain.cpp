@@ -190,9 +190,10 @@ void memory(page& p, const situation& s) {
   if (s.is_volatile())
     p.line("already applied", bytes_text(b.kept) + ": payload behind the older of two places (S2, S3)");
   else
-    p.line("since checkpoint", bytes_text(b.kept) + ": payload since the older of two checkpoints, each after " + bytes_text(c.checkpoint_bytes) +
-                                 ", or the state's size if that is larger (S2, S3)");
-  p.line("for a learner", bytes_text(b.fed) + " instead, or twelve times the state's size if that is larger, while somebody is given its state and catches up (FC4)");
+    p.line("since checkpoint", bytes_text(b.kept) + ": payload since the older of two checkpoints, each after " +
+                                 bytes_text(c.checkpoint_bytes) + ", or the state's size if that is larger (S2, S3)");
+  p.line("for a learner", bytes_text(b.fed) + " instead, or twelve times the state's size if that is larger, while somebody is "
+                                              "given its state and catches up (FC4)");
   if (b.disk > 0) p.line("for the disk", bytes_text(b.disk) + ": payload that is not on it yet (FC4)");
   p.line("to be applied", bytes_text(b.applied) + ": two backlogs");
   if (b.away > 0) p.line("for others", bytes_text(b.away) + ": retained (S4)");
@@ -206,7 +207,7 @@ void memory(page& p, const situation& s) {
 memory_bounds memory_of(const situation& s) {
   const auto& c = s.c;
   const std::uint64_t window = c.lane_window, part = std::clamp<std::uint64_t>(window / 32, 16u << 10, 256u << 10);
-  const std::uint64_t distance = s.is_volatile() ? std::min(std::uint64_t{c.checkpoint_bytes}, place_bytes_max) : std::uint64_t{c.checkpoint_bytes};
+  const std::uint64_t distance = s.is_volatile() ? std::min<std::uint64_t>(c.checkpoint_bytes, place_bytes_max) : c.checkpoint_bytes;
   memory_bounds b;
   b.lanes = (std::uint64_t{lanes_of(s)} + 2) * (2 * window + 2 * (part + batch_bytes));
   b.unfinished = s.q.data * static_cast<std::uint64_t>(std::popcount(c.orders.bits())) * c.message_bytes_max;

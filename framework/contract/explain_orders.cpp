@@ -39,8 +39,10 @@ std::string delays_of(order o, const situation& s) {
   if (o == order::total) {
     const auto cost = total_cost_of(s.c, s.q);
     if (cost.from_other == cost.from_leader)
-      return "2, that is 1 round trip: the leader's own messages append, ack; the others' batch, append, with which the leader's ack comes (C4, C9)";
-    return std::to_string(cost.from_leader) + " for the leader's own messages, " + std::to_string(cost.from_other) + " for the others': batch, append, ack" +
+      return "2, that is 1 round trip: the leader's own messages append, ack; the others' batch, append, with which the "
+             "leader's ack comes (C4, C9)";
+    return std::to_string(cost.from_leader) + " for the leader's own messages, " + std::to_string(cost.from_other) +
+           " for the others': batch, append, ack" +
            (cost.told > 0 ? ", commit; that is 1 round trip, and 2 (C4, C9)" : "; that is 1 round trip, and 1.5 (C4, C9)");
   }
   if (is_safe(o)) return "2, that is 1 round trip: batch, ack (S of section 5)" + causal;

@@ -30,7 +30,8 @@ counted rounds_of_one(stage& s, unsigned from) {
     if (c.delays == 0 && s.members[from].delivered.size() > before) c.delays = round;
     for (const auto& f : s.in_flight) {
       if (const auto* a = std::get_if<ack>(&f.what); a && a->match >= index) acks.emplace(f.from, f.to);
-      if (const auto* a = std::get_if<append>(&f.what); a && a->commit >= index && a->entries.empty()) told.emplace(f.from, f.to);
+      const auto* e = std::get_if<append>(&f.what);
+      if (e && e->commit >= index && e->entries.empty()) told.emplace(f.from, f.to);
     }
     std::size_t left = s.in_flight.size();
     s.deliver([&](const flying&) { return left != 0 && left-- > 0; });

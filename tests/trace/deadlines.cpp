@@ -18,7 +18,9 @@ TEST_SUITE("deadlines") {
       const auto deadline = s.wall(a) + 100ms;
       s.cut(a, c);
       s.cut(b, c);
-      for (const auto& [text, how] : {std::pair("t", order::total), {"c", order::causal}, {"f", order::fifo}, {"u", order::unordered}})
+      const std::pair<const char*, order> sent[] = {
+        {"t", order::total}, {"c", order::causal}, {"f", order::fifo}, {"u", order::unordered}};
+      for (const auto& [text, how] : sent)
         REQUIRE(s.submit(a, text, how, deadline) == submit_status::taken);
       s.go(50ms);
       for (const auto i : {a, b}) CHECK(s.members[i].delivered.size() == 4);

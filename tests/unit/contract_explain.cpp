@@ -68,34 +68,45 @@ TEST_CASE("explain: the default contract") {
   CAPTURE(text);
   for (const char* part :
        {"total; journaled; crash model", "Q = 2 = floor(n / 2) + 1 (D7)", "h = 2 holders", "f = 1",
-        "2, that is 1 round trip: the leader's own messages append, ack; the others' batch, append, with which", "2 batches + 2 appends + 6 acks",
+        "2, that is 1 round trip: the leader's own messages append, ack; the others' batch, append, with which",
+        "2 batches + 2 appends + 6 acks",
         "1 on the way, at all members", "1 round trip to a quorum at the leader", "2 round trips: wedge",
         "the crash of any 1 member", "the restart of any number of members", "2 members away: it stops",
         "members that lie", "within 600 ms = 2 election_min", "excluded within 2350 ms", "PA7",
-        "85120 KiB: 3 lanes of two windows", "48 MiB: a message of each member in each order", "512 MiB: payload since the older of two checkpoints",
-        "each after 256 MiB, or the state's size", "3 GiB instead, or twelve times the state's size", "64 MiB: payload that is not on it yet"})
+        "85120 KiB: 3 lanes of two windows", "48 MiB: a message of each member in each order",
+        "512 MiB: payload since the older of two checkpoints", "each after 256 MiB, or the state's size",
+        "3 GiB instead, or twelve times the state's size", "64 MiB: payload that is not on it yet"})
     CHECK_MESSAGE(holds(text, part), part);
   CHECK(!holds(text, "not built"));
 }
 
 TEST_CASE("explain: what total order costs follows the size of the group and its durability (C4)") {
   const auto small = explain(contract::replicated(), {.members = 5});
-  for (const char* part : {"2 for the leader's own messages, 3 for the others': batch, append, ack; that is 1 round trip, and 1.5", "4 appends + 20 acks (L6, C4)"})
+  for (const char* part :
+       {"2 for the leader's own messages, 3 for the others': batch, append, ack; that is 1 round trip, and 1.5",
+        "4 appends + 20 acks (L6, C4)"})
     CHECK_MESSAGE(holds(small, part), part);
   const auto large = explain(contract::replicated(), {.members = 9});
-  for (const char* part : {"2 for the leader's own messages, 4 for the others': batch, append, ack, commit; that is 1 round trip, and 2",
-                           "8 appends + 8 acks to the leader + 8 commits (L6, C4)"})
+  for (const char* part :
+       {"2 for the leader's own messages, 4 for the others': batch, append, ack, commit; that is 1 round trip, and 2",
+        "8 appends + 8 acks to the leader + 8 commits (L6, C4)"})
     CHECK_MESSAGE(holds(large, part), part);
   CHECK(holds(explain(contract::multicast(order::total, {order::safe_fifo}), {.members = 9}), "8 appends + 72 acks (L6, C4)"));
-  CHECK(holds(explain(contract::replicated().with(durability::in_memory), {.members = 3}), "2 appends + 4 acks from and to the leader (L6, C4)"));
-  const auto kept = contract{}.with(&contract::reliability, reliability::all_members).with(&contract::retain_bytes, std::uint64_t{96} << 20).with(&contract::retain_time, 1h);
+  const auto memory = contract::replicated().with(durability::in_memory);
+  CHECK(holds(explain(memory, {.members = 3}), "2 appends + 4 acks from and to the leader (L6, C4)"));
+  const auto kept = contract{}
+                        .with(&contract::reliability, reliability::all_members)
+                        .with(&contract::retain_bytes, std::uint64_t{96} << 20)
+                        .with(&contract::retain_time, 1h);
   CHECK(holds(explain(kept, {.members = 3}), "96 MiB: retained (S4)"));
   CHECK(holds(explain(kept.with(durability::in_memory), {.members = 3}), "96 MiB: retained (S4)"));
 }
 
 TEST_CASE("explain: the memory of a member is what simulations hold cores to (FC1, FC4, S3, S4)") {
   const auto away = [](contract c) {
-    return c.with(&contract::reliability, reliability::all_members).with(&contract::retain_bytes, std::uint64_t{1} << 30).with(&contract::retain_time, 1h);
+    return c.with(&contract::reliability, reliability::all_members)
+        .with(&contract::retain_bytes, std::uint64_t{1} << 30)
+        .with(&contract::retain_time, 1h);
   };
   const contract kinds[] = {
     contract{},

@@ -14,7 +14,8 @@ public:
 
   void passed(const life& l, const inspector::inside& in) override {
     if (!in.has_state || !in.in_force) return;
-    const auto bound = payload_bound(in.options, lane_count(*in.in_force), in.checkpoint_distance(), in.kept != inspector::inside::keeping::memory);
+    const bool on_disk = in.kept != inspector::inside::keeping::memory;
+    const auto bound = payload_bound(in.options, lane_count(*in.in_force), in.checkpoint_distance(), on_disk);
     if (in.lanes.bytes() + in.open_bytes > bound)
       fail("member " + std::to_string(to_index(l.member())) + " holds " + std::to_string(in.lanes.bytes()) + " bytes of " + std::to_string(bound));
   }
