@@ -3,6 +3,7 @@
 #include "transport/client/wires.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <utility>
 
 namespace cohort::client_detail {
@@ -14,7 +15,8 @@ constexpr std::size_t batch_max = 256;
 constexpr std::size_t batch_bytes_max = 1u << 20;
 constexpr unsigned batches_max = 4;  ///< under way: one would leave the group idle while its answers travel
 constexpr std::size_t numbers_max = 1'000;  ///< above the acknowledged ones; a gateway's sessions take 1024
-constexpr std::size_t resolved_max = 1000;
+constexpr std::size_t ended_max = 1000;
+constexpr std::size_t ended_bytes_max = 4u << 20;
 /// Past its deadline a call waits so long for the answer that it was not executed, before it ends as unknown.
 constexpr auto settle_grace = 500 * kj::MILLISECONDS;
 
@@ -29,10 +31,19 @@ engine::engine(const client_options& how, kj::AsyncIoContext& io)
 
 session_state engine::state() const { return session_; }
 
+void engine::trouble(const std::string& what) {
+  const auto line = "a callback of the client of group " + how_.group + " threw: " + what;
+  try {
+    if (how_.trouble) return how_.trouble(line);
+  } catch (...) {  // then stderr is all that is left
+  }
+  std::fprintf(stderr, "%s\n", line.c_str());
+}
+
 void engine::call(operation&& what) {
   if (waiting_.size() >= how_.waiting_calls_max) {
     call_result r{.what = call_outcome::refused, .why = "too many calls wait in this client", .id = what.id};
-    return what.then(std::move(r));
+    return tell(what.then, std::move(r));
   }
   if (what.deadline) what.deadline = timer_.now() + (*what.deadline - kj::origin<kj::TimePoint>());
   waiting_.push_back(std::move(what));
@@ -75,11 +86,11 @@ void engine::keep_pumping() {
 }
 
 void engine::pump() {
-  deadlines();
   pumping_ = false;
+  deadlines();
   if (operations_.empty() && waiting_.empty()) return;
-  send_now();
   keep_pumping();
+  send_now();
 }
 
 void engine::open_session() {
@@ -313,7 +324,7 @@ void engine::deadlines() {
     // Told now, and settled when a member can be reached again.
     o.settle = o.late = true;
     call_result r{.what = call_outcome::unknown, .why = "no answer before its deadline; ask later", .id = id, .attempts = o.attempts};
-    std::exchange(o.then, {})(std::move(r));
+    tell(std::exchange(o.then, {}), std::move(r));
   }
   if (now - waiting_looked_ < 50 * kj::MILLISECONDS) return;
   waiting_looked_ = now;
@@ -357,27 +368,47 @@ void engine::finish(operation& o, call_outcome what, gateway_answer* a, const st
     r.reply.assign(bytes.begin(), bytes.end());
     seen_ = std::max(seen_, r.index);
   }
-  if (o.then) return std::exchange(o.then, {})(std::move(r));
-  settled(o.id, std::move(r));
+  settled(o.id, call_result(r));
+  if (o.then) tell(std::exchange(o.then, {}), std::move(r));
 }
+
+namespace {
+
+/// What an answer that is kept takes, about.
+std::size_t size_of(const call_result& r) {
+  auto bytes = sizeof r + r.reply.size() + r.why.size();
+  for (const auto& m : r.report.members) bytes += sizeof m + m.answer.size();
+  return bytes;
+}
+
+}  // namespace
 
 void engine::settled(std::uint64_t id, call_result&& r) {
   if (auto asking = asking_.extract(id); !asking.empty())
-    for (auto& then : asking.mapped()) then(call_result(r));
-  resolved_.emplace_back(id, std::move(r));
-  if (resolved_.size() > resolved_max) resolved_.pop_front();
+    for (auto& then : asking.mapped()) tell(then, call_result(r));
+  const auto bytes = size_of(r);
+  if (bytes > ended_bytes_max || !ended_.emplace(id, std::move(r)).second) return;
+  ended_in_order_.push_back(id);
+  ended_bytes_ += bytes;
+  while (ended_in_order_.size() > ended_max || ended_bytes_ > ended_bytes_max) {
+    const auto oldest = ended_.find(ended_in_order_.front());
+    ended_bytes_ -= size_of(oldest->second);
+    ended_.erase(oldest);
+    ended_in_order_.pop_front();
+  }
+}
+
+bool engine::is_open(std::uint64_t id) const {
+  return operations_.contains(id) || std::ranges::find(waiting_, id, &operation::id) != waiting_.end();
 }
 
 void engine::ask(std::uint64_t id, client::done then) {
-  for (auto& [known, r] : resolved_)
-    if (known == id) return then(call_result(r));
-  const auto open = operations_.find(id);
-  if (open != operations_.end()) {
+  if (const auto known = ended_.find(id); known != ended_.end()) return tell(then, call_result(known->second));
+  if (is_open(id)) {
     asking_[id].push_back(std::move(then));
     return;
   }
-  call_result r{.what = call_outcome::unknown, .why = "no call of this id ended as unknown lately", .id = id};
-  then(std::move(r));
+  tell(then, call_result{.what = call_outcome::unknown, .why = "no call of this id is open, or ended lately", .id = id});
 }
 
 void engine::end() {
@@ -387,7 +418,7 @@ void engine::end() {
     finish(o, o.maybe || o.open_copy ? call_outcome::unknown : call_outcome::refused, nullptr, "the client ended", "");
   for (auto& o : std::exchange(waiting_, {})) finish(o, call_outcome::refused, nullptr, "the client ended", "");
   for (auto& [id, list] : asking_)
-    for (auto& then : list) then({.what = call_outcome::unknown, .why = "the client ended", .id = id});
+    for (auto& then : list) tell(then, call_result{.what = call_outcome::unknown, .why = "the client ended", .id = id});
   asking_.clear();
 }
 

@@ -64,6 +64,7 @@ struct client::impl {
     auto io = kj::setupAsyncIo();
     kj::UnixEventPort::FdObserver woken(io.unixEventPort, wakes.readable(), kj::UnixEventPort::FdObserver::OBSERVE_READ);
     client_detail::engine engine(how, io);
+    here = &engine;
     for (bool stop = false; !stop;) {
       woken.whenBecomesReadable().wait(io.waitScope);
       wakes.taken();
@@ -79,6 +80,7 @@ struct client::impl {
   }
 
   const client_options how;
+  client_detail::engine* here = nullptr;  ///< of the client's thread, and for it only
   transport::wake_up wakes;
   std::atomic<std::uint64_t> next_id{1};
   std::mutex mutex;  // guards all below
@@ -155,6 +157,7 @@ void client::watch(std::function<void(const watch_event&)> on) {
 }
 
 session_state client::session() const {
+  if (std::this_thread::get_id() == impl_->thread.get_id()) return impl_->here->state();
   std::promise<session_state> answer;
   auto future = answer.get_future();
   impl_->post([&answer](client_detail::engine& e) { answer.set_value(e.state()); });

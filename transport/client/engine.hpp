@@ -50,6 +50,18 @@ public:
 private:
   struct reading;
   void taskFailed(kj::Exception&&) override {}
+  /// Calls the application. What it throws is told, and ends nothing here.
+  template <class F, class... Args>
+  void tell(const F& callback, Args&&... args) {
+    try {
+      callback(std::forward<Args>(args)...);
+    } catch (const std::exception& e) {
+      trouble(e.what());
+    } catch (...) {
+      trouble("an exception that is no std::exception");
+    }
+  }
+  void trouble(const std::string& what);
 
   // calls.cpp
   void pump();
@@ -69,12 +81,14 @@ private:
   void deadlines();
   void finish(operation& o, call_outcome what, gateway_answer* a, const std::string& why, const std::string& node);
   void settled(std::uint64_t id, call_result&& r);
+  bool is_open(std::uint64_t id) const;
   void session_ended();
   void give_number(operation& o);
   void done_with(std::uint64_t number);
   void rest(operation& o);
 
   // reads.cpp
+  void end_read(reading& r, call_result&& result);
   void ask_member(const std::shared_ptr<reading>& r);
   void ask_again(const std::shared_ptr<reading>& r, kj::Duration pause);
   void send_copy(const std::shared_ptr<reading>& r, const place_ptr& to);
@@ -90,7 +104,9 @@ private:
   std::map<std::uint64_t, operation> operations_;   ///< with a number, by id: at most `open_calls_max`
   std::deque<operation> waiting_;                   ///< not sent yet in this session
   kj::TimePoint waiting_looked_ = kj::origin<kj::TimePoint>();
-  std::deque<std::pair<std::uint64_t, call_result>> resolved_;  ///< that ended as unknown, and were settled
+  std::map<std::uint64_t, call_result> ended_;      ///< the last of them, for those who ask
+  std::deque<std::uint64_t> ended_in_order_;
+  std::size_t ended_bytes_ = 0;
   std::map<std::uint64_t, std::vector<client::done>> asking_;
   session_state session_;
   std::uint64_t low_ = 1;                           ///< all numbers below are answered, or settled

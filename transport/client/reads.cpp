@@ -37,12 +37,12 @@ struct engine::reading {
   unsigned attempts = 0;
   unsigned open = 0;
   std::string why = "no member can be reached";
-
-  void finish(call_result&& r) {
-    r.attempts = attempts;
-    if (then) std::exchange(then, {})(std::move(r));
-  }
 };
+
+void engine::end_read(reading& r, call_result&& result) {
+  result.attempts = r.attempts;
+  if (r.then) tell(std::exchange(r.then, {}), std::move(result));
+}
 
 void engine::read(std::vector<std::byte> question, const read_options& how, client::done then) {
   auto r = std::make_shared<reading>();
@@ -56,7 +56,7 @@ void engine::read(std::vector<std::byte> question, const read_options& how, clie
 void engine::ask_member(const std::shared_ptr<reading>& r) {
   if (!r->then) return;
   if (timer_.now() >= r->end) {
-    if (r->open == 0) r->finish({.what = call_outcome::refused, .why = r->why});
+    if (r->open == 0) end_read(*r, {.what = call_outcome::refused, .why = r->why});
     return;
   }
   auto to = places_.choose();
@@ -103,11 +103,11 @@ void engine::send_copy(const std::shared_ptr<reading>& r, const place_ptr& to) {
         result.view = a.getView();
         result.time = std::chrono::microseconds(a.getTimeUs());
         seen_ = std::max(seen_, result.index);
-        return r->finish(std::move(result));
+        return end_read(*r, std::move(result));
       }
       r->why = a.getWhy().cStr();
       if (a.getReason() == wire::Reason::NO_GROUP && places_.has_no_part(*to)) return ask_again(r, 1 * kj::MILLISECONDS);
-      if (!a.getRetry()) return r->finish({.what = call_outcome::refused, .why = r->why, .node = to->node});
+      if (!a.getRetry()) return end_read(*r, {.what = call_outcome::refused, .why = r->why, .node = to->node});
       places_.doubt();
       places_.failed(to, false);
       ask_again(r, 20 * kj::MILLISECONDS);
@@ -145,7 +145,7 @@ kj::Promise<void> engine::watch_once(std::uint64_t generation) {
       watch_event e;
       e.what = watch_event::kind::connected;
       e.node = at->node;
-      if (on_event_ && generation == watch_generation_) on_event_(e);
+      if (on_event_ && generation == watch_generation_) tell(on_event_, e);
       return next_events(at, {r.getStream()}, generation);
     });
 }
@@ -183,7 +183,7 @@ kj::Promise<void> engine::next_events(place_ptr at, gateway_stream stream, std::
           if (m.getActive()) e.members.emplace_back(m.getName().cStr());
         for (auto c : v.getChanges()) e.changes.emplace_back(c.cStr());
       }
-      on_event_(e);
+      tell(on_event_, e);
     }
     return next_events(at, stream, generation);
   });

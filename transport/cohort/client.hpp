@@ -92,6 +92,8 @@ struct client_options {
   unsigned breaker_failures = 2;                        ///< in a row after which a member is left alone for a while
   std::size_t open_calls_max = 1'000;                   ///< more wait here, in `waiting_calls_max`
   std::size_t waiting_calls_max = 100'000;              ///< more are refused
+  /// Told, on the client's thread, that a callback let an exception out, and which. Empty: a line on stderr says it.
+  std::function<void(const std::string& what)> trouble;
 };
 
 struct session_state {
@@ -99,8 +101,10 @@ struct session_state {
   std::uint64_t next_number = 1;
 };
 
-/// All members may be called from any thread. Callbacks run on the client's own thread and must be short; they may call the
-/// client. The destructor answers what is open: `unknown` if a copy may have been executed, else `refused`.
+/// All members may be called from any thread. Callbacks run on the client's own thread and must be short. They may call the client,
+/// but must neither destroy it nor wait for one of its futures, which that thread makes ready. An exception that one lets out goes
+/// to `client_options::trouble`, and the client goes on: that call counts as answered, a watch gets its next event.
+/// The destructor answers what is open: `unknown` if a copy may have been executed, else `refused`.
 class client {
 public:
   explicit client(client_options options);  ///< Throws `std::runtime_error` if the options make no sense. Connects by itself.
@@ -127,7 +131,8 @@ public:
 
   /// Gives a call up. It is answered soon: `replied` if it was executed, else `refused`, and it never will be.
   void cancel(std::uint64_t id);
-  /// What became of a call that ended as `unknown`: the client settles it, and keeps the answers of the last 1000 of them.
+  /// What became of a call. Of one that is open, or that ended as `unknown` and is being settled: once it is known. Of one that
+  /// ended: its answer, among the last 1000 and 4 MiB of them. Else `unknown`.
   std::future<call_result> ask(std::uint64_t id);
 
   std::future<call_result> read(std::span<const std::byte> question, const read_options& how = {});
