@@ -165,8 +165,9 @@ def view_change():
 
 @measure
 def join():
-    """A member comes back without its state while one submits: what the others still do meanwhile. First as fast as it can, where
-    whatever the machine does for the third is missing to the two, then half of that, as a service does that is not at its limit."""
+    """A member comes back without its state while one submits: what the others still do meanwhile.
+
+    First at full load, where whatever the machine does for the third is missing to the two; then at half of it."""
     mebibytes = 128 if options.quick else 1024
     nodes = OrderNodes(options.build, state=mebibytes)
     try:
