@@ -27,15 +27,6 @@ wall_time wall_now() {
   std::abort();
 }
 
-outcome refusal(protocol::submit_status s) {
-  switch (s) {
-    case protocol::submit_status::no_quorum: return outcome::no_quorum;
-    case protocol::submit_status::not_member: return outcome::not_member;
-    case protocol::submit_status::too_large: return outcome::too_large;
-    default: return outcome::busy;
-  }
-}
-
 }  // namespace
 
 work_ptr driver_credit::fresh() {
@@ -225,8 +216,17 @@ void group_driver::feed() {
       if (core_->rules().slow == protocol::slow_policy::reject) refuse_pending(outcome::busy);  // FC4
       return;
     }
-    if (status == protocol::submit_status::no_quorum || status == protocol::submit_status::not_member)
-      return refuse_pending(refusal(status));
+    if (status == protocol::submit_status::not_member) return refuse_pending(outcome::not_member);
+    if (status == protocol::submit_status::no_quorum) {  // another order's messages may be taken all the same (V17)
+      give_up_large(p.port.get());
+      auto& block = *p.blocks.front();
+      block.next_part_byte = 0;
+      fed += p.port->refuse_run(block, outcome::no_quorum);
+      if (block.consumed()) {
+        p.port->recycle(std::move(p.blocks.front()));
+        p.blocks.pop_front();
+      }
+    }
     // `part_waits` holds up only what the same port submitted behind it.
     idle = fed == before ? idle + 1 : 0;
     if (p.blocks.empty())

@@ -34,7 +34,7 @@ protocol::submit_status group_driver::feed_parts(pending_port& p, std::size_t& f
         fed += p.port->refuse_run(block, status == submit_status::too_late ? outcome::expired : outcome::not_enabled);
         if (block.consumed()) p.blocks.pop_front();
         return status;
-      default: return status;  // the caller refuses all that waits
+      default: return status;  // the caller refuses it
     }
     open = p.port.get();
     fed += part.size();

@@ -76,7 +76,8 @@ struct member final : driver_host {
 
 class group_of_three {
 public:
-  explicit group_of_three(protocol::slow_policy slow = protocol::slow_policy::exclude) {
+  explicit group_of_three(protocol::slow_policy slow = protocol::slow_policy::exclude,
+                          const std::function<void(protocol::core_options&)>& adjust = {}) {
     entry->name = std::string("g");
     entry->how.outcome_bound = 60s;
     protocol::core_options o;
@@ -87,6 +88,7 @@ public:
     o.checkpoint_bytes = 4096;
     o.slow = slow;
     if (slow != protocol::slow_policy::exclude) o.lane_window = 64 << 10;
+    if (adjust) adjust(o);
     for (unsigned i = 0; i < 3; ++i) {
       auto& m = at(i);
       m.self = i;
@@ -221,6 +223,41 @@ TEST_SUITE("driver") {
       CHECK(g.until([&] { return refused(), got.size() == 9; }));
       CHECK(got.back() == std::pair(std::uint64_t{9}, outcome::replied));
     }
+  }
+
+  TEST_CASE("a minority that goes on refuses what needs the quorum, and takes what the same flush brings beside it (V17)") {
+    group_of_three g(protocol::slow_policy::exclude, [](auto& o) {
+      o.orders = {order::fifo, order::causal, order::total};
+      o.minority_multicast = true;
+      o.part_bytes = 64 << 10;
+    });
+    const auto a = g.leader();
+    g.link(a, (a + 1) % 3, false);
+    g.link(a, (a + 2) % 3, false);
+    REQUIRE(g.until([&] { return !g.at(a).driver->status().primary; }));
+    auto other = std::make_shared<port_state>(g.entry, port_wake{});
+    const auto flush = [&](const std::shared_ptr<port_state>& port, std::vector<std::pair<order, std::uint32_t>> messages) {
+      auto block = std::make_unique<submission_block>();
+      std::uint64_t tag = 0;
+      for (const auto& [how, bytes] : messages) {
+        block->blob.resize(block->blob.size() + bytes);
+        block->sizes.push_back(bytes);
+        block->runs.push_back({++tag, 1, how});
+        port->queued += bytes + sizeof(std::uint32_t);
+      }
+      block->flushed = std::chrono::steady_clock::now().time_since_epoch();
+      port->inbox.push_back(std::move(block));
+      g.at(a).driver->take(port);
+    };
+    const auto before = g.at(a).delivered;
+    flush(g.port, {{order::total, 10}, {order::causal, 20}, {order::total, 200'000}, {order::fifo, 30}, {order::total, 40}});
+    flush(other, {{order::fifo, 10}});
+    CHECK(g.until([&] { return g.at(a).delivered == before + 3; }, 2s));
+    auto got = answers(*g.port);
+    std::ranges::sort(got);
+    CHECK(got == told{{1, outcome::no_quorum}, {2, outcome::replied}, {3, outcome::no_quorum}, {4, outcome::replied}, {5, outcome::no_quorum}});
+    CHECK(answers(*other) == told{{1, outcome::replied}});
+    CHECK(g.port->queued == 0);
   }
 
   TEST_CASE("at the end, what is under way is unknown, what the core has not taken is stopped") {
