@@ -278,6 +278,8 @@ void core::impl::note_departures(const view& before, const view& next) {
   }
   for (const auto& n : next.notes) {
     if (n.cause != view_cause::failed && n.cause != view_cause::excluded) continue;
+    const view_note other{n.id, view_cause::excluded};
+    if (n.cause == view_cause::failed && std::ranges::find(next.notes, other) != next.notes.end()) continue;  // cut off: told by both
     const auto stays = [&](const roster_entry& r) { return r.id.member == n.id.member && r.active; };
     if (std::ranges::any_of(next.roster, stays)) continue;  // back in the same view, after a restart of everybody
     auto d = std::ranges::find(departed, n.id.member, &departures::member);

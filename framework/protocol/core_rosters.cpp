@@ -74,6 +74,7 @@ view_ptr core::impl::next_view(bool with_promotions, bool with_requests) const {
     }
     bool here = r.active;
     bool excluded = false;
+    bool cut_off = false;
     if (change.running && r.active) {
       const auto it = change.reports.find(r.id);
       here = (it != change.reports.end() && it->second.inc == r.inc) || mutated(mutation::silent_stays_active);
@@ -83,9 +84,12 @@ view_ptr core::impl::next_view(bool with_promotions, bool with_requests) const {
         here = false;
         excluded = true;
       }
-      if (p && vouched(*p)) excluded = true;  // it lives; it is the link that does not
+      if (p && vouched(*p)) excluded = cut_off = true;  // it lives; it is the link that does not
     }
-    if (r.active && !here) note(r.id, excluded ? view_cause::excluded : view_cause::failed);
+    if (r.active && !here) {
+      note(r.id, excluded ? view_cause::excluded : view_cause::failed);
+      if (cut_off) note(r.id, view_cause::failed);  // both: who is only slow is heard
+    }
     r.active = here;
     if (!here)
       if (const incarnation inc = wants_in(r.id); inc > r.inc) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <set>
 
 namespace cohort::sim {
 
@@ -20,8 +21,10 @@ public:
   void installed(const life&, const deliver_view& v) override {
     if (v.what->number <= newest) return;
     newest = v.what->number;
+    std::set<voter_id> out;
     for (const auto& n : v.what->notes)
-      if (n.cause == view_cause::failed || n.cause == view_cause::excluded) ++gone;
+      if (n.cause == view_cause::failed || n.cause == view_cause::excluded) out.insert(n.id);
+    gone += out.size();
   }
   void happened(const life&, const event& e) override {
     if (e.kind == event_kind::member_suspected && e.flag) ++suspected;

@@ -160,10 +160,12 @@ TEST_SUITE("detection") {
         const auto passes = [](const flying& f) { return !is<take_over>(f); };
         until(s, 1700ms, [&] { return s.inside(a).in_force->number > 0; }, passes);
         if (s.inside(a).in_force->number > 0) return false;
-        // It cannot be served for ever: then the reason is the link, and the view says that it lives.
+        // It cannot be served for ever: then the reason is the link, and the view says that it lives and was not heard.
         if (!until(s, 2s, [&] { return !active(s, a, c); }, passes)) return false;
-        return s.now - from >= 1900ms && reason(s, a, c) == absence::link &&
-               s.inside(a).in_force->notes.front().cause == view_cause::excluded;
+        const auto& notes = s.inside(a).in_force->notes;
+        const std::vector<view_note> both{{s.members[c].id, view_cause::excluded}, {s.members[c].id, view_cause::failed}};
+        return s.now - from >= 1900ms && reason(s, a, c) == absence::link && notes == both &&
+               s.inside(a).departed.size() == 1 && s.inside(a).departed[0].count == 1;
       };
       CHECK(holds());
       planting p(mistake);
@@ -293,7 +295,7 @@ TEST_SUITE("detection") {
       if (!told || !active(s, a, c)) return false;
       if (!until(s, 3s, [&] { return !active(s, a, c); })) return false;
       return count(s, a, event_kind::member_stuck) == 1 && reason(s, a, c) == absence::stuck &&
-             s.inside(a).in_force->notes.front().cause == view_cause::excluded;
+             s.inside(a).in_force->notes == std::vector<view_note>{{s.members[c].id, view_cause::excluded}};
     });
   }
 
