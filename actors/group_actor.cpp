@@ -171,8 +171,8 @@ caf::actor spawn_group_handle(caf::actor_system& system, std::shared_ptr<const g
 
 caf::actor group_handle(node& where, std::string_view group) { return where.internals().group_handle(group); }
 
-void subscribe(node& where, std::string_view group, const caf::actor& process) {
-  where.internals().subscribe(group, process);
+void subscribe(node& where, std::string_view group, const caf::actor& process, group_news what) {
+  where.internals().subscribe(group, process, what);
 }
 
 monitor_id monitor(node& where, const monitored& what, const caf::actor& whom) { return where.internals().watch().add(what, whom); }

@@ -329,8 +329,11 @@ void group_driver::pass() {
     // A journal that takes nothing more has reported fatal trouble: from here on nothing is promised.
     if (!broken_) broken_ = !host_.append(group_->index, out.persists);
   }
+  std::optional<bool> primary;
+  for (const auto& e : out.events)
+    if (e.kind == protocol::event_kind::primary) primary = e.flag;
   send_all(out);
-  deliver_all(out);
+  deliver_all(out, primary);
   bool window_opened = false;
   bool left = false;
   for (auto& e : out.events) {
@@ -380,9 +383,10 @@ void group_driver::release_sends() {
 
 /// One mailbox message for all that this turn delivers. From a restore on, deliveries wait until the checkpoint they
 /// stand on can be read back.
-void group_driver::deliver_all(protocol::outputs& out) {
-  if (out.deliveries.empty()) return;
+void group_driver::deliver_all(protocol::outputs& out, std::optional<bool> primary) {
+  if (out.deliveries.empty() && !primary) return;
   auto w = credit_->fresh();
+  w->primary = primary;
   bool hold = held_work_ != nullptr;
   for (auto& op : out.deliveries) {
     account(op, *w);
@@ -398,6 +402,7 @@ void group_driver::deliver_all(protocol::outputs& out) {
     return;
   }
   held_work_->bytes += w->bytes;
+  if (primary) held_work_->primary = primary;
   for (auto& op : w->ops) {
     if (std::holds_alternative<protocol::deliver_restore>(op)) held_until_ = appended_;
     held_work_->ops.push_back(std::move(op));

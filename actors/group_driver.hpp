@@ -169,7 +169,7 @@ private:
   void expire();
   void send_all(protocol::outputs& out);
   void release_sends();
-  void deliver_all(protocol::outputs& out);
+  void deliver_all(protocol::outputs& out, std::optional<bool> primary);
   void answer_own(order how, std::uint64_t messages, outcome what);
   void account(protocol::delivery_op& op, work& w);
   void hand_over(work_ptr w);

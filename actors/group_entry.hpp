@@ -19,6 +19,10 @@
 #include <string>
 #include <vector>
 
+namespace cohort {
+enum class group_news : std::uint8_t;
+}  // namespace cohort
+
 namespace cohort::detail {
 
 class call_desk;
@@ -60,8 +64,8 @@ public:
   virtual void change(change_asked what) = 0;
   /// Another member leads, if this one does.
   virtual void hand_over() = 0;
-  /// `process` gets the group's views from now on, the newest at once.
-  virtual void tell_views(const caf::actor& process) = 0;
+  /// `process` gets the group's views from now on, the newest at once, and what else it wants.
+  virtual void tell_views(const caf::actor& process, group_news what) = 0;
 };
 
 /// One group hosted here. Outlives restarts of its replica, so ports stay valid.

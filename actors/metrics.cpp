@@ -92,7 +92,7 @@ void groups(page& out, const node_figures& f) {
     const auto count = [&](auto&& which) { return static_cast<double>(std::ranges::count_if(g.members, which)); };
     out.sample({{"group", g.group}, {"standing", "voter"}}, count([](auto& m) { return m.voter; }));
     out.sample({{"group", g.group}, {"standing", "active"}}, count([](auto& m) { return m.active; }));
-    out.sample({{"group", g.group}, {"standing", "away"}}, count([](auto& m) { return !m.active; }));
+    out.sample({{"group", g.group}, {"standing", "away"}}, count([](auto& m) { return !m.active && !m.witness; }));
   }
 }
 
@@ -270,7 +270,7 @@ std::string status_text(const node_figures& figures) {
     text += "group " + g.group + ": " + g.role + ", view " + std::to_string(g.view) + ", leader " + (g.leader.empty() ? "unknown" : g.leader) +
             ", applied " + std::to_string(g.applied) + (g.diverged.empty() ? "" : ", states differ: " + joined(g.diverged)) + (g.trouble.empty() ? "" : ", trouble: " + g.trouble) + '\n';
     for (const auto& m : g.members)
-      text += "  " + m.name + ' ' + m.address + (m.voter ? " voter" : " learner") + (m.active ? "" : ", away") + '\n';
+      text += "  " + m.name + ' ' + m.address + (m.voter ? " voter" : " learner") + (m.witness ? ", witness" : m.active ? "" : ", away") + '\n';
   }
   for (const auto& [group, why] : figures.not_hosted) text += "group " + group + ": does not run here: " + why + '\n';
   for (const auto& l : figures.links)

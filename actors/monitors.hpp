@@ -45,11 +45,23 @@ public:
   /// The runtime ended: nothing is known of links any more, and no group has a part in anything.
   void runtime_ended();
 
+  struct figures {
+    std::size_t watches = 0;  ///< open
+    std::size_t actors = 0;   ///< whose end is awaited: that watch or are watched, or did once
+  };
+  figures held() const;
+
 private:
   using key = std::tuple<down_kind, std::string, std::string>;  ///< kind, group, name
   struct watch {
     key of;
     caf::actor_addr whom;
+    const void* place = nullptr;  ///< of `whom`, in `awaited_`
+  };
+  /// An actor of whose end this is told, for all of its watches and of those that watch it.
+  struct awaited {
+    caf::actor_addr who;  ///< keeps its place in memory, which is its name here
+    std::set<monitor_id> watching;
   };
   struct standing {
     bool up = false;
@@ -57,6 +69,7 @@ private:
     std::string why;
     view_number view = 0;
     incarnation inc = 0;
+    std::uint64_t identity = 0;
   };
   struct group_state {
     view_number newest = 0;
@@ -67,7 +80,11 @@ private:
   class collecting;
 
   std::optional<standing> standing_of(const key& k) const;
-  void set_up(const key& k, incarnation inc);
+  bool await(const caf::actor& who);
+  void attach(const caf::actor& who);
+  void actor_ended(const void* who, down_reason why, const std::string& text);
+  void forget(monitor_id which);
+  void set_up(const key& k, incarnation inc = 0, std::uint64_t identity = 0);
   void set_down(const key& k, standing s, letters& out);
   void settle(const std::string& group, down_reason reason, const std::string& why, letters& out);
   static void send(letters&& all);
@@ -77,6 +94,7 @@ private:
   monitor_id next_ = 1;
   std::unordered_map<monitor_id, watch> watches_;
   std::map<key, std::set<monitor_id>> by_key_;
+  std::map<const void*, awaited> awaited_;  ///< until they end
   std::map<key, standing> standings_;  ///< of nodes, groups and members
   std::map<std::string, group_state> groups_;
 };

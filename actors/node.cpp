@@ -554,13 +554,13 @@ caf::actor node::impl::group_handle(std::string_view group) {
   return handle;
 }
 
-void node::impl::subscribe(std::string_view group, const caf::actor& process) {
+void node::impl::subscribe(std::string_view group, const caf::actor& process, group_news what) {
   auto owner = entry(group);
   std::lock_guard guard(mutex_);
   if (!runtime_) throw node_error("views are told by a node that was started");
   // Kept, so that a restarted runtime tells them, too.
-  subscribers_.push_back({owner, caf::actor_cast<caf::actor_addr>(process)});
-  if (const auto link = owner->running()) link->tell_views(process);
+  subscribers_.push_back({owner, caf::actor_cast<caf::actor_addr>(process), what});
+  if (const auto link = owner->running()) link->tell_views(process, what);
 }
 
 void node::impl::hand_over(std::string_view group) {

@@ -75,7 +75,7 @@ struct node::impl {
   std::vector<group_info> created_groups() const;
   std::future<change_result> repair(std::string_view group);
   void on_divergence(std::function<void(const divergence_report&)> tell);
-  void subscribe(std::string_view group, const caf::actor& process);
+  void subscribe(std::string_view group, const caf::actor& process, group_news what);
   std::shared_ptr<supervisors::impl> supervision() const;
   detail::monitors& watch() const;
   caf::actor_system& system();
@@ -190,6 +190,7 @@ private:
   struct subscriber {
     std::shared_ptr<detail::group_entry> group;
     caf::actor_addr process;
+    group_news what{};
   };
   std::vector<subscriber> subscribers_;
 };

@@ -32,7 +32,7 @@ void node::impl::tell_subscribers(const detail::group_entry& of) {
   const auto link = of.running();
   std::erase_if(subscribers_, [&](auto& s) {
     auto process = caf::actor_cast<caf::actor>(s.process);
-    if (process && link && s.group.get() == &of) link->tell_views(process);
+    if (process && link && s.group.get() == &of) link->tell_views(process, s.what);
     return !process;
   });
 }

@@ -2,15 +2,40 @@
 
 #include "actors/cold_file.hpp"
 #include "actors/group_core.hpp"
+#include "actors/group_rules.hpp"
 #include "actors/monitors.hpp"
 #include "actors/request_witness.hpp"
 
 #include "persistence/journal.hpp"
 
+#include <cohort/contract_check.hpp>
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <utility>
+
+namespace cohort {
+
+const char* to_string(change_cause c) {
+  switch (c) {
+    case change_cause::founded: return "founded";
+    case change_cause::joined: return "joined";
+    case change_cause::recovered: return "recovered";
+    case change_cause::promoted: return "promoted";
+    case change_cause::failed: return "failed";
+    case change_cause::excluded: return "excluded";
+    case change_cause::cut_off: return "cut off";
+    case change_cause::replaced: return "replaced";
+    case change_cause::left: return "left";
+    case change_cause::removed: return "removed";
+    case change_cause::shrunk: return "shrunk";
+  }
+  return "?";
+}
+
+}  // namespace cohort
 
 namespace cohort::detail {
 namespace {
@@ -64,6 +89,25 @@ private:
   std::uint64_t left_ = 0;
 };
 
+/// `failed` beside `excluded`: the leader does not hear it, and it lives (V20).
+std::optional<change_cause> told_as(const protocol::view_note& n, const std::vector<protocol::view_note>& all) {
+  using protocol::view_cause;
+  const auto also = [&](view_cause cause) { return std::ranges::find(all, protocol::view_note{n.id, cause}) != all.end(); };
+  switch (n.cause) {
+    case view_cause::founded: return change_cause::founded;
+    case view_cause::joined: return change_cause::joined;
+    case view_cause::recovered: return change_cause::recovered;
+    case view_cause::promoted: return change_cause::promoted;
+    case view_cause::failed: return also(view_cause::excluded) ? std::nullopt : std::optional(change_cause::failed);
+    case view_cause::excluded: return also(view_cause::failed) ? change_cause::cut_off : change_cause::excluded;
+    case view_cause::replaced: return change_cause::replaced;
+    case view_cause::left: return change_cause::left;
+    case view_cause::removed: return change_cause::removed;
+    case view_cause::shrunk: return change_cause::shrunk;
+  }
+  return {};
+}
+
 /// A state machine as it is: one side's state replaces the others'.
 class one_sides_state final : public mergeable {
 public:
@@ -78,25 +122,8 @@ private:
 
 }  // namespace
 
-const char* to_string(protocol::view_cause cause) {
-  using protocol::view_cause;
-  switch (cause) {
-    case view_cause::founded: return "founded";
-    case view_cause::joined: return "joined";
-    case view_cause::recovered: return "recovered";
-    case view_cause::promoted: return "promoted";
-    case view_cause::failed: return "failed";
-    case view_cause::excluded: return "excluded";
-    case view_cause::replaced: return "replaced";
-    case view_cause::left: return "left";
-    case view_cause::removed: return "removed";
-    case view_cause::shrunk: return "shrunk";
-  }
-  return "?";
-}
-
 replica::replica(std::shared_ptr<group_entry> group, replica_services services)
-    : group_(std::move(group)), services_(std::move(services)), assembler_(group_->how.message_bytes_max) {
+    : group_(std::move(group)), services_(std::move(services)), rules_(group_->how), assembler_(group_->how.message_bytes_max) {
   stopped_ = group_->diverged;
   if (services_.witness) return;
   if (group_->make_machine) machine_ = group_->make_machine();
@@ -171,10 +198,12 @@ void replica::run(work& w) {
   next_run_ = 0;
   next_read_ = 0;
   try {
+    if (w.primary == true) tell_primary(true);
     for (auto& op : w.ops) {
       if (stopped_) break;
       std::visit([&](auto& what) { deliver(what, w); }, op);
     }
+    if (w.primary == false) tell_primary(false);
     if (calls_ && !stopped_) calls_->take(w);
     if (guard_ && !stopped_) guard_->take(w.digests);
   } catch (...) {
@@ -219,6 +248,7 @@ void replica::deliver(protocol::deliver_batch& b, work& w) {
   d.sender_incarnation = b.inc;
   d.time = b.time;
   d.own = b.own;
+  d.late = b.late;
   auto* bytes = b.what.blob.data();
   // A batch at a time: what the primary of a group executes it says itself.
   const bool speaks = machine_ && !member_ && group_->deaths && b.cls == order::total;
@@ -367,6 +397,7 @@ void replica::deliver(protocol::deliver_restore& r, work&) {
     missed.in_state = machine_ != nullptr;
     listener_->gap(missed);
   }
+  if (r.at.in_force) tell_rules(*r.at.in_force);
   services_.restored(r.at.index);
 }
 
@@ -383,6 +414,7 @@ void replica::deliver(protocol::deliver_view& v, work&) {
   const auto told = describe(v, *services_.nodes);
   if (group_->watch) group_->watch->view(group_->name, told, false);
   if (listener_) listener_->view_changed(told);
+  tell_rules(*v.what);
 }
 
 void replica::deliver(protocol::deliver_component& c, work&) {
@@ -394,7 +426,21 @@ void replica::deliver(protocol::deliver_component& c, work&) {
   const auto told = describe(v, *services_.nodes);
   if (group_->watch) group_->watch->view(group_->name, told, true);
   if (listener_) listener_->view_changed(told);
+  tell_rules(*v.what);
   components_->changed(c);
+}
+
+void replica::tell_primary(bool now) {
+  if (listener_ && !stopped_ && std::exchange(told_primary_, now) != now) listener_->primary_changed(now);
+}
+
+void replica::tell_rules(const protocol::view& v) {
+  if (!listener_) return;
+  auto now = under_rules(group_->how, v.options);
+  const auto what = difference(rules_, now);
+  if (what.empty()) return;
+  rules_ = std::move(now);
+  listener_->rules_changed(rules_, what);
 }
 
 void replica::answer_port(const std::shared_ptr<port_state>& port) {
@@ -414,9 +460,10 @@ group_view describe(const protocol::deliver_view& v, const known_nodes& nodes) {
   view.index = v.index;
   view.time = v.time;
   view.active_here = v.member;
-  for (auto& e : v.what->roster) view.members.push_back({nodes.name_of(e.id.member), e.inc, e.voter, e.active});
+  for (auto& e : v.what->roster) view.members.push_back({nodes.name_of(e.id.member), e.inc, e.voter, e.active, e.witness, e.id.identity});
   for (auto m : v.together) view.together.push_back(nodes.name_of(m));
-  for (auto& n : v.what->notes) view.changes.push_back({nodes.name_of(n.id.member), to_string(n.cause)});
+  for (auto& n : v.what->notes)
+    if (const auto cause = told_as(n, v.what->notes)) view.changes.push_back({nodes.name_of(n.id.member), *cause});
   return view;
 }
 

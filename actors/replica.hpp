@@ -83,6 +83,8 @@ private:
   void guard_state();
   void found(const divergence::finding& f, view_number view);
   bool active_in(const protocol::view& v) const;
+  void tell_primary(bool now);
+  void tell_rules(const protocol::view& v);
   void tell_listener(const protocol::deliver_batch& b, bool calls);
   void answer_own(work& w, outcome what);
   void defer_own(work& w, std::uint64_t position);
@@ -96,6 +98,8 @@ private:
   primary_backup::member* member_ = nullptr;  ///< `machine_`, in a primary/backup group
   std::unique_ptr<primary_host> primary_;
   std::unique_ptr<listener> listener_;
+  bool told_primary_ = false;  ///< to the listener, and ...
+  contract rules_;             ///< ... the rules that it knows of
   protocol::assembler assembler_;
   std::unique_ptr<mergeable> plain_state_;  ///< of a state machine that merges by taking one side's state
   std::unique_ptr<components> components_;  ///< partitionable groups only
@@ -115,7 +119,6 @@ private:
   completion_batch answers_;
 };
 
-const char* to_string(protocol::view_cause cause);
 /// The view in the application's words.
 group_view describe(const protocol::deliver_view& v, const known_nodes& nodes);
 /// What the member that was given the checkpoint had missed; there is something.

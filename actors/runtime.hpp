@@ -90,7 +90,7 @@ private:
     std::future<void> process_ended;
     std::uint64_t voter = 0;  ///< voter_id::identity
     protocol::duration heartbeat, election_min;  ///< in force (X1)
-    std::string other_rules;  ///< those in force that are not the configuration's
+    contract rules = entry->how;  ///< in force
     bool witness = false;     ///< this node keeps the log, but no payload and no state (W1)
     bool odd = false;         ///< begins with a state that was found to differ from the majority's
     bool blank = true;        ///< the directory never saw the group

@@ -57,9 +57,9 @@ public:
     if (owner_) cc::hand_over(ordering_, lead_no_more{});
   }
 
-  void tell_views(const caf::actor& process) override {
+  void tell_views(const caf::actor& process, group_news what) override {
     std::lock_guard guard(mutex_);
-    if (owner_) cc::hand_over(membership_, view_subscribe{process});
+    if (owner_) cc::hand_over(membership_, view_subscribe{process, what});
   }
 
   void end() {

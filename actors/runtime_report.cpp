@@ -5,6 +5,7 @@
 #include <cohort/contract_check.hpp>
 
 #include <numeric>
+#include <optional>
 #include <utility>
 
 namespace cohort::detail {
@@ -38,8 +39,8 @@ void runtime::view_installed(std::uint32_t group, const protocol::deliver_view& 
   auto told = std::make_shared<const group_view>(describe(v, *nodes_));
   std::string members, changes;
   for (auto& m : told->members)
-    members += (members.empty() ? "" : ",") + m.name + (m.active ? "" : "(away)") + (m.voter ? "" : "(learner)");
-  for (auto& c : told->changes) changes += (changes.empty() ? "" : ", ") + c.name + " " + c.cause;
+    members += (members.empty() ? "" : ",") + m.name + (m.witness ? "(witness)" : m.active ? "" : "(away)") + (m.voter ? "" : "(learner)");
+  for (auto& c : told->changes) changes += (changes.empty() ? "" : ", ") + c.name + " " + to_string(c.cause);
   const auto lost = std::accumulate(v.lost_messages.begin(), v.lost_messages.end(), std::uint64_t{0});
   auto& g = groups_[group];
   if (const auto& rules = v.what->options; rules.heartbeat != g.heartbeat || rules.election_min != g.election_min) {
@@ -49,15 +50,20 @@ void runtime::view_installed(std::uint32_t group, const protocol::deliver_view& 
   }
   const auto& how = g.entry->how;
   g.entry->message_limit.store(v.what->options.message_bytes_max, std::memory_order_relaxed);
-  if (auto other = difference(how, under_rules(how, v.what->options)); other != g.other_rules) {
-    g.other_rules = std::move(other);
-    log_.write(log_level::info, where(g) + (g.other_rules.empty() ? "the group runs by the rules of this node's configuration"
-                                              : "the group was changed while it ran, and that holds, not this node's configuration: " + g.other_rules));
+  auto now = under_rules(how, v.what->options);
+  std::optional<rules_news> other_rules;
+  if (auto changed = difference(g.rules, now); !changed.empty()) {
+    g.rules = std::move(now);
+    auto other = difference(how, g.rules);
+    log_.write(log_level::info, where(g) + (other.empty() ? "the group runs by the rules of this node's configuration"
+                                              : "the group was changed while it ran, and that holds, not this node's configuration: " + other));
+    other_rules = rules_news{{g.entry->name, g.rules, std::move(changed), told->number}, std::move(other)};
   }
   log_.write(log_level::info, where(g) + "view " + std::to_string(told->number) + " installed: members " + members +
                                 (changes.empty() ? "" : "; " + changes) +
                                 (lost ? "; own messages lost: " + std::to_string(lost) : ""));
   cc::hand_over(g.membership, view_news{std::move(told)});
+  if (other_rules) cc::hand_over(g.membership, std::move(*other_rules));  // behind the view that brings them, as listeners are told
   if (!leaving_nodes_.empty()) removal_->set_after(std::chrono::nanoseconds(0));
 }
 
@@ -93,6 +99,7 @@ void runtime::happened(std::uint32_t group, const protocol::event& e) {
     case event_kind::election_started: line = "stands for election in term " + number; break;
     case event_kind::primary:
       calls_.watch->primary(g.entry->name, e.flag);
+      cc::hand_over(g.membership, group_primary{g.entry->name, e.flag});
       if (g.entry->how.partitions == partition_policy::partitionable) {
         line = e.flag ? "this component is primary" : "this component is not primary";
         break;
@@ -251,7 +258,7 @@ group_status runtime::status_of(const group& g) const {
   if (s.in_force) {
     out.view = s.in_force->number;
     for (auto& e : s.in_force->roster)
-      out.members.push_back({name_of(e.id.member), nodes_->address_of(e.id.member), e.inc, e.voter, e.active});
+      out.members.push_back({name_of(e.id.member), nodes_->address_of(e.id.member), e.inc, e.voter, e.active, e.witness});
   }
   out.term = s.term;
   out.incarnation = s.inc;

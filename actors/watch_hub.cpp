@@ -28,6 +28,12 @@ public:
   void answer_call(const delivery& message, order how, reply& answer) override {
     if (auto* inside = dynamic_cast<call_handler*>(inside_.get())) inside->answer_call(message, how, answer);
   }
+  void primary_changed(bool primary) override {
+    if (inside_) inside_->primary_changed(primary);
+  }
+  void rules_changed(const contract& now, const std::string& what) override {
+    if (inside_) inside_->rules_changed(now, what);
+  }
   void gap(const delivery_gap& missed) override {
     if (inside_) inside_->gap(missed);
     hub_->gap(missed);
@@ -106,7 +112,7 @@ void watch_hub::view_changed(const group_view& view) {
   v.index = view.index;
   v.time_us = view.time.count();
   for (const auto& m : view.members) v.members.push_back({m.name, m.active, m.voter});
-  for (const auto& c : view.changes) v.changes.push_back(c.name + ' ' + c.cause);
+  for (const auto& c : view.changes) v.changes.push_back(c.name + ' ' + to_string(c.cause));
   push(std::make_shared<const event>(std::move(v)), event_overhead * (1 + view.members.size()));
   tell();
 }

@@ -5,6 +5,7 @@
 #include "framework/protocol/outputs.hpp"
 
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -31,6 +32,7 @@ struct work {
   std::vector<std::pair<member_id, protocol::call_answers>> answers;  ///< of other members to calls of ours
   std::vector<std::pair<member_id, protocol::calls_over>> given_up;   ///< calls of others that we need not answer any more
   std::vector<std::pair<member_id, protocol::state_digest>> digests;  ///< of other members' states
+  std::optional<bool> primary;    ///< contact with a quorum was found before `ops`, or lost behind them
   std::size_t bytes = 0;          ///< payload in `ops`; credit that goes back when it is finished
 
   void clear() {
@@ -40,6 +42,7 @@ struct work {
     answers.clear();
     given_up.clear();
     digests.clear();
+    primary.reset();
     bytes = 0;
   }
 };

@@ -47,9 +47,29 @@ struct group_deleted {
 /// (`group_resumed`). Monitor it: it ends when the node stops. The node must have been started.
 caf::actor group_handle(node& where, std::string_view group);
 
+/// This node has contact with a quorum's leader, or has lost it (partitionable groups: its component is primary, or is not).
+struct group_primary {
+  std::string group;
+  bool primary = false;
+};
+/// The group runs by other rules from now on.
+struct group_rules_changed {
+  std::string group;
+  contract now;
+  std::string what;      ///< which fields differ, and from what
+  view_number view = 0;  ///< that brings them
+};
+
+/// What a subscriber is told of.
+enum class group_news : std::uint8_t {
+  views,
+  all,  ///< also `group_primary`, at once and whenever it changes, and `group_rules_changed`, at once if they are not those of this
+        ///< node's configuration and whenever they change. Not in the order of messages: a `listener` hears both in it
+};
+
 /// From now on `process` gets a `cohort::group_view` message for each view of the group (the newest at once), until it
 /// ends or the group is deleted, which `cohort::group_deleted` tells.
-void subscribe(node& where, std::string_view group, const caf::actor& process);
+void subscribe(node& where, std::string_view group, const caf::actor& process, group_news what = group_news::views);
 
 /// The short form of `supervisors_of(where).start("", name, ...)` (<cohort/supervisor.hpp>) for an actor of any kind: `spawn`
 /// is called at once, and again after a back-off whenever the actor ended with an error. Past the intensity limit the node
@@ -65,3 +85,5 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::call_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::group_busy)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::group_resumed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::group_deleted)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::group_primary)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::group_rules_changed)

@@ -86,7 +86,8 @@ struct member_status {
   std::string address;  ///< as configured: host:port, srv:NAME or discover
   cohort::incarnation incarnation = 0;
   bool voter = false;
-  bool active = false;
+  bool active = false;   ///< never of a witness
+  bool witness = false;  ///< keeps the log alone; whether it is well no view tells
 };
 
 /// One look at a group's replica on this node.

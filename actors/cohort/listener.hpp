@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cohort/contract.hpp>
 #include <cohort/order.hpp>
 #include <cohort/types.hpp>
 
@@ -58,17 +59,36 @@ struct delivery_gap {
   std::vector<run> runs;
 };
 
-/// A view of the group, at its place in the total order.
+/// Why a member's standing changed in a view.
+enum class change_cause : std::uint8_t {
+  founded,    ///< named by the founders' table
+  joined,     ///< a process that was no member entered: as a learner until it is promoted, or as a witness
+  recovered,  ///< a voter is back, under a new incarnation
+  promoted,   ///< a learner that has caught up votes from now on
+  failed,     ///< silent for too long
+  excluded,   ///< alive and heard, but it does not keep up: its disk, its CPU, or it needs what the others have not kept
+  cut_off,    ///< alive, another member hears it, but the leader does not: the network between the two is broken
+  replaced,   ///< its vote went to the process that took over its name
+  left,       ///< it asked to go
+  removed,    ///< by an operator
+  shrunk,     ///< away, so its vote counts no more (`contract::shrink`); told beside why it went
+};
+const char* to_string(change_cause c);
+
+/// A view of the group, at its place in the total order. Whether this node has contact with a quorum it does not say:
+/// `listener::primary_changed` does.
 struct group_view {
   struct member {
     std::string name;
     cohort::incarnation incarnation = 0;
     bool voter = false;
-    bool active = false;
+    bool active = false;    ///< never of a witness
+    bool witness = false;   ///< keeps the log alone; whether it is well no view tells
+    std::uint64_t identity = 0;  ///< of its data directory; volatile groups: of its process. Under another one it has nothing of what it had
   };
   struct change {
     std::string name;
-    std::string cause;  ///< founded, joined, recovered, promoted, failed, excluded, replaced, left or removed
+    change_cause cause{};
   };
   view_number number = 0;
   log_index index = 0;
@@ -89,6 +109,14 @@ public:
   virtual ~listener() = default;
   virtual void deliver(const delivery_batch& batch) = 0;
   virtual void view_changed(const group_view& view) { (void)view; }
+  /// This node has contact with a quorum's leader, or has lost it, whether that changes the view or not; at first it has none.
+  /// (Partitionable groups: its component is primary, or is not.) Behind all that was delivered before the contact was lost, and
+  /// before all that is delivered since it is there again. Each node sees that for itself: the place among the messages is its own.
+  virtual void primary_changed(bool primary) { (void)primary; }
+  /// The group runs by other rules from now on (`node::change`, X1): `now`, of which `what` names the fields that differ and from
+  /// what. Behind `view_changed` for the view that brings them, at the same place everywhere. A new life is told at once if they
+  /// differ from this node's configuration.
+  virtual void rules_changed(const contract& now, const std::string& what) { (void)now, (void)what; }
   /// Before anything that comes after it. Told again when the process starts anew from the checkpoint it came with.
   virtual void gap(const delivery_gap& missed) { (void)missed; }
 };

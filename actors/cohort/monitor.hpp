@@ -19,15 +19,16 @@ enum class down_kind : std::uint8_t { node, group, member, process };
 enum class down_reason : std::uint8_t {
   left,         ///< a member asked to go
   failed,       ///< a member was silent for too long; an actor ended by an exception or an error
-  excluded,     ///< a member is alive, but too slow for the others
+  excluded,     ///< a member is alive and heard, but does not keep up: its disk, its CPU, or it needs what the others have not kept
   removed,      ///< by an operator: a member from its group, or a node from the cluster
-  replaced,     ///< a member's place went to a process of its name with another disk
+  replaced,     ///< a member's place went to a process of its name that has nothing of it: with another disk, or started again in a volatile group
   recovered,    ///< a member's former life is over; it is back already, under a new incarnation
   partitioned,  ///< a node or member hangs or is cut off from this one; a group has no quorum on this side of the network
   ended,        ///< a node's process ended: it closed its connections; an actor ended as it should
   stopped,      ///< this node's own part in the group ended: the node stops, or its replicas start again
   deleted,      ///< a group that was created while the cluster ran is no more, and so are its members
   diverged,     ///< this node's own part in the group ended: its state differs from that of the majority (`divergence_policy::stop`)
+  cut_off,      ///< a member is alive, another one hears it, but the leader does not: the network between the two is broken
   unknown,      ///< there is no such thing, and there never was as far as this node knows
 };
 const char* to_string(down_reason r);
@@ -56,7 +57,8 @@ struct monitored {
   static monitored node(std::string name) { return {down_kind::node, {}, std::move(name), {}}; }
   /// A group hosted here: it is down while this node has no part in a quorum's work.
   static monitored group_of(std::string group) { return {down_kind::group, std::move(group), {}, {}}; }
-  /// An active member of a group hosted here. Its down is in the group's order: the state machine and the listener have handled all
+  /// An active member of a group hosted here, or a witness, which is one as long as the view has it (whether it is well,
+  /// `monitored::node` tells). Its down is in the group's order: the state machine and the listener have handled all
   /// messages before the view without it, and none behind, and so has an actor which they send what they handle.
   static monitored member(std::string group, std::string name) { return {down_kind::member, std::move(group), std::move(name), {}}; }
   /// Any actor of this process.

@@ -2,10 +2,16 @@
 // know.
 #include "tests/actor/cluster.hpp"
 
+#include "actors/group_rules.hpp"
+#include "framework/contract/explain.hpp"
+#include "framework/protocol/payload_bound.hpp"
+
 #include <cohort/node_file.hpp>
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <bit>
 #include <fstream>
 #include <sstream>
 
@@ -71,6 +77,33 @@ bool holds(const std::string& text, const std::string& part) { return text.find(
 }  // namespace
 
 TEST_SUITE("contracts") {
+  TEST_CASE("the memory that `explain` reckons with is what simulations hold the core to") {
+    const contract kinds[] = {
+      contract{},
+      contract{}.with(durability::in_memory),
+      contract{}.with(&contract::checkpoint_bytes, std::uint64_t{1} << 20),  // a window is more
+      contract::multicast(order::causal, {order::fifo, order::total}).with(&contract::lane_window, std::uint64_t{256} << 10),
+      contract{}.with(&contract::reliability, reliability::all_members).with(&contract::retain_bytes, std::uint64_t{1} << 30),
+      contract{}.with(durability::in_memory).with(&contract::reliability, reliability::all_members).with(&contract::retain_bytes, std::uint64_t{1} << 30),
+    };
+    for (const auto& how : kinds)
+      for (const unsigned n : {1u, 3u, 5u}) {
+        CAPTURE(difference(contract{}, how));
+        CAPTURE(n);
+        const roster_facts roster{.members = n};
+        const node_facts nodes;
+        const contracts::situation s{how, roster, nodes, contracts::quorums_of(how, n)};
+        const auto said = contracts::memory_of(s);
+        const auto o = detail::core_options_of(how, 1);
+        const auto kinds_of_lane = static_cast<std::size_t>(std::popcount(static_cast<unsigned>(protocol::kinds_of(o.orders))));
+        const auto between = o.durable ? o.checkpoint_bytes : std::min(o.checkpoint_bytes, o.checkpoint_bytes_in_memory);
+        CHECK(said.lanes + said.fed + said.disk + said.away ==
+              protocol::payload_bound(o, n * kinds_of_lane, std::max<std::uint64_t>(between, o.lane_window), o.durable));
+        CHECK(said.kept == 2 * between);
+        CHECK(said.kept <= said.fed);
+      }
+  }
+
   TEST_CASE(
       "a contract that cannot be kept is refused before anything starts, with the rule and the nearest legal one") {
     folder f;

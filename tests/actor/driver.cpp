@@ -33,6 +33,7 @@ struct member final : driver_host {
   std::optional<protocol::mark> checkpoint;
   std::size_t delivered = 0, restored = 0;
   bool restored_too_early = false;
+  std::vector<bool> contact;  ///< with a quorum, as the replica was told
 
   void send(std::uint32_t, std::span<const member_id> targets, const protocol::message& what) override {
     for (auto t : targets) air->push_back({self, static_cast<unsigned>(to_index(t)), what});
@@ -57,6 +58,7 @@ struct member final : driver_host {
           driver->checkpoint_stored(at.index, 1);
         });
     }
+    if (w->primary) contact.push_back(*w->primary);
     answer_all(w->runs, outcome::replied);
     credit->finished(std::move(w));
   }
@@ -235,6 +237,7 @@ TEST_SUITE("driver") {
     g.link(a, (a + 1) % 3, false);
     g.link(a, (a + 2) % 3, false);
     REQUIRE(g.until([&] { return !g.at(a).driver->status().primary; }));
+    CHECK(g.at(a).contact == std::vector<bool>{true, false});
     auto other = std::make_shared<port_state>(g.entry, port_wake{});
     const auto flush = [&](const std::shared_ptr<port_state>& port, std::vector<std::pair<order, std::uint32_t>> messages) {
       auto block = std::make_unique<submission_block>();

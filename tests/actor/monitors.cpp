@@ -71,10 +71,32 @@ struct relay final : listener {
   std::shared_ptr<std::atomic<caf::actor*>> to_;
 };
 
+/// What is monitored on a node, without the node.
+struct alone {
+  caf::actor_system& system() { return *system_; }
+  void view(const std::string& group, view_number number, std::vector<group_view::member> members, std::vector<group_view::change> changes,
+            bool partitionable = false) {
+    group_view v;
+    v.number = number;
+    v.active_here = true;
+    v.members = std::move(members);
+    v.changes = std::move(changes);
+    all->view(group, v, partitionable);
+  }
+
+  std::shared_ptr<detail::monitors> all = std::make_shared<detail::monitors>(
+    detail::monitors::facts{[](const std::string&) { return true; }, [](const std::string&) { return true; },
+                            [](const std::string&) { return std::optional<child_status>(); }});
+
+private:
+  caf::actor_system_config config_;
+  std::unique_ptr<caf::actor_system> system_ = std::make_unique<caf::actor_system>(config_);
+};
+
 }  // namespace
 
 TEST_SUITE("monitors") {
-  TEST_CASE("members: killed, excluded by an operator, left, back unseen; and the order among messages") {
+  TEST_CASE("members: killed, removed by an operator, left; and the order among messages") {
     auto target = std::make_shared<std::atomic<caf::actor*>>(nullptr);
     cluster c(3, {}, [&](node& n, int i) {
       const auto records = [] { return std::make_unique<recorder>(std::make_shared<journal_of_messages>()); };
@@ -223,6 +245,105 @@ TEST_SUITE("monitors") {
     caf::anon_send_exit(ear, caf::exit_reason::user_shutdown);
     ear = nullptr;
     well = ill = nullptr;
+  }
+
+  TEST_CASE("what a view tells of a member is the reason of its down") {
+    alone on;
+    auto h = std::make_shared<heard>();
+    auto ear = spawn_ear(on.system(), h);
+    using enum change_cause;
+    using members = std::vector<group_view::member>;
+    struct row {
+      members behind;
+      std::vector<group_view::change> changes;
+      down_reason reason;
+      const char* why;
+      bool partitionable = false;
+    };
+    const group_view::member one{"n1", 1, true, true, false, 101}, two{"n2", 1, true, true, false, 102};
+    const group_view::member away{"n2", 1, true, false, false, 102}, back{"n2", 2, true, true, false, 102};
+    const group_view::member other{"n2", 3, false, true, false, 202};  // another disk under its name
+    const row rows[] = {
+      {{one, away}, {{"n2", failed}}, down_reason::failed, "failed"},
+      {{one}, {{"n2", failed}, {"n2", shrunk}}, down_reason::failed, "failed, shrunk"},
+      {{one, away}, {{"n2", excluded}}, down_reason::excluded, "excluded"},
+      {{one, away}, {{"n2", cut_off}}, down_reason::cut_off, "cut off"},
+      {{one}, {{"n2", left}}, down_reason::left, "left"},
+      {{one}, {{"n2", removed}}, down_reason::removed, "removed"},
+      {{one, back}, {{"n2", failed}, {"n2", recovered}}, down_reason::recovered, "failed, recovered"},
+      {{one, away, other}, {{"n2", failed}, {"n2", joined}}, down_reason::replaced, "failed, joined"},
+      {{one, other}, {{"n2", failed}, {"n2", shrunk}, {"n2", joined}}, down_reason::replaced, "failed, shrunk, joined"},
+      {{one}, {}, down_reason::partitioned, "it is not in the view", true},
+    };
+    for (const auto& r : rows) {
+      CAPTURE(r.why);
+      const std::string g = std::string("g-") + r.why;
+      on.view(g, 1, {one, two}, {{"n1", founded}, {"n2", founded}}, r.partitionable);
+      const auto first = on.all->add(monitored::member(g, "n1"), ear), second = on.all->add(monitored::member(g, "n2"), ear);
+      on.view(g, 2, r.behind, r.changes, r.partitionable);
+      const auto d = got(*h, second);
+      CHECK(d.reason == r.reason);
+      CHECK(d.why == r.why);
+      CHECK(d.view == 2);
+      CHECK_FALSE(h->of(first));
+      CHECK(on.all->remove(first));
+    }
+    CHECK(on.all->held().watches == 0);
+    caf::anon_send_exit(ear, caf::exit_reason::user_shutdown);
+    ear = nullptr;
+  }
+
+  TEST_CASE("a witness is a member as long as the view has it; a group is down here with the node's replicas, or its place") {
+    alone on;
+    auto h = std::make_shared<heard>();
+    auto ear = spawn_ear(on.system(), h);
+    const group_view::member one{"n1", 1, true, true, false, 101}, witness{"w", 0, true, false, true, 103}, later{"w", 4, true, false, true, 103};
+    on.view("g", 1, {one, witness}, {});
+    const auto w = on.all->add(monitored::member("g", "w"), ear);
+    on.view("g", 2, {one, later}, {});
+    CHECK_FALSE(eventually([&] { return h->of(w).has_value(); }, 50ms));
+    on.view("g", 3, {one}, {{"w", change_cause::left}});
+    CHECK(got(*h, w).reason == down_reason::left);
+
+    on.all->primary("g", true);
+    const auto place = on.all->add(monitored::group_of("g"), ear);
+    group_view out;
+    out.number = 4;
+    out.members = {one};
+    on.all->view("g", out, false);  // this node is not active in it
+    CHECK(got(*h, place).reason == down_reason::excluded);
+    on.view("g", 5, {one}, {});
+    const auto again = on.all->add(monitored::group_of("g"), ear);
+    on.all->runtime_ended();
+    CHECK(got(*h, again).reason == down_reason::stopped);
+    caf::anon_send_exit(ear, caf::exit_reason::user_shutdown);
+    ear = nullptr;
+  }
+
+  TEST_CASE("nothing is kept of watchers that ended, and one word for each actor that is watched") {
+    alone on;
+    on.all->node_up("n2");
+    const auto idle = [&] { return on.system().spawn([](caf::event_based_actor*) -> caf::behavior { return {[](int) {}}; }); };
+    auto watched = idle(), stays = idle();
+    for (int i = 0; i < 100; ++i) {
+      auto brief = idle();
+      on.all->add(monitored::node("n2"), brief);
+      on.all->add(monitored::process(watched), brief);
+      caf::anon_send_exit(brief, caf::exit_reason::user_shutdown);
+    }
+    CHECK(eventually([&] { return on.all->held().watches == 0; }));
+    CHECK(on.all->held().actors == 1);  // who is watched, or was
+    for (int i = 0; i < 100; ++i) CHECK(on.all->remove(on.all->add(monitored::process(watched), stays)));
+    CHECK(on.all->held().watches == 0);
+    CHECK(on.all->held().actors == 2);
+    auto h = std::make_shared<heard>();
+    auto ear = spawn_ear(on.system(), h);
+    const auto id = on.all->add(monitored::process(watched), ear);
+    caf::anon_send_exit(watched, caf::exit_reason::user_shutdown);
+    CHECK(got(*h, id).reason == down_reason::ended);
+    for (auto* a : {&stays, &ear}) caf::anon_send_exit(*a, caf::exit_reason::user_shutdown);
+    CHECK(eventually([&] { return on.all->held().actors == 0; }));
+    watched = stays = ear = nullptr;
   }
 
   TEST_CASE("a node that was not started monitors nothing") {
