@@ -13,6 +13,8 @@ namespace cohort::session {
 /// memory is what they wait for. Room for a longer one stays for the next.
 class kept_answer {
 public:
+  static constexpr std::size_t in_place = 16;  ///< so many bytes can be read wherever `bytes` begin, however few there are
+
   kept_answer() = default;
   kept_answer(kept_answer&& other) noexcept { swap(other); }
   kept_answer& operator=(kept_answer&& other) noexcept {
@@ -28,8 +30,16 @@ public:
 
   void assign(std::span<const std::byte> bytes) {
     if (bytes.size() > room()) grow(bytes.size());
-    if (!bytes.empty()) std::memcpy(capacity_ > 0 ? there() : here_, bytes.data(), bytes.size());
     size_ = static_cast<std::uint32_t>(bytes.size());
+    if (capacity_ == 0 && bytes.size() >= 8) {  // two loads that may overlap, and no call for a copy of unknown length
+      std::uint64_t front, back;
+      std::memcpy(&front, bytes.data(), 8);
+      std::memcpy(&back, bytes.data() + bytes.size() - 8, 8);
+      std::memcpy(here_, &front, 8);
+      std::memcpy(here_ + bytes.size() - 8, &back, 8);
+    } else if (!bytes.empty()) {
+      std::memcpy(capacity_ > 0 ? there() : here_, bytes.data(), bytes.size());
+    }
   }
   void clear() {
     size_ = 0;
@@ -37,7 +47,7 @@ public:
   }
 
 private:
-  static constexpr std::size_t in_place = 16, kept_room_max = 1024;
+  static constexpr std::size_t kept_room_max = 1024;
 
   std::size_t room() const { return capacity_ > 0 ? capacity_ : in_place; }
   std::byte* there() const {

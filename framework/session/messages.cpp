@@ -39,18 +39,6 @@ constexpr std::size_t field_count(kind what) {
   }
   return SIZE_MAX;
 }
-/// Takes a number from the front of `bytes`; false if there is none.
-bool take_front(std::span<const std::byte>& bytes, std::uint64_t& value) {
-  std::size_t at = 0;
-  const bool taken = take_short(value, [&](std::byte& next) {
-    if (at == bytes.size()) return false;
-    next = bytes[at++];
-    return true;
-  });
-  bytes = bytes.subspan(at);
-  return taken;
-}
-
 bool begins_with(std::span<const std::byte> message, std::span<const unsigned char> mark) {
   return message.size() >= mark.size() && std::memcmp(message.data(), mark.data(), mark.size()) == 0;
 }
@@ -60,13 +48,10 @@ bool read_call(std::span<const std::byte> message, request& out) {
   out.what = kind::call;
   out.low_half = true;
   out.name.id.low = get(message.data() + call_mark.size());
-  out.payload = message.subspan(call_head_bytes);
-  std::uint64_t back = 0;
-  if (!take_front(out.payload, out.name.birth) || !take_front(out.payload, out.number) || !take_front(out.payload, back) ||
-      back > out.number)
-    return false;
-  out.acknowledged_below = out.number - back;
-  return true;
+  auto rest = message.subspan(call_head_bytes);
+  if (!take_short(out.name.birth, rest)) return false;
+  out.call_head = message.size() - rest.size();
+  return read_numbers(rest, out);
 }
 
 constexpr bool has_payload(kind what) { return what == kind::plain || what == kind::call || what == kind::question; }
@@ -119,7 +104,10 @@ bool read_request(std::span<const std::byte> message, request& out) {
 
 void write_reply(reply& answer, session_outcome what, bool repeated, const stamp& at, std::uint64_t birth,
                  std::span<const std::byte> payload) {
-  auto* at_byte = answer.extend(reply_bytes + payload.size()).data();
+  // Short ones are put together where that costs least, and copied once.
+  std::array<std::byte, 2 * 64> here;
+  const bool is_short = reply_bytes + payload.size() <= here.size();
+  auto* at_byte = is_short ? here.data() : answer.extend(reply_bytes + payload.size()).data();
   at_byte[0] = static_cast<std::byte>(what);
   at_byte[1] = static_cast<std::byte>(repeated ? 1 : 0);
   store_little(at_byte + 2, at.position);
@@ -128,6 +116,7 @@ void write_reply(reply& answer, session_outcome what, bool repeated, const stamp
   store_little(at_byte + 26, static_cast<std::uint64_t>(at.time.count()));
   store_little(at_byte + 34, birth);
   if (!payload.empty()) std::memcpy(at_byte + reply_bytes, payload.data(), payload.size());
+  if (is_short) answer.write(std::span(here).first(reply_bytes + payload.size()));
 }
 
 }  // namespace session

@@ -29,24 +29,10 @@ public:
 
   void apply(const delivery& d, reply& answer) override {
     note(d);
-    if (!is_session_message(d.payload)) return inner_->apply(d, answer);
-    request r;
-    if (!read_request(d.payload, r) || r.what == kind::question)
-      return write_reply(answer, session_outcome::malformed, false, newest_, 0, {});
-    switch (r.what) {
-      case kind::plain: return inner_->apply(inside(d, r.payload), answer);
-      case kind::open: {
-        const auto what = table_.open(r.name, r.limits, r.owner, d.position);
-        return write_reply(answer, what, false, newest_, r.name.birth, {});
-      }
-      case kind::close: return write_reply(answer, table_.close(r.name), false, newest_, 0, {});
-      case kind::call: return call(d, r, answer);
-      case kind::cancel: {
-        const auto v = table_.cancel(r.name, r.number, newest_);
-        return write_reply(answer, v.what, v.what == session_outcome::replied, v.at, r.name.birth, v.answer);
-      }
-      case kind::question: break;
-    }
+    // Most requests follow one of the same session.
+    if (!head_.begins(d.payload)) return apply_other(d, answer);
+    if (!read_numbers(d.payload.subspan(head_.size()), same_)) return malformed(answer);
+    call(d, same_, answer);
   }
 
   void time_passed(const delivery& at, reply& answer) override {
@@ -104,6 +90,7 @@ public:
     newest_.view = in.read_u64();
     newest_.time = wall_time(static_cast<std::int64_t>(in.read_u64()));
     table_.restore(in, format);
+    head_.forget();
     inner_->restore(in);
   }
 
@@ -129,13 +116,40 @@ private:
     return p;
   }
 
-  void call(const delivery& d, request& r, reply& answer) {
-    if (r.low_half) table_.complete(r.name);
+  /// Whatever does not begin as the call before.
+  void apply_other(const delivery& d, reply& answer) {
+    if (!is_session_message(d.payload)) return inner_->apply(d, answer);
+    request r;
+    if (!read_request(d.payload, r) || r.what == kind::question) return malformed(answer);
+    switch (r.what) {
+      case kind::plain: return inner_->apply(inside(d, r.payload), answer);
+      case kind::open: {
+        const auto what = table_.open(r.name, r.limits, r.owner, d.position);
+        return write_reply(answer, what, false, newest_, r.name.birth, {});
+      }
+      case kind::close: return write_reply(answer, table_.close(r.name), false, newest_, 0, {});
+      case kind::call:
+        if (r.low_half && table_.complete(r.name)) {
+          head_.remember(d.payload.first(r.call_head));
+          same_ = r;
+        }
+        return call(d, r, answer);
+      case kind::cancel: {
+        const auto v = table_.cancel(r.name, r.number, newest_);
+        return write_reply(answer, v.what, v.what == session_outcome::replied, v.at, r.name.birth, v.answer);
+      }
+      case kind::question: break;
+    }
+  }
+  void malformed(reply& answer) const { write_reply(answer, session_outcome::malformed, false, newest_, 0, {}); }
+
+  void call(const delivery& d, const request& r, reply& answer) {
     const auto v = table_.begin(r.name, r.number, r.acknowledged_below);
     if (!v.execute) return write_reply(answer, v.what, v.what == session_outcome::replied, v.at, r.name.birth, v.answer);
     inside_.clear();
     inner_->apply(inside(d, r.payload), inside_);
-    inside_.each_settled([&](std::uint64_t position, std::span<const std::byte> bytes) { answer.settle(position, bytes); });
+    if (inside_.settles())
+      inside_.each_settled([&](std::uint64_t position, std::span<const std::byte> bytes) { answer.settle(position, bytes); });
     table_.executed(inside_.bytes(), newest_);
     if (!all_answer_ && !d.own) return;  // nobody hears it here
     write_reply(answer, session_outcome::replied, false, newest_, r.name.birth, inside_.bytes());
@@ -144,6 +158,8 @@ private:
   const std::unique_ptr<state_machine> inner_;
   const bool all_answer_;
   session_table table_;
+  call_head head_;
+  request same_;  ///< of the session whose calls begin so
   stamp newest_;
   delivery passed_on_;
   reply inside_;

@@ -5,6 +5,8 @@
 namespace cohort::session {
 namespace {
 
+constexpr std::uint64_t ahead = 8;  ///< requests
+
 session_limits clamped(session_limits l) {
   using namespace std::chrono_literals;
   l.lifetime = std::clamp<std::chrono::milliseconds>(l.lifetime, 1s, 168h);
@@ -67,6 +69,11 @@ session_table::verdict session_table::begin(const session_name& name, std::uint6
   if (number < s->low) return {session_outcome::forgotten};
   if (number - s->low >= s->limits.open_requests_max) return {session_outcome::too_far};
   auto& where = place(*s, number);
+  // Where the request after some others will be looked for, and what will be forgotten then: a busy session's answers are
+  // megabytes, and both are touched once in a round.
+  const auto mask = s->slots.size() - 1;
+  __builtin_prefetch(&s->slots[(number + ahead) & mask], 1);
+  __builtin_prefetch(&s->slots[(s->low + ahead) & mask], 1);
   if (where.what == fate::replied) return {session_outcome::replied, false, where.answer.bytes(), where.at};
   if (where.what == fate::cancelled) return {session_outcome::cancelled, false, {}, where.at};
   if (s->bytes >= s->limits.answer_bytes_max || bytes_ >= s->limits.table_bytes_max) return {session_outcome::answers_full};
@@ -91,22 +98,17 @@ session_table::verdict session_table::cancel(const session_name& name, std::uint
   return {session_outcome::cancelled, false, {}, where.at};
 }
 
-void session_table::complete(session_name& name) const {
-  if (last_ && last_->birth == name.birth && last_id_.low == name.id.low) {
-    name.id.high = last_id_.high;
-    return;
-  }
+bool session_table::complete(session_name& name) const {
   const auto known = births_.find(name.birth);
-  if (known != births_.end() && known->second.low == name.id.low) name.id = known->second;
+  if (known == births_.end() || known->second.low != name.id.low) return false;
+  name.id = known->second;
+  return true;
 }
 
-session_table::one_session* session_table::find(const session_name& name) {
-  if (!last_ || last_id_ != name.id) {
-    const auto s = sessions_.find(name.id);
-    last_ = s == sessions_.end() ? nullptr : &s->second;
-    last_id_ = name.id;
-  }
-  return last_ && last_->birth == name.birth ? last_ : nullptr;
+void session_table::look_up(const session_id& id) {
+  const auto s = sessions_.find(id);
+  last_ = s == sessions_.end() ? nullptr : &s->second;
+  last_id_ = id;
 }
 
 session_table::one_session* session_table::use(const session_name& name) {
@@ -116,8 +118,7 @@ session_table::one_session* session_table::use(const session_name& name) {
 }
 
 /// Forgets what is below `low`. Late copies of requests carry smaller marks, which change nothing.
-void session_table::raise(one_session& s, std::uint64_t low) {
-  if (low <= s.low) return;
+void session_table::forget(one_session& s, std::uint64_t low) {
   for (const auto end = std::min<std::uint64_t>(low, s.low + s.slots.size()); s.low < end; ++s.low) {
     auto& gone = s.slots[s.low & (s.slots.size() - 1)];
     if (gone.what == fate::open) continue;
@@ -131,16 +132,13 @@ void session_table::raise(one_session& s, std::uint64_t low) {
   s.low = low;
 }
 
-session_table::slot& session_table::place(one_session& s, std::uint64_t number) {
-  if (const auto needed = number - s.low + 1; needed > s.slots.size()) {
-    auto count = std::max<std::size_t>(s.slots.size() * 2, 4);
-    while (count < needed) count *= 2;
-    std::vector<slot> more(count);
-    for (std::uint64_t n = s.low; n < s.low + s.slots.size(); ++n)
-      more[n & (count - 1)] = std::move(s.slots[n & (s.slots.size() - 1)]);
-    s.slots = std::move(more);
-  }
-  return s.slots[number & (s.slots.size() - 1)];
+void session_table::make_room(one_session& s, std::uint64_t number) {
+  auto count = std::max<std::size_t>(s.slots.size() * 2, 4);
+  while (count < number - s.low + 1) count *= 2;
+  std::vector<slot> more(count);
+  for (std::uint64_t n = s.low; n < s.low + s.slots.size(); ++n)
+    more[n & (count - 1)] = std::move(s.slots[n & (s.slots.size() - 1)]);
+  s.slots = std::move(more);
 }
 
 void session_table::keep(one_session& s, slot& where, fate what, std::span<const std::byte> answer, const stamp& at) {

@@ -42,8 +42,8 @@ public:
   /// `birth` is completed.
   session_outcome open(session_name& name, const session_limits& limits, std::uint64_t owner, std::uint64_t position);
   session_outcome close(const session_name& name);
-  /// A name whose id has its lower half only, from the session of that birth; left as it is if there is none.
-  void complete(session_name& name) const;
+  /// A name whose id has its lower half only, from the session of that birth; left as it is, and false, if there is none.
+  bool complete(session_name& name) const;
   /// Must be followed by `executed` if it says so.
   verdict begin(const session_name& name, std::uint64_t number, std::uint64_t acknowledged_below);
   void executed(std::span<const std::byte> answer, const stamp& at);
@@ -85,14 +85,26 @@ private:
     bool operator>(const due& other) const { return when > other.when; }
   };
 
-  one_session* find(const session_name& name);
+  one_session* find(const session_name& name) {
+    if (!last_ || last_id_ != name.id) look_up(name.id);
+    return last_ && last_->birth == name.birth ? last_ : nullptr;
+  }
+  void look_up(const session_id& id);
   void checkpoint_answers(class gathering_sink& out, const one_session& s) const;
   void restore_answers(source& in, one_session& s);
   void restore_answers_1(source& in, one_session& s);
   void restore_answer(one_session& s, std::uint64_t number, std::uint64_t what, const stamp& at, std::span<const std::byte> answer);
   one_session* use(const session_name& name);
-  void raise(one_session& s, std::uint64_t low);
-  slot& place(one_session& s, std::uint64_t number);
+  void raise(one_session& s, std::uint64_t low) {
+    if (low > s.low) forget(s, low);
+  }
+  void forget(one_session& s, std::uint64_t low);
+  /// Of a number that is not below `low`.
+  slot& place(one_session& s, std::uint64_t number) {
+    if (number - s.low >= s.slots.size()) make_room(s, number);
+    return s.slots[number & (s.slots.size() - 1)];
+  }
+  void make_room(one_session& s, std::uint64_t number);
   void keep(one_session& s, slot& where, fate what, std::span<const std::byte> answer, const stamp& at);
   void end(sessions::iterator which);
   void end_due(wall_time now);

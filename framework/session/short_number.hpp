@@ -1,8 +1,11 @@
 #pragma once
 
+#include "framework/protocol/bytes.hpp"
+
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace cohort::session {
 
@@ -31,6 +34,31 @@ bool take_short(std::uint64_t& value, Next next) {
     if (b <= 0x7f) return true;
   }
   return false;
+}
+
+/// Takes a number from the front of `bytes`; false if there is none. All of its bytes at once where eight can be read: these
+/// run for every request at every member.
+inline bool take_short(std::uint64_t& value, std::span<const std::byte>& bytes) {
+  if (bytes.size() >= 8) {
+    const auto eight = protocol::load_little<std::uint64_t>(bytes.data());
+    if (const auto ends = ~eight & 0x8080808080808080; ends != 0) {
+      const auto bits = static_cast<unsigned>(std::countr_zero(ends)) + 1;
+      auto v = eight & (~std::uint64_t{0} >> (64 - bits));
+      v = (v & 0x007f007f007f007f) | (v & 0x7f007f007f007f00) >> 1;
+      v = (v & 0x00003fff00003fff) | (v & 0x3fff00003fff0000) >> 2;
+      value = (v & 0x000000000fffffff) | (v & 0x0fffffff00000000) >> 4;
+      bytes = bytes.subspan(bits / 8);
+      return true;
+    }
+  }
+  std::size_t at = 0;
+  const bool taken = take_short(value, [&](std::byte& next) {
+    if (at == bytes.size()) return false;
+    next = bytes[at++];
+    return true;
+  });
+  bytes = bytes.subspan(at);
+  return taken;
 }
 
 }  // namespace cohort::session

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace cohort::session {
 
@@ -103,15 +104,19 @@ void session_table::checkpoint_answers(gathering_sink& out, const one_session& s
     const auto& x = s.slots[n & (s.slots.size() - 1)];
     if (x.what == fate::open) continue;
     const bool same = x.at.index == before.index && x.at.view == before.view && x.at.time == before.time;
-    auto* at = put_short(out.room(head_bytes_max), n - next);
+    auto* at = put_short(out.room(head_bytes_max + kept_answer::in_place), n - next);
     *at++ = static_cast<std::byte>(static_cast<unsigned>(x.what) | (same ? same_entry : 0));
     if (!same)
       for (const auto f : {x.at.index, x.at.view, static_cast<std::uint64_t>(x.at.time.count())}) {
         protocol::store_little(at, f);
         at += 8;
       }
-    out.written(put_short(put_short(at, folded(x.at.position - before.position)), x.answer.size()));
-    out.put(x.answer.bytes());
+    at = put_short(put_short(at, folded(x.at.position - before.position)), x.answer.size());
+    const auto answer = x.answer.bytes();
+    const bool is_short = answer.size() <= kept_answer::in_place;
+    if (is_short) std::memcpy(at, answer.data(), kept_answer::in_place);  // of one length: cheaper than to look at it
+    out.written(at + (is_short ? answer.size() : 0));
+    if (!is_short) out.put(answer);
     before = x.at;
     next = n + 1;
   }

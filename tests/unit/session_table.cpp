@@ -95,6 +95,46 @@ TEST_SUITE("session: table") {
     for (const auto* text : {"guessed", "late", "never"}) CHECK(t.times(text) == 0);
   }
 
+  TEST_CASE("requests of several sessions follow each other in every order, and each counts in its own") {
+    sessions_under_test t;
+    // Ids that are alike at their beginning, births of one byte and of two.
+    std::vector<session_name> all;
+    for (std::uint64_t i = 0; i < 4; ++i) {
+      if (i == 2) t.position = 1000;
+      session_name name{{i, 0x1100000000000000 * (i % 2) + 0x55}, 0};
+      std::vector<std::byte> message;
+      write_open(message, name, {});
+      name.birth = t.apply(message).birth;
+      all.push_back(name);
+    }
+    std::vector<std::uint64_t> next(all.size(), 1);
+    for (unsigned step = 0; step < 200; ++step) {
+      const auto which = (step * 7 / 3 + step / 11) % all.size();
+      CAPTURE(step);
+      const auto number = next[which]++;
+      const auto text = std::to_string(which) + '.' + std::to_string(number);
+      CHECK(text_of(t.call(all[which], number, text, number > 3 ? number - 3 : 1).payload) == text + "#1");
+      CHECK(t.call(all[which], number, "again").repeated);
+      if (step % 50 == 49) t.restart_from(t.checkpoint());
+    }
+    // What was cut off behind its beginning, just after a whole one of the same session.
+    std::vector<std::byte> message;
+    write_call(message, all[0], 500, 1, {});
+    CHECK(t.call(all[0], next[0], "whole").what == session_outcome::replied);
+    for (std::size_t cut = 1; cut <= 4; ++cut)
+      CHECK(t.apply(std::span(message).first(message.size() - cut)).what == session_outcome::malformed);
+    // One that ended is gone for the request behind, too; the same id opened again is another.
+    CHECK(t.close(all[0]) == session_outcome::replied);
+    CHECK(t.call(all[0], next[0], "whole").what == session_outcome::no_session);
+    std::vector<std::byte> again;
+    write_open(again, {all[0].id, 0}, {});
+    const session_name reborn{all[0].id, t.apply(again).birth};
+    CHECK(t.call(reborn, next[0], "other life").what == session_outcome::replied);
+    CHECK(t.call(all[0], next[0] + 1, "first life").what == session_outcome::no_session);
+    CHECK(t.times("first life") == 0);
+    CHECK(t.times("again") == 0);
+  }
+
   TEST_CASE("numbers of every size travel, and what is cut or says nonsense is malformed") {
     sessions_under_test t;
     const auto s = t.open(1);
