@@ -58,6 +58,7 @@ admin::admin(const node_config& config, admin_calls calls, const std::function<v
     : node_(config.name), calls_(std::move(calls)) {
   commands_["status"] = [this](const words&, const answered& done) { done(status()); };
   commands_["processes"] = [this](const words&, const answered& done) { done(processes()); };
+  commands_["redo"] = [this](const words& w, const answered& done) { done(redo(w)); };
   commands_["letters"] = [this](const words& w, const answered& done) { done(letters(w)); };
   commands_["nodes"] = [this](const words&, const answered& done) { done(nodes()); };
   const auto with_address = [this](const char* name, catalogue::command_kind kind) {
@@ -127,7 +128,11 @@ std::string admin::metrics_now() {
 
 admin::answer admin::status() {
   const auto figures = calls_.look();
-  return figures ? answer{0, status_text(*figures)} : refused("node " + node_ + " starts again, or does not get to answering; look into its log");
+  if (!figures) return refused("node " + node_ + " starts again, or does not get to answering; look into its log");
+  auto text = status_text(*figures);
+  for (const auto& s : calls_.supervision().resilient)
+    if (!s.down.empty()) text += "process " + s.name + ": stays down: " + s.down + '\n';
+  return {0, text};
 }
 
 admin::answer admin::nodes() {
@@ -221,6 +226,18 @@ admin::answer admin::processes() {
             std::to_string(std::chrono::duration_cast<std::chrono::seconds>(c.age).count()) + " s" +
             (c.last_cause.empty() ? "" : "  " + one_line(c.last_cause)) + '\n';
   return {0, text};
+}
+
+/// `redo NAME...`. Of several each is tried.
+admin::answer admin::redo(const words& w) {
+  if (w.size() < 2) return refused("redo with the names of resilient processes that stay down");
+  answer out;
+  for (std::size_t i = 1; i < w.size(); ++i) {
+    const auto why = calls_.redo(w[i]);
+    if (!why.empty()) out.code = 1;
+    out.text += (why.empty() ? w[i] + " redoes its journal; cohort processes tells whether it is up" : why) + '\n';
+  }
+  return out;
 }
 
 /// `letters list`, `letters show|replay|drop NUMBER...`. Of several numbers each is tried.

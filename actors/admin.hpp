@@ -27,6 +27,7 @@ struct admin_calls {
   std::function<std::optional<node_figures>()> look;
   std::function<supervision_figures()> supervision;
   std::function<std::shared_ptr<supervisors>()> supervisors_now;  ///< null while the node stops
+  std::function<std::string(const std::string& process)> redo;  ///< of a resilient process that stays down; why not, or empty
   std::function<std::vector<node_info>()> nodes;
   std::function<std::future<change_result>(catalogue::command)> change_nodes;
   std::function<contract(const std::string& group)> rules;
@@ -61,6 +62,7 @@ private:
   void carry_out(const words& w, const answered& done);
   answer letters(const words& w);
   answer processes();
+  answer redo(const words& w);
   answer status();
   answer nodes();
   answer group(const words& w);

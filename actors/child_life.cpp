@@ -58,7 +58,7 @@ public:
 void supervision_host::carry_out(branch& b, const start_child& what) {
   auto& l = *b.leaves.at(what.child);
   l.number = what.number;
-  l.late = false;
+  l.late = l.down = false;
   show(l, "starting");
   {
     std::lock_guard guard(board_->mutex);
@@ -86,6 +86,10 @@ void supervision_host::start_actor(leaf& l, life number) {
   l.note->up = [me, key = l.key, number] {
     if (auto host = caf::actor_cast<caf::actor>(me))
       cc::hand_over(host, host_call{[key, number](supervision_host& h) { h.up(key, number); }});
+  };
+  l.note->down = [me, key = l.key, number](const std::string& why) {
+    if (auto host = caf::actor_cast<caf::actor>(me))
+      cc::hand_over(host, host_call{[key, number, why](supervision_host& h) { h.down(key, number, why); }});
   };
   child_link link{mail_of(l), l.note};
   child_start at(system(), l.path, number, link);
@@ -120,7 +124,8 @@ child_mail& supervision_host::mail_of(leaf& l) {
   const auto me = caf::actor_cast<caf::actor_addr>(caf::actor(this));
   mail.box->keep(l.path, [me, path = l.path, letters = letters_](inbox_item poison, const life_note& how) {
     const auto kills = poison.kills;
-    letters->put(path, std::move(poison), how, [=, cause = how.cause, message = how.message](std::uint64_t number) {
+    letters->put(path, std::move(poison), how, [=, cause = how.cause, message = how.message, kept = how.kept](std::uint64_t number) {
+      if (kept) kept();
       if (auto host = caf::actor_cast<caf::actor>(me))
         cc::hand_over(host, host_call{[=](supervision_host& h) { h.poisoned(path, number, kills, cause, message); }});
     });
@@ -135,6 +140,22 @@ void supervision_host::up(std::uint64_t key, life number) {
   if (!l) return;
   l->in->machine.started(instant_now(), l->id, number);
   settle(*l->in);
+}
+
+void supervision_host::down(std::uint64_t key, life number, const std::string& why) {
+  auto* l = leaf_of(key);
+  if (!l || number != l->number) return;
+  l->down = !why.empty();
+  show(*l, l->down ? "down" : "up");
+  if (!l->down || l->spec.hidden) return;
+  supervision_event e;
+  e.path = l->path;
+  e.what = "down";
+  e.cause = why;
+  e.restarts = l->restarts;
+  std::lock_guard guard(board_->mutex);
+  board_->children[l->path].status.last_cause = why;
+  tell(std::move(e), log_level::error, "child=" + l->path + " event=down stays down: " + why);
 }
 
 void supervision_host::ended(std::uint64_t key, life number, const caf::error& why) {

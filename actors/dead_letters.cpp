@@ -2,6 +2,8 @@
 
 #include "actors/caf_compat.hpp"
 
+#include <cohort/resilient_process.hpp>
+
 #include <caf/binary_deserializer.hpp>
 #include <caf/binary_serializer.hpp>
 
@@ -75,8 +77,10 @@ void dead_letters::put(const std::string& path, inbox_item poison, const life_no
   w.text(how.cause);
   w.text(how.message);
   w.text({body.data(), body.size()});
-  writer_.post([this, bytes = std::move(w.bytes), content = std::move(content), then = std::move(then)] {
+  const auto replayed = content.match_elements<resilient_message>() ? content.get_as<resilient_message>(0).letter : 0;
+  writer_.post([this, bytes = std::move(w.bytes), content = std::move(content), then = std::move(then), replayed] {
     const auto number = box_->put(bytes);
+    if (replayed != 0) box_->drop(replayed);  // this one takes its place
     if (number != 0) {
       std::lock_guard guard(mutex_);
       messages_[number] = content;
@@ -85,6 +89,20 @@ void dead_letters::put(const std::string& path, inbox_item poison, const life_no
     }
     then(number);
   });
+}
+
+void dead_letters::keep_in(const std::filesystem::path& file) {
+  // On the thread that writes: replicas may have put some aside already.
+  writer_.post([this, file] {
+    auto kept = std::make_unique<persistence::letter_box>(file);
+    std::lock_guard guard(mutex_);
+    std::map<std::uint64_t, caf::message> messages;
+    for (const auto& [number, bytes] : box_->all())
+      if (const auto now = kept->put(bytes); now != 0) messages[now] = messages_[number];
+    messages_ = std::move(messages);
+    box_ = std::move(kept);
+  });
+  settle();
 }
 
 void dead_letters::settle() const {

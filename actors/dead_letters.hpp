@@ -21,8 +21,8 @@ class dead_letters {
 public:
   explicit dead_letters(caf::actor_system& system) : system_(system) {}
   /// Where they are kept, once the data directory is this node's; called before there is a child. Without it nothing survives
-  /// the process.
-  void keep_in(const std::filesystem::path& file) { box_ = std::make_unique<persistence::letter_box>(file); }
+  /// the process. What replicas put aside before goes there, too.
+  void keep_in(const std::filesystem::path& file);
 
   ~dead_letters() { settle(); }
   /// `then` is called with the letter's number on a thread of the box.

@@ -3,6 +3,7 @@
 #include "actors/log.hpp"
 #include "persistence/journal.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <utility>
@@ -57,6 +58,10 @@ std::uint64_t death_book::identity_of(std::string_view process, const resilience
   return persistence::checksum(bytes_of(in.body), digest);
 }
 
+std::uint64_t death_book::identity_of_place(std::string_view process, death::kind what, std::uint64_t position) {
+  return persistence::checksum(bytes_of(process), position << 8 | static_cast<std::uint64_t>(what));
+}
+
 void death_book::open(const std::filesystem::path& data, bool again) {
   const auto file = data / "last_words";
   std::error_code none;
@@ -74,12 +79,14 @@ void death_book::open(const std::filesystem::path& data, bool again) {
         !d || !table_.add(number, std::move(*d)))
       box_->drop(number);
   drop(table_.expire(now() - age_max));
+  for (const auto& [number, d] : table_.all())
+    if (d.what == death::kind::tally) ends_ = d.number;
   note(opened->found());
   if (const auto trouble = box_->trouble(); !trouble.empty()) log_.write(log_level::warn, trouble);
   opened->noted();
   file_ = std::move(opened);
   words_.store(file_.get(), std::memory_order_release);
-  any_.store(!table_.all().empty(), std::memory_order_relaxed);
+  look_again();
 }
 
 void death_book::note(const persistence::last_words_found& found) {
@@ -89,11 +96,17 @@ void death_book::note(const persistence::last_words_found& found) {
   if (found.torn > 0)
     log_.write(log_level::warn, "the file last_words has " + std::to_string(found.torn) +
                                     " torn places, as a power failure leaves them; they are not believed");
+  // Killed from outside, a node that had much to do was nearly always applying something.
+  const auto counts = [&](const last_word& w) {
+    return persistence::is_suspect(w, found) && (w.signal != 0 || w.kind != persistence::word_kind::delivery);
+  };
+  if (std::ranges::any_of(found.words, counts)) count_end();
   for (const auto& w : found.words) {
     const auto ended = "the process before this one ended" + (w.signal == 0 ? "" : " " + how(w)) + " while ";
     // Killed from outside while it had much to do, a process was nearly always executing something.
     const auto level = w.signal != 0 ? log_level::error : log_level::warn;
     const bool of_group = w.kind == persistence::word_kind::request;
+    const bool of_place = w.kind == persistence::word_kind::redo || w.kind == persistence::word_kind::checkpoint;
     if (w.kind == persistence::word_kind::delivery) {
       log_.write(level, ended + "group " + w.process + " applied the message of member " + w.from + " at position " +
                             std::to_string(w.position) + ", in view " + std::to_string(w.activation) +
@@ -104,7 +117,12 @@ void death_book::note(const persistence::last_words_found& found) {
     if (!persistence::is_suspect(w, found)) {
       log_.write(log_level::warn, "when the process before this one ended in another thread, " +
                                       std::string(of_group ? "the primary of group " : "resilient process ") +
-                                      w.process + " executed an input " + what_of(w) + "; it is not held against it");
+                                      w.process + (of_place ? " came back" : " executed an input " + what_of(w)) +
+                                      "; it is not held against it");
+      continue;
+    }
+    if (of_place) {
+      note_place(w, ended, level);
       continue;
     }
     obituaries_[w.process] = ended + "it executed an input " + what_of(w);
@@ -132,6 +150,35 @@ void death_book::note(const persistence::last_words_found& found) {
   }
 }
 
+void death_book::note_place(const last_word& w, const std::string& ended, log_level level) {
+  const bool redone = w.kind == persistence::word_kind::redo;
+  const auto kind = redone ? death::kind::redo : death::kind::checkpoint;
+  const auto identity = identity_of_place(w.process, kind, w.position);
+  const auto what = (redone ? "redid event " + std::to_string(w.position) + " of its journal"
+                            : "read its checkpoint at position " + std::to_string(w.position));
+  obituaries_[w.process] = ended + "it " + what;
+  keep({.what = kind,
+        .word = w.id,
+        .time = now(),
+        .process = w.process,
+        .position = w.position,
+        .activation = w.activation,
+        .identity = identity,
+        .how = how(w)});
+  log_.write(level, ended + "resilient process " + w.process + ", in its life " + std::to_string(w.activation) + ", " + what +
+                        "; so far it " + in_words(table_.of(identity)));
+}
+
+/// However many inputs are suspected, the process ended once.
+void death_book::count_end() {
+  std::vector<std::uint64_t> former;
+  for (const auto& [number, d] : table_.all())
+    if (d.what == death::kind::tally) former.push_back(number);
+  for (const auto number : former) table_.remove(number);
+  drop(former);
+  keep({.what = death::kind::tally, .time = now(), .number = ++ends_});
+}
+
 void death_book::keep(death d) {
   if (table_.knows(d)) return;
   const auto bytes = resilience::encode(d);
@@ -144,16 +191,29 @@ void death_book::keep(death d) {
 }
 
 void death_book::drop(const std::vector<std::uint64_t>& letters) {
+  if (letters.empty()) return;
   for (const auto number : letters) box_->drop(number);
-  any_.store(!table_.all().empty(), std::memory_order_relaxed);
+  look_again();
 }
 
-resilience::toll death_book::of(std::uint64_t identity) const {
+void death_book::look_again() {
+  bool input = !condemned_.empty(), place = false;
+  for (const auto& [number, d] : table_.all()) {
+    const bool of_place = d.what == death::kind::redo || d.what == death::kind::checkpoint;
+    place = place || of_place;
+    input = input || (!of_place && d.what != death::kind::tally);
+  }
+  any_.store(input, std::memory_order_relaxed);
+  any_place_.store(place, std::memory_order_relaxed);
+}
+
+input_record death_book::of(std::uint64_t identity) const {
   const std::lock_guard guard(mutex_);
-  return table_.of(identity);
+  return {table_.of(identity), condemned_.contains(identity)};
 }
 
 std::string death_book::in_words(const resilience::toll& t) {
+  if (t.threw) return "threw each time it was executed, and was put aside: " + t.how;
   return "ended the whole process " + std::to_string(t.lives) + (t.lives == 1 ? " time" : " times") +
          (t.how.empty() ? "" : std::string(t.lives == 1 ? ", " : ", the last time ") + t.how);
 }
@@ -163,25 +223,63 @@ void death_book::survived(std::uint64_t identity) {
   if (box_) drop(table_.forget(identity));
 }
 
-void death_book::put_aside(std::string_view process, std::uint64_t identity) {
+void death_book::condemn(std::uint64_t identity) {
+  const std::lock_guard guard(mutex_);
+  condemned_.insert(identity);
+  look_again();
+}
+
+void death_book::put_aside(std::string_view process, std::uint64_t identity, const std::string& threw) {
+  count_put_aside(threw.empty());
   const std::lock_guard guard(mutex_);
   if (!box_) return;
-  keep({.what = death::kind::put_aside,
+  if (!threw.empty()) {
+    std::vector<std::uint64_t> others;
+    for (const auto& [number, d] : table_.all())
+      if (d.what == death::kind::threw) others.push_back(number);
+    if (others.size() >= threw_max) {
+      table_.remove(others.front());
+      drop({others.front()});
+    }
+  }
+  keep({.what = threw.empty() ? death::kind::put_aside : death::kind::threw,
         .word = {0, 0, identity},
         .time = now(),
         .process = std::string(process),
-        .identity = identity});
+        .identity = identity,
+        .how = threw});
+  condemned_.erase(identity);
+  look_again();
 }
 
-bool death_book::pardon(const resilience::message& in) {
+bool death_book::pardon(std::uint64_t identity) {
   const std::lock_guard guard(mutex_);
-  if (!box_) return false;
-  std::vector<std::uint64_t> identities;
-  for (const auto& [number, d] : table_.all())
-    if (d.identity == identity_of(d.process, in)) identities.push_back(d.identity);
-  for (const auto identity : identities) drop(table_.forget(identity));
-  return !identities.empty();
+  const auto known = table_.of(identity);
+  condemned_.erase(identity);
+  if (box_) drop(table_.forget(identity));
+  look_again();
+  return known.lives > 0 || (known.put_aside && !known.threw);
 }
+
+std::optional<resilience::deadly_place> death_book::worst_place(std::string_view process) const {
+  if (!any_place_.load(std::memory_order_relaxed)) return std::nullopt;
+  const std::lock_guard guard(mutex_);
+  return table_.worst_place(process);
+}
+
+resilience::toll death_book::of_checkpoint(std::string_view process, std::uint64_t position) const {
+  if (!any_place_.load(std::memory_order_relaxed)) return {};
+  const std::lock_guard guard(mutex_);
+  return table_.of(identity_of_place(process, death::kind::checkpoint, position));
+}
+
+void death_book::forget_places(std::string_view process) {
+  if (!any_place_.load(std::memory_order_relaxed)) return;
+  const std::lock_guard guard(mutex_);
+  if (box_) drop(table_.forget_places(process));
+}
+
+poison_figures death_book::figures() const { return {threw_, ended_, refused_, ends_}; }
 
 std::vector<death> death_book::untold(const std::string& group) const {
   const std::lock_guard guard(mutex_);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/death_book.hpp"
 #include "transport/endpoint.hpp"
 #include "transport/gateway/figures.hpp"
 
@@ -43,6 +44,7 @@ struct supervision_figures {
   std::size_t letters = 0;
   std::uint64_t runtime_restarts = 0;
   std::vector<resilient_status> resilient;
+  poison_figures poison;
 };
 
 /// In Prometheus' text format (version 0.0.4). Without figures, while the node starts again, says that and no more.

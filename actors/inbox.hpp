@@ -34,6 +34,8 @@ struct life_note {
   std::string cause;         ///< of a failure: what was thrown
   std::string message;       ///< that was being handled
   std::vector<void*> frames;  ///< of the throw, innermost first
+  std::function<void(const std::string& why)> down;  ///< it stays down; empty: it does not any more
+  std::function<void()> kept;  ///< called once the message it died of is kept as a dead letter, if it is put aside
 };
 
 /// The mailbox of a process. Under a supervisor it outlives the process and is taken over by the next life. Two lanes: one

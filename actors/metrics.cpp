@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 #include <initializer_list>
+#include <tuple>
 #include <utility>
 
 namespace cohort::detail {
@@ -185,6 +186,12 @@ void supervised(page& out, const supervision_figures& f) {
   counter("cohort_processes_late_total", "Processes that did not start or stop in time.", f.counters.start_late + f.counters.stop_late);
   counter("cohort_processes_stuck_total", "Processes that could not be ended.", f.counters.stuck);
   counter("cohort_poison_messages_total", "Messages put aside because they ended their receiver.", f.counters.poison);
+  out.family("cohort_inputs_put_aside_total", "counter", "Inputs of resilient processes put aside, by what they did each time.");
+  out.sample({{"cause", "threw"}}, f.poison.threw);
+  out.sample({{"cause", "ended_process"}}, f.poison.ended);
+  counter("cohort_inputs_refused_total", "Inputs that came again after they were put aside, and were refused at once.",
+          f.poison.refused);
+  counter("cohort_process_ends_total", "Ends of this node's process by what it executed, over all its starts.", f.poison.ends);
   out.family("cohort_dead_letters", "gauge", "Messages put aside and not yet dropped or replayed.");
   out.sample({}, std::uint64_t{f.letters});
   out.family("cohort_processes", "gauge", "Supervised processes.");
@@ -222,6 +229,10 @@ const resilient_gauge resilient_gauges[] = {
      const auto taken = std::chrono::duration<double>(s.checkpoint_taken).count();
      return taken == 0 ? 0.0 : std::max(0.0, seconds_now() - taken);
    }},
+  {"cohort_resilient_down", "gauge", "1 if it stays down, since its journal ended the whole process.",
+   [](const resilient_status& s) { return s.down.empty() ? 0.0 : 1.0; }},
+  {"cohort_resilient_undelivered_total", "counter", "Messages that their receivers refused for good.",
+   figure<&resilient_status::undelivered>},
   {"cohort_resilient_outbox", "gauge", "Messages that their receivers have not taken.", figure<&resilient_status::outbox>},
   {"cohort_resilient_senders", "gauge", "Numbered senders remembered.", figure<&resilient_status::senders>},
   {"cohort_resilient_restarts_total", "counter", "Lives that followed another one since the node started.", figure<&resilient_status::restarts>},
@@ -232,13 +243,13 @@ const resilient_gauge resilient_gauges[] = {
    [](const resilient_status& s) { return static_cast<double>(s.unreadable.size()); }},
 };
 
-/// Of those that would redo most: there may be a hundred thousand.
+/// Of those that stay down, and that would redo most: there may be a hundred thousand.
 void resilient(page& out, std::vector<resilient_status> all) {
   out.family("cohort_resilient_processes", "gauge", "Resilient processes that have lived since the node started.");
   out.sample({}, std::uint64_t{all.size()});
   const auto shown = std::min(all.size(), children_max);
   const auto more = [](const resilient_status& a, const resilient_status& b) {
-    return std::pair(a.to_redo, a.outbox) > std::pair(b.to_redo, b.outbox);
+    return std::tuple(!a.down.empty(), a.to_redo, a.outbox) > std::tuple(!b.down.empty(), b.to_redo, b.outbox);
   };
   std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(shown), all.end(), more);
   all.resize(shown);

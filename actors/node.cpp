@@ -252,6 +252,8 @@ void node::impl::put_letter(const std::string& name, caf::message what, unsigned
                 [](std::uint64_t) {});
 }
 
+void node::impl::drop_letter(std::uint64_t number) { letters_->drop(number); }
+
 /// Any thread.
 void node::impl::groups_changed() {
   {
@@ -269,7 +271,7 @@ void node::impl::open_admin() {
       .supervision =
         [this] {
           const supervisors all(supervision_);
-          detail::supervision_figures f{all.counters(), all.children(), all.dead_letters().size(), 0, {}};
+          detail::supervision_figures f{all.counters(), all.children(), all.dead_letters().size(), 0, {}, deaths_->figures()};
           {
             std::lock_guard guard(resilient_mutex_);
             if (resilient_) f.resilient = resilient_->all_status();
@@ -279,6 +281,11 @@ void node::impl::open_admin() {
           return f;
         },
       .supervisors_now = [this] { return std::make_shared<supervisors>(supervision_); },
+      .redo =
+        [this](const std::string& process) {
+          std::lock_guard guard(resilient_mutex_);
+          return resilient_ ? resilient_->redo(process) : "no resilient process " + process + " stays down here";
+        },
       .nodes = [this] { return nodes(); },
       .change_nodes = [this](catalogue::command what) { return change_nodes(std::move(what)); },
       .rules = [this](const std::string& group) { return rules(group); },
@@ -346,6 +353,10 @@ void node::impl::start_supervisors() {
   supervision_->replicated = [this](const std::string& name) {
     std::lock_guard guard(resilient_mutex_);
     return resilient_ && resilient_->replicated.contains(name) ? resilient_->find(name) : caf::actor();
+  };
+  supervision_->resilient_at = [this](const std::string& path) {
+    std::lock_guard guard(resilient_mutex_);
+    return resilient_ ? resilient_->name_at(path) : std::string();
   };
 }
 

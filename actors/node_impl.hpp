@@ -51,6 +51,7 @@ struct node::impl {
   const std::shared_ptr<detail::death_book>& deaths() const { return deaths_; }
   /// A dead letter that no child's mailbox held: of a replicated process of this name.
   void put_letter(const std::string& name, caf::message what, unsigned lives, const std::string& why);
+  void drop_letter(std::uint64_t number);
   /// The contract which the configuration has for a group, or the default one.
   contract configured(std::string_view group) const;
   void start();

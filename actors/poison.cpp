@@ -38,9 +38,17 @@ std::string supervisors::replay(std::uint64_t letter) {
   }
   if (!child) return "there is no child at " + path + " now; start it, then replay dead letter " + std::to_string(letter);
   const auto deaths = impl_->deaths.lock();
-  // What ends the process once more is in no mailbox afterwards: its letter stays.
-  const bool deadly = deaths && detail::pardon(*deaths, *content);
-  if (!deadly && !letters->drop(letter)) return "dead letter " + std::to_string(letter) + " was taken by another";
+  // What ends the process once more is in no mailbox afterwards: its letter stays. A numbered one is applied once however often it
+  // is given, so its letter stays until that has happened.
+  const auto process = impl_->resilient_at ? impl_->resilient_at(path) : std::string();
+  const bool deadly = deaths && !process.empty() && detail::pardon(*deaths, process, *content);
+  const bool numbered = !process.empty() && content->match_elements<resilient_message>();
+  if (numbered) {
+    auto again = content->get_as<resilient_message>(0);
+    again.letter = letter;
+    content = caf::make_message(std::move(again));
+  }
+  if (!deadly && !numbered && !letters->drop(letter)) return "dead letter " + std::to_string(letter) + " was taken by another";
   caf::anon_send(child, std::move(*content));
   return {};
 }

@@ -250,8 +250,8 @@ void replica::deliver(protocol::deliver_batch& b, work& w) {
   d.own = b.own;
   d.late = b.late;
   auto* bytes = b.what.blob.data();
-  // A batch at a time: what the primary of a group executes it says itself.
-  const bool speaks = machine_ && !member_ && group_->deaths && b.cls == order::total;
+  // A batch at a time. What the primary of a group executes it says itself; here are the updates, which its members apply.
+  const bool speaks = machine_ && group_->deaths && b.cls == order::total;
   persistence::last_words::speaker words(speaks ? group_->deaths->words() : nullptr);
   if (speaks)
     words.begins({.kind = persistence::word_kind::delivery, .process = group_->name, .from = services_.nodes->name_of(b.sender),

@@ -1,5 +1,7 @@
 #include "actors/resilient_front.hpp"
 
+#include "actors/node_impl.hpp"
+
 #include <cohort/group.hpp>
 
 #include <algorithm>
@@ -50,7 +52,7 @@ caf::response_promise resilient_front::take(const resilience::message& in) {
 }
 
 void resilient_front::replay(const resilience::message& in) {
-  for (const auto& bytes : {resilience::pardon_request(in), resilience::input_request(in)})
+  for (const auto& bytes : {resilience::pardon_request(in), resilience::replay_request(in)})
     port_.submit(std::as_bytes(std::span(bytes)), next_tag_++);
   port_.flush();
 }
@@ -84,6 +86,9 @@ void resilient_front::answer(asked& who, const completion& c) {
     case outcome_kind::full: return refuse("not taken, too much waits; try again later");
     case outcome_kind::failed: return refuse("not taken, it threw: " + std::string(a.body));
     case outcome_kind::deadly: return refuse("not taken, " + std::string(a.body));
+    case outcome_kind::refused:
+      home_->node->internals().deaths()->count_refused();
+      return who.promise.deliver(put_aside_error("resilient process " + name_ + ": not taken, " + std::string(a.body)));
     case outcome_kind::malformed: return refuse("not taken: a name has up to 64 bytes, and a number begins with 1");
   }
 }
@@ -107,12 +112,16 @@ void resilient_front::give(const std::string& to, lane& of) {
   for (; of.given < of.messages.size(); ++of.given) {
     const auto& [e, received] = of.messages[of.given];
     if (received) continue;
-    request(receiver, resilient_request_limit, resilient_message{name_, e.number, e.body, e.low, activation_})
+    // Refused for good, those before it are answered, too, though the group may not know of that yet.
+    const auto low = std::max(e.low, of.messages.front().what.number);
+    request(receiver, resilient_request_limit, resilient_message{name_, e.number, e.body, low, activation_})
       .then(
         [this, to, activation = activation_](std::uint64_t number) {
           if (activation == activation_) acknowledged(to, number);
         },
-        [](const caf::error&) {});  // sent again when its time has come
+        [this, to, number = e.number, activation = activation_](const caf::error& why) {
+          if (activation == activation_ && is_put_aside(why)) undelivered(to, number, why);
+        });  // else it is sent again when its time has come
   }
 }
 
@@ -125,6 +134,17 @@ void resilient_front::acknowledged(const std::string& to, std::uint64_t number) 
   for (; !messages.empty() && messages.front().received; messages.pop_front(), --lane.given) acks_[to] = messages.front().what.number;
   // Receipts that come together travel together.
   if (!std::exchange(gathering_, true)) cc::send(this, caf::actor(this), acks_gathered{});
+}
+
+/// It is as if the receiver had it: what is behind it can be taken now (R10).
+void resilient_front::undelivered(const std::string& to, std::uint64_t number, const caf::error& why) {
+  auto& lane = lanes_[to];
+  const auto first = lane.messages.empty() ? 0 : lane.messages.front().what.number;
+  if (number < first || number - first >= lane.given || lane.messages[number - first].received) return;  // it was sent twice
+  home_->undelivered(name_, to, number, why);
+  acknowledged(to, number);
+  lane.given = 0;
+  give(to, lane);
 }
 
 void resilient_front::submit_acks() {

@@ -53,6 +53,7 @@ private:
   void released(released_effects& r);
   void give(const std::string& to, lane& of);
   void acknowledged(const std::string& to, std::uint64_t number);
+  void undelivered(const std::string& to, std::uint64_t number, const caf::error& why);
   void submit_acks();
   void look();
   void arm();

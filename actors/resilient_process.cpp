@@ -1,217 +1,12 @@
 #include "actors/resilient_process.hpp"
 
 #include "actors/node_impl.hpp"
-#include "actors/resilient_front.hpp"
+#include "actors/redo_witness.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 namespace cohort {
-namespace detail {
-namespace {
-
-resilience::memory_limits memory_of(const resilient_options& how) {
-  return {.outbox_max = how.outbox_max, .senders_max = how.senders_max, .senders_age = how.senders_age};
-}
-
-}  // namespace
-}  // namespace detail
-
-resilient_home::resilient_home(std::shared_ptr<stable_store> storage)
-    : impl_(std::make_shared<impl>(std::move(storage))) {}
-resilient_home::resilient_home(node& where)
-    : impl_(where.internals().resilient([&] { return std::make_shared<impl>(where); })) {}
-
-child_factory resilient_home::child(const std::string& name, resilient_factory make, resilient_options how) const {
-  if (name.empty() || name.size() > stable_name_bytes_max)
-    throw node_error("resilient process \"" + name + "\": a name has 1 to " + std::to_string(stable_name_bytes_max) +
-                     " bytes");
-  return [home = impl_, name, make = std::move(make), how](child_start& at) {
-    return at.spawn<detail::resilient_actor>(home, name, make, how);
-  };
-}
-
-void resilient_home::add_to(supervision_tree& tree, const std::string& name, resilient_factory make,
-                            resilient_options how) const {
-  tree.child(name, child(name, std::move(make), how), how.child);
-}
-
-void resilient_home::replicate(const std::string& name, resilient_factory make, const contract& how,
-                               const resilient_options& options) const {
-  if (!impl_->node) throw node_error("resilient process " + name + ": is replicated by a home that was made with its node");
-  if (!make) throw node_error("resilient process " + name + ": no machine is given");
-  const resilience::replicated_calls calls{
-    .release =
-      [home = impl_, name](fencing_token activation, std::vector<resilience::effect>&& effects) {
-        if (const auto front = home->find(name))
-          cc::hand_over(front, detail::released_effects{activation, std::move(effects)});
-      },
-    .put_aside =
-      [home = impl_, name](const resilience::message& in, unsigned lives, const std::string& why) { home->put_aside(name, in, lives, why); },
-    .tell = [home = impl_, name](fencing_token activation, const resilience::process_state& state,
-                                 bool begins) { home->activation(name, activation, state, begins); }};
-  impl_->replicated.insert(name);
-  impl_->node->replicate_primary(
-    name,
-    [make = std::move(make), memory = detail::memory_of(options), poison = options.child.mailbox.poison_after, calls] {
-      return std::make_unique<resilience::replicated_process>(make, memory, poison, calls);
-    },
-    how, options.backups);
-  impl_->node->internals().front(name, [home = impl_, name](caf::actor_system& system, auto group, auto open) {
-    caf::actor front = system.spawn<detail::resilient_front>(home, name, std::move(group), std::move(open));
-    home->enter(name, caf::actor_cast<caf::actor_addr>(front));
-    return front;
-  });
-}
-
-void resilient_home::replicate(const std::string& name, resilient_factory make, const resilient_options& options) const {
-  if (!impl_->node) throw node_error("resilient process " + name + ": is replicated by a home that was made with its node");
-  replicate(name, std::move(make), impl_->node->internals().configured(name), options);
-}
-
-void resilient_home::receiver(const std::string& name, caf::actor who) const {
-  impl_->enter(name, caf::actor_cast<caf::actor_addr>(who));
-}
-
-caf::actor resilient_home::find(const std::string& name) const { return impl_->find(name); }
-
-std::vector<resilient_status> resilient_home::status() const { return impl_->all_status(); }
-
-std::vector<resilient_restart> resilient_home::restarts() const {
-  const std::lock_guard lock(impl_->mutex);
-  return {impl_->restarts.begin(), impl_->restarts.end()};
-}
-
-caf::actor resilient_home::impl::find(const std::string& name) {
-  const std::lock_guard lock(mutex);
-  const auto it = receivers.find(name);
-  return it == receivers.end() ? caf::actor() : caf::actor_cast<caf::actor>(it->second);
-}
-
-bool resilient_home::impl::is_sender(const std::string& name, const caf::strong_actor_ptr& who) {
-  const auto known = name.empty() ? caf::actor() : find(name);
-  return known && caf::actor_cast<caf::strong_actor_ptr>(known) == who;
-}
-
-std::shared_ptr<stable_store> resilient_home::impl::storage() { return opened ? opened : stable_storage_of(*node); }
-
-void resilient_home::impl::no_room(const std::string& name, const std::string& why) {
-  {
-    const auto now = std::chrono::steady_clock::now();
-    const std::lock_guard lock(mutex);
-    if (no_room_told.time_since_epoch().count() != 0 && now - no_room_told < detail::resilient_no_room_told_every) return;
-    no_room_told = now;
-  }
-  if (node)
-    node->internals().log.write(detail::log_level::warn, "resilient=" + name + " event=waits, and others may too; nothing is lost: " + why);
-}
-
-/// The replica's thread, at the member in office.
-void resilient_home::impl::put_aside(const std::string& name, const resilience::message& in, unsigned lives, const std::string& why) {
-  node->internals().log.write(
-    detail::log_level::error, "resilient process " + name + ": an input" +
-                                (in.from.empty() ? "" : " of " + std::string(in.from) + ", number " + std::to_string(in.number)) +
-                                " is put aside: " + (lives == 0 ? "it throws each time: " : "") + why);
-  if (lives > 0)
-    node->internals().put_letter(name,
-                                 in.from.empty() ? caf::make_message(std::string(in.body))
-                                                 : caf::make_message(resilient_message{std::string(in.from), in.number, std::string(in.body), in.low}),
-                                 lives, why);
-}
-
-/// The replica's thread, at the member in office.
-void resilient_home::impl::activation(const std::string& name, fencing_token number, const resilience::process_state& state,
-                                      bool begins) {
-  resilient_status now;
-  succession after;
-  {
-    const std::lock_guard lock(mutex);
-    auto& shown = status[name];
-    shown.name = name;
-    shown.applied = shown.durable = state.applied();
-    shown.outbox = state.outbox();
-    shown.senders = state.senders();
-    if (!begins) return;
-    shown.life = number;
-    auto& line = lines[name];
-    after.cause = "this node took it over, in view " + std::to_string(number - 1);
-    if (line.lives == 0)
-      if (const auto before = node->internals().deaths()->obituary(name); !before.empty()) after.cause += "; " + before;
-    after.restarts = shown.restarts = line.lives++;
-    now = shown;
-  }
-  restarted(now, after);
-}
-
-std::vector<resilient_status> resilient_home::impl::all_status() {
-  std::vector<resilient_status> all;
-  {
-    const std::lock_guard lock(mutex);
-    for (const auto& [name, s] : status) {
-      const auto line = lines.find(name);
-      all.push_back(s);
-      if (line != lines.end()) all.back().active = line->second.running;
-    }
-  }
-  for (auto& s : all)
-    if (const auto line = replicated.find(s.name); line != replicated.end()) s.active = node->primary(s.name).executes;
-  return all;
-}
-
-resilient_home::impl::succession resilient_home::impl::begin_life(const std::string& name) {
-  const std::lock_guard lock(mutex);
-  auto& line = lines[name];
-  succession after;
-  // The homes of a node are one, and its data directory is open to no other process.
-  after.alone = node && !line.running;
-  after.cause = line.cause;
-  after.age = line.age;
-  if (node && line.lives == 0) after.cause = node->internals().deaths()->obituary(name);
-  after.restarts = line.lives++;
-  line.running = true;
-  line.began = std::chrono::steady_clock::now();
-  return after;
-}
-
-void resilient_home::impl::end_life(const std::string& name, std::string cause) {
-  const std::lock_guard lock(mutex);
-  auto& line = lines[name];
-  line.running = false;
-  line.cause = std::move(cause);
-  line.age = std::chrono::steady_clock::now() - line.began;
-}
-
-void resilient_home::impl::restarted(const resilient_status& now, const succession& after) {
-  resilient_restart event{std::chrono::duration_cast<wall_time>(std::chrono::system_clock::now().time_since_epoch()),
-                          now.name, now.life, after.cause, after.age, after.restarts, now.redone, now.took};
-  const auto ms = [](std::chrono::nanoseconds t) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.3f ms", std::chrono::duration<double, std::milli>(t).count());
-    return std::string(text);
-  };
-  if (node) {
-    auto& log = node->internals().log;
-    const auto level = after.restarts > 0 || !after.cause.empty() ? detail::log_level::info : detail::log_level::debug;  // there may be many at the start
-    for (const auto& u : now.unreadable) log.write(detail::log_level::error, "resilient: checkpoint passed over: " + u);
-    if (log.wants(level))
-      log.write(level, "resilient=" + now.name + " event=" + (after.restarts > 0 ? "restarted" : "started") +
-                         " life=" + std::to_string(now.life) + " restarts=" + std::to_string(after.restarts) +
-                         " age=" + ms(after.age) + " checkpoint=" + std::to_string(now.checkpoint) +
-                         " redone=" + std::to_string(now.redone) + " took=" + ms(now.took) +
-                         (after.cause.empty() ? "" : ": " + after.cause));
-  }
-  if (after.restarts == 0 && after.cause.empty()) return;
-  const std::lock_guard lock(mutex);
-  restarts.push_back(std::move(event));
-  if (restarts.size() > 256) restarts.pop_front();
-}
-
-void resilient_home::impl::enter(const std::string& name, caf::actor_addr who) {
-  const std::lock_guard lock(mutex);
-  receivers[name] = std::move(who);
-}
-
 namespace detail {
 namespace {
 
@@ -225,9 +20,9 @@ caf::error error_of(const std::string& what) { return caf::make_error(caf::sec::
 
 }  // namespace
 
-bool pardon(death_book& deaths, const caf::message& input) {
+bool pardon(death_book& deaths, const std::string& process, const caf::message& input) {
   const auto in = deaths.any() ? input_in(input) : std::nullopt;
-  return in && deaths.pardon(*in);
+  return in && deaths.pardon(death_book::identity_of(process, *in));
 }
 
 std::optional<resilience::message> input_in(const caf::message& what) {
@@ -251,20 +46,40 @@ wall_time resilient_actor::now() const {
 }
 
 caf::behavior resilient_actor::make_behavior() {
-  const auto before = home_->begin_life(name_);
+  before_ = home_->begin_life(name_);
+  return come_back();
+}
+
+/// Which may end the whole process: then it is not tried for ever.
+caf::behavior resilient_actor::come_back() {
+  // One end may have been a kill from outside.
+  const auto ends_max = std::max(how_.child.mailbox.poison_after, 2u);
+  if (deaths_)
+    if (const auto place = deaths_->worst_place(name_); place && place->what.lives >= ends_max)
+      return stay_down("redoing event " + std::to_string(place->position) + " of its journal " + death_book::in_words(place->what));
   const auto began = std::chrono::steady_clock::now();
-  const auto report = engine_.recover(*home_->storage(), before.alone);
+  std::optional<redo_witness> witness;
+  if (deaths_) witness.emplace(*deaths_, engine_, ends_max);
+  resilience::recovery_report report;
+  try {
+    report = engine_.recover(*home_->storage(), before_.alone, witness ? &*witness : nullptr);
+  } catch (const resilience::unrecoverable& e) {
+    if (!witness || !witness->has_passed_over()) throw;
+    return stay_down(e.what());
+  }
+  if (deaths_) deaths_->forget_places(name_);
   recovered_ = true;
+  if (!std::exchange(status_.down, {}).empty()) stays_down({});
   status_.took = std::chrono::steady_clock::now() - began;
   status_.name = name_;
   status_.active = true;
-  status_.restarts = before.restarts;
+  status_.restarts = before_.restarts;
   status_.changes = report.changes;
   status_.life = engine_.token();
   status_.checkpoint = report.checkpoint;
   status_.redone = report.redone;
   status_.unreadable = report.unreadable;
-  home_->restarted(status_, before);
+  home_->restarted(status_, before_);
   home_->enter(name_, caf::actor_cast<caf::actor_addr>(this));
   release();
   return {
@@ -272,7 +87,7 @@ caf::behavior resilient_actor::make_behavior() {
         return take({{}, 0, body});
       },
       [this](const resilient_message& m) {
-        return take({m.from, m.number, m.body, m.low});
+        return take({m.from, m.number, m.body, m.low, m.letter != 0}, m.letter);
       },
       [this](const commit_landed& l) {
         if (l.flight != flight_) return;  // a life that ended has looked at it itself
@@ -289,14 +104,32 @@ caf::behavior resilient_actor::make_behavior() {
   };
 }
 
-caf::response_promise resilient_actor::take(const resilience::message& in) {
-  const auto ticket = current_mailbox_element()->mid.is_request() ? ++tickets_ : 0;
+/// Its supervisor sees no failure: it would end the node over it in the end, and nothing is served by that.
+caf::behavior resilient_actor::stay_down(const std::string& why) {
+  status_.name = name_;
+  status_.restarts = before_.restarts;
+  status_.down = why + "; start a program that digests it, and have it tried again: cohort redo " + name_;
+  home_->stays_down(status_);
+  stays_down(status_.down);
+  home_->enter(name_, caf::actor_cast<caf::actor_addr>(this));
+  const auto refuse = [this] { return error_of("resilient process " + name_ + " stays down: " + status_.down); };
+  return {
+      [=](const std::string&) -> caf::result<std::string> { return refuse(); },
+      [=](const resilient_message&) -> caf::result<std::string> { return refuse(); },
+      [this](redo_again) { become(come_back()); },
+  };
+}
+
+caf::response_promise resilient_actor::take(const resilience::message& in, std::uint64_t letter) {
+  const bool waits = current_mailbox_element()->mid.is_request();
+  const auto ticket = waits || letter != 0 ? ++tickets_ : 0;
   const auto identity = deaths_ ? death_book::identity_of(name_, in) : 0;
   if (deaths_ && deaths_->any())
-    if (const auto why = refusal(in, identity); !why.empty()) {
+    if (const auto [why, for_good] = refused(in, identity); !why.empty()) {
       ++status_.refused;
+      const auto text = "resilient process " + name_ + ": not taken, " + why;
       auto promise = make_response_promise();
-      if (ticket != 0) promise.deliver(error_of("resilient process " + name_ + ": not taken, " + why));
+      if (waits) promise.deliver(for_good ? put_aside_error(text) : error_of(text));
       return promise;
     }
   // Throwing ends this life, see `on_exit`; the next one is given the message again.
@@ -307,15 +140,21 @@ caf::response_promise resilient_actor::take(const resilience::message& in) {
   if (v == resilience::verdict::duplicate || v == resilience::verdict::outdated) ++status_.duplicates;
   if (v == resilience::verdict::gap || v == resilience::verdict::full) {
     ++status_.refused;
-    if (ticket != 0)
+    if (waits)
       promise.deliver(error_of(
           "resilient process " + name_ + ": not taken, " +
           (v == resilience::verdict::gap ? "a message before it is missing" : "too much waits; try again later")));
-  } else if (ticket != 0 && v == resilience::verdict::outdated && !is_receipt) {
+  } else if (v == resilience::verdict::passed) {
+    ++status_.refused;
+    if (waits)
+      promise.deliver(put_aside_error("resilient process " + name_ +
+                                      ": not taken, it was refused before, and its sender has gone on without it"));
+  } else if (waits && v == resilience::verdict::outdated && !is_receipt) {
     promise.deliver(
         error_of("resilient process " + name_ + ": applied before, and the answer is not kept behind newer ones"));
   } else if (ticket != 0) {
-    promises_.emplace(ticket, promise);
+    if (letter != 0) letters_.emplace(ticket, letter);
+    if (waits) promises_.emplace(ticket, promise);
     if (is_receipt) receipts_.emplace(ticket, in.number);
   }
   pump();
@@ -329,25 +168,46 @@ resilience::verdict resilient_actor::execute(const resilience::message& in, std:
   words.begins({.kind = persistence::word_kind::input, .process = name_, .from = in.from, .number = in.number,
                 .position = engine_.applied() + 1, .activation = engine_.token(), .identity = identity,
                 .body = std::as_bytes(std::span(in.body))});
-  const auto v = engine_.receive(in, now(), ticket);
+  resilience::verdict v;
+  try {
+    v = engine_.receive(in, now(), ticket);
+  } catch (const std::exception& e) {
+    condemn_if_last_chance(in, identity, e.what());
+    throw;
+  } catch (...) {
+    condemn_if_last_chance(in, identity, "an exception that is no std::exception");
+    throw;
+  }
   words.ends();
   if (deaths_->any() && (v == resilience::verdict::taken || v == resilience::verdict::answered)) deaths_->survived(identity);
   return v;
 }
 
-std::string resilient_actor::refusal(const resilience::message& in, std::uint64_t identity) {
-  const auto toll = deaths_->of(identity);
-  if ((toll.lives == 0 && !toll.put_aside) || !engine_.is_new(in)) return {};
-  const auto why = "it " + death_book::in_words(toll);
-  if (!toll.put_aside && toll.lives < how_.child.mailbox.poison_after) {
-    lives_lost(toll.lives);
+resilient_actor::refusal resilient_actor::refused(const resilience::message& in, std::uint64_t identity) {
+  const auto known = deaths_->of(identity);
+  if ((known.lives == 0 && !known.put_aside && !known.condemned) || !engine_.is_new(in)) return {};
+  const auto why = "it " + death_book::in_words(known);
+  if (known.put_aside) {
+    deaths_->count_refused();
+    return {why, true};
+  }
+  if (known.condemned) return {"it is being put aside", false};
+  if (known.lives < how_.child.mailbox.poison_after) {
+    lives_lost(known.lives);
     return {};
   }
-  if (!toll.put_aside) {
-    set_aside(toll.lives, why);
-    deaths_->put_aside(name_, identity);
-  }
-  return why;
+  deaths_->condemn(identity);
+  set_aside(known.lives, why, [deaths = deaths_, name = name_, identity] { deaths->put_aside(name, identity, {}); });
+  return {why, false};
+}
+
+/// One without a number is another input when it comes again.
+void resilient_actor::condemn_if_last_chance(const resilience::message& in, std::uint64_t identity, const std::string& why) {
+  const auto kept = [deaths = deaths_, name = name_, identity, why, numbered = !in.from.empty()] {
+    if (numbered) deaths->put_aside(name, identity, why.empty() ? "something without a text" : why);
+    else deaths->count_put_aside(false);
+  };
+  if (when_set_aside(kept) && !in.from.empty()) deaths_->condemn(identity);
 }
 
 /// Commits what waits, unless a commit is under way: what comes meanwhile goes with the next.
@@ -395,6 +255,10 @@ void resilient_actor::landed(const stable_result& r) {
 
 void resilient_actor::release() {
   for (auto& a : engine_.take_answers()) {
+    if (const auto letter = letters_.find(a.ticket); letter != letters_.end()) {  // it is applied, and durable
+      if (home_->node) home_->node->internals().drop_letter(letter->second);
+      letters_.erase(letter);
+    }
     const auto promise = promises_.find(a.ticket);
     if (promise == promises_.end()) continue;
     if (const auto receipt = receipts_.find(a.ticket); receipt != receipts_.end()) {
@@ -422,7 +286,18 @@ void resilient_actor::send(const resilience::effect& e) {
             engine_.acknowledged(name, number, now());
             tell();
           },
-          [](const caf::error&) {});  // sent again when its time has come
+          [this, name = e.to, number = e.number](const caf::error& why) {
+            if (is_put_aside(why)) undelivered(name, number, why);
+          });  // else it is sent again when its time has come
+}
+
+/// It is as if the receiver had it: what is behind it can be taken now (R10).
+void resilient_actor::undelivered(const std::string& to, std::uint64_t number, const caf::error& why) {
+  if (!engine_.waits_for(to, number)) return;  // it was sent twice
+  home_->undelivered(name_, to, number, why);
+  engine_.acknowledged(to, number, now());
+  engine_.resend(to);
+  release();
 }
 
 /// To those who have taken nothing since the last look.

@@ -105,12 +105,24 @@ caf::error process::died_of(std::exception_ptr& thrown) {
   return caf::make_error(caf::sec::runtime_error, what);
 }
 
-void process::set_aside(unsigned lives, const std::string& cause) {
+void process::set_aside(unsigned lives, const std::string& cause, std::function<void()> kept) {
   if (!now_->what) return;
   detail::life_note how;
+  how.kept = std::move(kept);
   how.cause = cause;
   how.message = in_words(*now_->what);
   inbox_->set_aside(now_->what->copy_content_to_message(), lives, how);
+}
+
+bool process::when_set_aside(std::function<void()> kept) {
+  if (!note_ || !now_->what || now_->system || !inbox_->is_kept() || !inbox_->is_last_chance(*now_)) return false;
+  std::lock_guard guard(note_->mutex);
+  note_->kept = std::move(kept);
+  return true;
+}
+
+void process::stays_down(const std::string& why) {
+  if (note_ && note_->down) note_->down(why);
 }
 
 void process::lives_lost(unsigned before) {

@@ -92,6 +92,8 @@ public:
   void outside_failed(const std::string& name, const std::string& why);
   void stop(std::function<void()> done);
   void up(std::uint64_t key, supervision::life number);
+  /// Empty: not any more.
+  void down(std::uint64_t key, supervision::life number, const std::string& why);
   void ended(std::uint64_t key, supervision::life number, const caf::error& why);
   void poisoned(const std::string& path, std::uint64_t letter, unsigned kills, const std::string& cause,
                 const std::string& message);
@@ -170,6 +172,7 @@ struct supervisors::impl {
   std::weak_ptr<detail::dead_letters> letters;
   std::weak_ptr<detail::death_book> deaths;
   std::function<caf::actor(const std::string&)> replicated;  ///< who takes inputs of a replicated process of this name; null: nobody
+  std::function<std::string(const std::string&)> resilient_at;  ///< name of the resilient process that is this child; empty: none
 };
 
 }  // namespace cohort

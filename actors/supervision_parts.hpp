@@ -32,6 +32,7 @@ struct supervision_host::leaf {
   std::vector<void*> frames;
   std::uint64_t restarts = 0;
   bool late = false;  ///< killed because it was not up in time: that is the cause
+  bool down = false;  ///< it says that it does nothing
 };
 
 /// A report with what was known when it was made: the next life may fail before it is told.

@@ -35,7 +35,7 @@ void supervision_host::tell(branch& b, const told& t) {
   const auto known = b.leaves.find(what.child);
   if (known == b.leaves.end()) return;
   auto& l = *known->second;
-  if (what.what == report::started) return show(l, "up");
+  if (what.what == report::started) return show(l, l.down ? "down" : "up");
   supervision_event e;
   e.path = l.path;
   e.age = what.age;

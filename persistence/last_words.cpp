@@ -81,7 +81,7 @@ std::optional<last_word> read_slot(std::span<const std::byte> slot, std::uint64_
       text.from_bytes > last_words::name_bytes || sum_of(bytes, text.excerpt_bytes, head.serial) != head.sum)
     return std::nullopt;
   if (text.kind < static_cast<std::uint8_t>(word_kind::input) ||
-      text.kind > static_cast<std::uint8_t>(word_kind::delivery))
+      text.kind > static_cast<std::uint8_t>(word_kind::checkpoint))
     return std::nullopt;
   last_word w;
   w.id = {nonce, index, head.serial};

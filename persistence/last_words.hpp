@@ -24,9 +24,11 @@
 namespace cohort::persistence {
 
 enum class word_kind : std::uint8_t {
-  input = 1,     ///< of a resilient process on this node's storage
-  request = 2,   ///< of a primary/backup group, executed by its primary
-  delivery = 3,  ///< messages of a group, applied by all its members
+  input = 1,       ///< of a resilient process on this node's storage
+  request = 2,     ///< of a primary/backup group, executed by its primary
+  delivery = 3,    ///< messages of a group, applied by all its members
+  redo = 4,        ///< an event of a resilient process's journal, once more
+  checkpoint = 5,  ///< a checkpoint of a resilient process, read; `position` is the state's
 };
 
 /// What is about to be executed. Longer texts are cut off.

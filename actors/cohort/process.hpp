@@ -83,10 +83,16 @@ public:
   bool cleanup(caf::error&& why, caf::execution_unit* host) override;
 
   /// The message being handled becomes a dead letter with this cause, and this life goes on; who waits for an answer is the
-  /// caller's business. `lives`: that it has ended. Nothing without a supervisor.
-  void set_aside(unsigned lives, const std::string& cause);
+  /// caller's business. `lives`: that it has ended. `kept` is called once the letter is on disk, by any thread. Nothing without a
+  /// supervisor.
+  void set_aside(unsigned lives, const std::string& cause, std::function<void()> kept = {});
+  /// Should this life fail by the message being handled, it is put aside, since it has ended others: then `kept` is called as
+  /// above. False if it is not.
+  bool when_set_aside(std::function<void()> kept);
   /// The message being handled has ended so many lives of which this mailbox does not know: they count, too.
   void lives_lost(unsigned before);
+  /// To its supervisor this child is up, but it does nothing, for this reason; queries and the log say so. Empty: it works again.
+  void stays_down(const std::string& why);
 
   /// For the supervisor, before `launch`.
   void join(std::shared_ptr<detail::inbox> box, std::shared_ptr<detail::life_note> note);

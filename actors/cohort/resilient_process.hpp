@@ -29,6 +29,9 @@ struct resilient_message {
   std::string body;
   std::uint64_t low = 0;         ///< the sender has the answers to all its numbers below this one; 0: it does not say
   fencing_token activation = 0;  ///< of the resilient process that sends it: grows with each that takes its place
+  /// Not 0: the dead letter of this number is given once more. A resilient process takes it also if its sender has gone on without
+  /// it, once; the letter is dropped then. Not part of what is written down.
+  std::uint64_t letter = 0;
 };
 
 #if CAF_VERSION < 1800
@@ -38,6 +41,11 @@ auto inspect(Inspector& f, resilient_message& m) {
   return f(caf::meta::type_name("cohort::resilient_message"), m.from, m.number, m.body, m.low, m.activation);
 }
 #endif
+
+/// True for the error of an input that is refused for good: it killed its receivers, and lies among the dead letters. A resilient
+/// process that sent it does not send it again; who numbers inputs himself may give the number to another one, or go on with the
+/// next and say so (`low`).
+bool is_put_aside(const caf::error& e);
 
 struct resilient_options {
   checkpoint_policy checkpoints;     ///< of a process on this node's storage; those of a group: `contract::checkpoint_bytes`
@@ -54,6 +62,7 @@ struct resilient_options {
 struct resilient_status {
   std::string name;
   bool active = false;                  ///< it executes here; a replicated one: this node holds it
+  std::string down;                     ///< why it stays down: its journal ended the whole process; empty: it does not
   std::uint64_t life = 0;               ///< counts from 1, over restarts of the node; a replicated one: its activation
   std::uint64_t applied = 0;            ///< events
   std::uint64_t durable = 0;            ///< of them
@@ -61,6 +70,7 @@ struct resilient_status {
   std::uint64_t senders = 0;            ///< that are remembered
   std::uint64_t duplicates = 0;         ///< inputs known already, in this life
   std::uint64_t refused = 0;            ///< inputs, in this life
+  std::uint64_t undelivered = 0;        ///< messages that their receivers refused for good, since the node started
   std::uint64_t restarts = 0;           ///< lives that were followed by another one since the node started
   std::uint64_t checkpoint = 0;         ///< the one this life started from
   std::uint64_t changes = 0;            ///< of it: checkpoints of changes behind the one of the whole state
@@ -131,6 +141,10 @@ public:
   /// Whom resilient processes reach under a name. Enter it before they start, and again if it gets another address.
   void receiver(const std::string& name, caf::actor who) const;
   caf::actor find(const std::string& name) const;  ///< null: nobody
+
+  /// A process that stays down, since redoing its journal ended the whole operating system's process, redoes it once more: by a
+  /// program that digests it. Empty, or why not.
+  std::string redo(const std::string& name) const;
 
   std::vector<resilient_status> status() const;  ///< of those that have lived since the node's start, by name
   std::vector<resilient_restart> restarts() const;  ///< the newest 256, oldest first

@@ -107,13 +107,13 @@ private:
 /// One child as a query shows it.
 struct child_status {
   std::string path;
-  std::string state;  ///< waiting, starting, up, stopping, ended, stuck
+  std::string state;  ///< waiting, starting, up, down (`process::stays_down`), stopping, ended, stuck
   bool is_supervisor = false;
   restart_type restart = restart_type::permanent;
   std::uint64_t lives = 0;
   std::uint64_t restarts = 0;
   std::chrono::nanoseconds age{0};      ///< of this life
-  std::string last_cause;               ///< of the newest failure, empty if there was none
+  std::string last_cause;               ///< of the newest failure, or why it stays down; empty if there was none
   std::vector<std::string> last_stack;  ///< of the throw, innermost first; empty where nothing was thrown
   mailbox_figures mailbox;
 };
@@ -122,7 +122,7 @@ struct child_status {
 struct supervision_event {
   wall_time time{0};
   std::string path;
-  std::string what;                   ///< restarts, gave_up, start_late, stop_late, stuck, ended, poison
+  std::string what;                   ///< restarts, gave_up, start_late, stop_late, stuck, ended, poison, down
   std::string cause;
   std::string message;                ///< that was being handled, if one was
   std::vector<std::string> stack;     ///< as in `child_status`

@@ -34,7 +34,7 @@ private:
 enum class after_failure : std::uint8_t {
   end_replica,  ///< the exception ends the primary's replica; the next primary executes the request
   again,        ///< it is executed again, by a new executing copy. Only so often: nothing else happens meanwhile
-  settle,       ///< it is settled without an effect, with the answer that was written
+  settle,       ///< it is settled without being executed, with the change and the answer that were written
 };
 
 /// A service of which one member, the primary, executes the requests, and whose other members follow by its updates (rule A15).
@@ -70,9 +70,9 @@ public:
     apply(change);
   }
   /// `execute` or `perform` threw for this request, for the `times`-th time in this office. Called on the copy that threw, which is
-  /// destroyed next; it must not depend on its state.
-  virtual after_failure failed(const delivery& request, unsigned times, const std::string& why, reply& answer) {
-    (void)request, (void)times, (void)why, (void)answer;
+  /// destroyed next; it must not depend on its state. `settle`: `change` is applied, and the answer is that which was written.
+  virtual after_failure failed(const delivery& request, unsigned times, const std::string& why, state_update& change, reply& answer) {
+    (void)request, (void)times, (void)why, (void)change, (void)answer;
     return after_failure::end_replica;
   }
 

@@ -213,15 +213,18 @@ void member::execute_one() {
   change_.clear();
   reply_.clear();
   if (failure_.position == request.position && failure_.then == after_failure::settle) {
-    update_.add({request.position, {}, failure_.answer});
+    if (!failure_.change.empty()) executing_->apply(failure_.change);
+    update_.add({request.position, failure_.change, failure_.answer});
     ++executed_;
     return;
   }
   if (is_settled_unexecuted(request)) return;
   const auto threw = [&](const std::string& why) {
     if (failure_.position != request.position) failure_ = {.position = request.position};
+    change_.clear();
     reply_.clear();
-    failure_.then = executing_->failed(request, ++failure_.times, why, reply_);
+    failure_.then = executing_->failed(request, ++failure_.times, why, change_, reply_);
+    failure_.change.assign(change_.bytes().begin(), change_.bytes().end());
     failure_.answer.assign(reply_.bytes().begin(), reply_.bytes().end());
     broken_ = true;
     return failure_.then != after_failure::end_replica;

@@ -105,7 +105,7 @@ private:
     std::uint64_t position = 0;
     unsigned times = 0;
     after_failure then = after_failure::again;
-    std::vector<std::byte> answer;
+    std::vector<std::byte> change, answer;
   } failure_;
   bool broken_ = false;     ///< `executing_` threw: it executes no more
   bool postponed_ = false;  ///< `executing_` executes the oldest of those left later

@@ -19,7 +19,7 @@ public:
   void execute(const delivery& request, state_update&, reply& answer) override {
     instance_->handle(request, answer);
   }
-  after_failure failed(const delivery& request, unsigned times, const std::string& why, reply& answer) override {
+  after_failure failed(const delivery& request, unsigned times, const std::string& why, state_update&, reply& answer) override {
     return instance_->failed(request, times, why, answer);
   }
   void demoted() override { instance_.reset(); }

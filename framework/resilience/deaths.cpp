@@ -32,7 +32,7 @@ std::optional<death> decode_death(std::string_view bytes) try {
   death d;
   const auto what = in.read_u64();
   if (what < static_cast<std::uint64_t>(death::kind::input) ||
-      what > static_cast<std::uint64_t>(death::kind::put_aside))
+      what > static_cast<std::uint64_t>(death::kind::tally))
     return std::nullopt;
   d.what = static_cast<death::kind>(what);
   for (auto& part : d.word) part = in.read_u64();
@@ -66,8 +66,10 @@ toll death_table::of(std::uint64_t identity) const {
   const auto [first, last] = by_identity_.equal_range(identity);
   for (auto at = first; at != last; ++at) {
     const auto& d = all_.at(at->second);
-    if (d.what == death::kind::put_aside) {
+    if (d.what == death::kind::put_aside || d.what == death::kind::threw) {
       t.put_aside = true;
+      t.threw = d.what == death::kind::threw;
+      if (t.threw) t.how = d.how;
       continue;
     }
     ++t.lives;
@@ -75,6 +77,24 @@ toll death_table::of(std::uint64_t identity) const {
     newest = std::max(newest, at->second);
   }
   return t;
+}
+
+std::optional<deadly_place> death_table::worst_place(std::string_view process) const {
+  std::map<std::uint64_t, std::uint64_t> places;  // identity by position
+  for (const auto& [number, d] : all_)
+    if (d.what == death::kind::redo && d.process == process) places[d.position] = d.identity;
+  std::optional<deadly_place> worst;
+  for (const auto& [position, identity] : places)
+    if (auto t = of(identity); !worst || t.lives > worst->what.lives) worst = deadly_place{position, std::move(t)};
+  return worst;
+}
+
+std::vector<std::uint64_t> death_table::forget_places(std::string_view process) {
+  std::vector<std::uint64_t> numbers;
+  for (const auto& [number, d] : all_)
+    if ((d.what == death::kind::redo || d.what == death::kind::checkpoint) && d.process == process) numbers.push_back(number);
+  for (const auto n : numbers) remove(n);
+  return numbers;
 }
 
 std::vector<std::uint64_t> death_table::forget(std::uint64_t identity) {
@@ -88,7 +108,7 @@ std::vector<std::uint64_t> death_table::forget(std::uint64_t identity) {
 std::vector<std::uint64_t> death_table::expire(wall_time since) {
   std::vector<std::uint64_t> numbers;
   for (const auto& [number, d] : all_)
-    if (d.time < since) numbers.push_back(number);
+    if (d.time < since && d.what != death::kind::tally) numbers.push_back(number);
   for (const auto n : numbers) remove(n);
   return numbers;
 }

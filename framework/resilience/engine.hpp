@@ -31,6 +31,20 @@ struct recovery_report {
   std::vector<std::string> unreadable;  ///< checkpoints that were passed over, each with its reason
 };
 
+/// Is told what coming back is about to do and may end the whole process, where that outlives it; and knows what did so before.
+class recovery_witness {
+public:
+  virtual ~recovery_witness() = default;
+  /// The checkpoint at this position is about to be read. Why not, if it shall be passed over; empty: it is read.
+  virtual std::string restores(std::uint64_t position) = 0;
+  /// The events of these positions are about to be redone, one after the other.
+  virtual void redoes(std::uint64_t first, std::uint64_t last) = 0;
+  /// This one now.
+  virtual void at(std::uint64_t position) noexcept = 0;
+  /// It is over, by an exception or not.
+  virtual void ends() noexcept = 0;
+};
+
 /// The state cannot be had back: what, where, what to do. Also when a newer life has claimed the process.
 struct unrecoverable : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -45,6 +59,8 @@ struct unrecoverable : std::runtime_error {
 ///     it: one that cannot be read is one too few only together with another one.
 /// R6  A life begins with claiming the next token, which ends the writing of all before it; only then it reads. Where it is
 ///     known that none before it writes any more it reads at once, and nothing leaves before the claim is durable.
+/// R11 A checkpoint that ended the whole process too often is passed over, as one that cannot be read; an event never is: its
+///     effects may have left, and those behind it would be numbered otherwise.
 class engine {
 public:
   /// `name`  also that of its store; 1 to 64 bytes.
@@ -53,7 +69,8 @@ public:
   /// Claims the process and brings its state back. Throws `unrecoverable`, what `apply` throws, and `stable_damage`.
   /// `alone`  no other life of it writes to this store, or ever will but by a claim: then the claim goes with the first
   ///          batch, and does not wait for the disk.
-  recovery_report recover(stable_store& from, bool alone = false);
+  /// `seen_by`  may be null.
+  recovery_report recover(stable_store& from, bool alone = false, recovery_witness* seen_by = nullptr);
 
   /// What the machine throws passes through; this object is then of use for `next_batch` ... `take_answers` only, which
   /// bring out what was applied before.
@@ -81,6 +98,7 @@ public:
   void resend(std::string_view to) { state_.rewind(to); }
   std::vector<std::string> waiting_for() const { return state_.waiting_for(); }
   std::uint64_t oldest(std::string_view to) const { return state_.oldest(to); }
+  bool waits_for(std::string_view to, std::uint64_t number) const { return state_.waits_for(to, number); }
   /// `wants_commit` may become true by the passing of time alone.
   bool waits_for_time() const { return !acks_.empty(); }
 
@@ -109,9 +127,9 @@ private:
   void add_claim(stable_batch& to) const;
   void find_checkpoints(stable_store& from);
   /// Of those found up to the newest.
-  void restore(stable_store& from);
-  void restore_one(stable_store& from, const kept_checkpoint& c);
-  std::uint64_t redo(stable_store& from);
+  void restore(stable_store& from, recovery_witness* seen_by);
+  void restore_one(stable_store& from, const kept_checkpoint& c, recovery_witness* seen_by);
+  std::uint64_t redo(stable_store& from, std::uint64_t last, recovery_witness* seen_by);
   std::string journal(record r);
   void add_answer(std::uint64_t position, answer a);
   bool acks_due(wall_time now) const;

@@ -4,7 +4,7 @@ namespace cohort::resilience {
 
 std::string encode(const record& r) {
   string_sink out;
-  out.write_u64(record_format);
+  out.write_u64(r.replayed ? replayed_format : record_format);
   out.write_u64(r.version);
   out.write_u64(static_cast<std::uint64_t>(r.time.count()));
   out.write_u64(r.number);
@@ -22,10 +22,12 @@ std::string encode(const record& r) {
 
 record decode(std::string_view bytes) {
   string_source in(bytes);
-  if (const auto format = in.read_u64(); format != record_format)
-    throw std::runtime_error("has format " + std::to_string(format) + ", this program knows " +
-                             std::to_string(record_format));
+  const auto format = in.read_u64();
+  if (format != record_format && format != replayed_format)
+    throw std::runtime_error("has format " + std::to_string(format) + ", this program knows " + std::to_string(record_format) +
+                             " and " + std::to_string(replayed_format));
   record r;
+  r.replayed = format == replayed_format;
   r.version = static_cast<std::uint32_t>(in.read_u64());
   r.time = wall_time(static_cast<std::int64_t>(in.read_u64()));
   r.number = in.read_u64();

@@ -11,7 +11,9 @@ inline constexpr std::string_view journal_log = "journal";
 inline constexpr std::string_view life_key = "life";  ///< u64: the newest token
 inline constexpr std::string_view head_prefix = "checkpoint/";
 inline constexpr std::string_view piece_prefix = "piece/";
-inline constexpr std::uint64_t record_format = 2, checkpoint_format = 2;
+/// Records of inputs that were replayed have the newer format: a program that does not know them would take a sender's number back.
+inline constexpr std::uint64_t record_format = 2, replayed_format = 3;
+inline constexpr std::uint64_t checkpoint_format = process_state::passed_format, oldest_checkpoint_format = 2;
 
 class string_sink final : public sink {
 public:

@@ -4,14 +4,31 @@
 
 namespace cohort::resilience {
 
-recovery_report engine::recover(stable_store& from, bool alone) {
+namespace {
+
+/// Until what was begun is over.
+struct watched {
+  explicit watched(recovery_witness* w) : who(w) {}
+  ~watched() {
+    if (who) who->ends();
+  }
+  watched(const watched&) = delete;
+  watched& operator=(const watched&) = delete;
+  recovery_witness* const who;
+};
+
+}  // namespace
+
+recovery_report engine::recover(stable_store& from, bool alone, recovery_witness* seen_by) {
   recovery_report report;
+  kept_.clear();
+  unwanted_.clear();
   claim(from, alone);
   find_checkpoints(from);
   for (; !kept_.empty(); kept_.pop_back()) {
     reset();
     try {
-      restore(from);
+      restore(from, seen_by);
       break;
     } catch (const std::exception& e) {
       unwanted_.push_back(kept_.back());
@@ -33,7 +50,7 @@ recovery_report engine::recover(stable_store& from, bool alone) {
     for (const auto& u : report.unreadable) text += "; " + u;
     throw unrecoverable(text + "; put back the storage's file, or start the program that wrote the checkpoint");
   }
-  report.redone = redo(from);
+  report.redone = redo(from, range.last, seen_by);
   batched_ = durable_ = applied();
   return report;
 }
@@ -86,7 +103,7 @@ void engine::reset() {
   events_since_ = bytes_since_ = 0;
 }
 
-void engine::restore(stable_store& from) {
+void engine::restore(stable_store& from, recovery_witness* seen_by) {
   std::vector<const kept_checkpoint*> chain{&kept_.back()};
   while (chain.back()->base != 0) {
     const auto base = std::find_if(kept_.begin(), kept_.end(), [&](const auto& c) { return c.position == chain.back()->base; });
@@ -96,7 +113,7 @@ void engine::restore(stable_store& from) {
   }
   for (auto c = chain.rbegin(); c != chain.rend(); ++c) {
     try {
-      restore_one(from, **c);
+      restore_one(from, **c, seen_by);
     } catch (const std::exception& e) {
       if (*c == &kept_.back()) throw;
       throw std::runtime_error("it builds upon the one at position " + std::to_string((*c)->position) + ": " + e.what());
@@ -104,7 +121,7 @@ void engine::restore(stable_store& from) {
   }
 }
 
-void engine::restore_one(stable_store& from, const kept_checkpoint& c) {
+void engine::restore_one(stable_store& from, const kept_checkpoint& c, recovery_witness* seen_by) {
   std::string bytes;
   for (std::uint64_t i = 0; i < c.pieces; ++i) {
     const auto piece = from.get(name_, piece_key(c.position, i));
@@ -112,7 +129,8 @@ void engine::restore_one(stable_store& from, const kept_checkpoint& c) {
     bytes += *piece;
   }
   string_source in(bytes);
-  if (const auto format = in.read_u64(); format != checkpoint_format)
+  const auto format = in.read_u64();
+  if (format < oldest_checkpoint_format || format > checkpoint_format)
     throw std::runtime_error("it has format " + std::to_string(format) + ", this program knows " +
                              std::to_string(checkpoint_format));
   const auto version = in.read_u64();
@@ -121,14 +139,19 @@ void engine::restore_one(stable_store& from, const kept_checkpoint& c) {
                              std::to_string(machine().version()));
   if (const auto base = in.read_u64(); base != c.base)
     throw std::runtime_error("it builds upon position " + std::to_string(base) + ", its head says " + std::to_string(c.base));
-  if (c.base == 0) state_.restore(in, static_cast<std::uint32_t>(version));
-  else state_.restore_changes(in, static_cast<std::uint32_t>(version));
+  const watched over(seen_by);
+  if (const auto why = seen_by ? seen_by->restores(c.position) : std::string(); !why.empty()) throw std::runtime_error(why);  // R11
+  if (c.base == 0) state_.restore(in, static_cast<std::uint32_t>(version), format);
+  else state_.restore_changes(in, static_cast<std::uint32_t>(version), format);
   if (applied() != c.position) throw std::runtime_error("it is that of position " + std::to_string(applied()));
   if (in.left() != 0) throw std::runtime_error(std::to_string(in.left()) + " bytes of it were not read");
 }
 
-std::uint64_t engine::redo(stable_store& from) {
+std::uint64_t engine::redo(stable_store& from, std::uint64_t last, recovery_witness* seen_by) {
   const auto start = applied();
+  if (last <= start) return 0;
+  const watched over(seen_by);
+  if (seen_by) seen_by->redoes(start + 1, last);
   from.read_log(name_, journal_log, start + 1, [&](std::uint64_t position, std::string_view bytes) {
     const auto fail = [&](const std::string& what) {
       throw unrecoverable("process " + name_ + " cannot be brought back: event " + std::to_string(position) + " " +
@@ -146,6 +169,7 @@ std::uint64_t engine::redo(stable_store& from) {
     if (r.version > machine().version())
       fail("was written by version " + std::to_string(r.version) + " of the application, this is version " +
            std::to_string(machine().version()));
+    if (seen_by) seen_by->at(position);
     state_.apply(r, position);
     if (events_since_++ == 0) oldest_since_ = r.time;
     bytes_since_ += bytes.size();

@@ -9,12 +9,16 @@
 namespace cohort::resilience {
 namespace {
 
-constexpr char input_kind = 1, acks_kind = 2, pardon_kind = 3;
-constexpr std::uint64_t format = 2;  // 1: without inputs that are refused
+constexpr char input_kind = 1, acks_kind = 2, pardon_kind = 3, replay_kind = 4;
+constexpr std::uint64_t format = 3;  // 1: without inputs that are refused; 2: these have all ended processes
+/// Of a verdict: the input is refused, since it ended processes, or since it threw.
+constexpr std::uint64_t pardoned = 0, for_its_ends = 1, for_throwing = 2;
 /// Begins a change that is no record: an input is refused from there on, or is not any more.
 constexpr std::uint64_t verdict_mark = 0x7464726576;
-constexpr std::size_t deadly_max = 256;
-constexpr std::string_view known_deadly = "it has ended the whole process before, and was put aside";
+constexpr std::size_t refused_max = 256;
+constexpr std::string_view ended_before = "it has ended the whole process before, and was put aside";
+constexpr std::string_view threw_before = "it threw each time before, and was put aside";
+constexpr std::string_view passed_before = "it was refused before, and its sender has gone on without it";
 
 std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -23,7 +27,8 @@ std::string_view text_of(std::span<const std::byte> bytes) {
 struct input {
   std::string from, body;
   std::uint64_t number = 0, low = 0;
-  message as_message() const { return {from, number, body, low}; }
+  bool replayed = false;
+  message as_message() const { return {from, number, body, low, replayed}; }
 };
 struct acks {
   fencing_token activation = 0;
@@ -31,7 +36,7 @@ struct acks {
 };
 
 /// Anybody may have submitted it.
-std::optional<input> read_input(std::string_view bytes, char kind = input_kind) try {
+std::optional<input> read_as(char kind, std::string_view bytes) try {
   if (bytes.empty() || bytes[0] != kind) return std::nullopt;
   string_source in(bytes.substr(1));
   input i;
@@ -43,6 +48,13 @@ std::optional<input> read_input(std::string_view bytes, char kind = input_kind) 
   return i;
 } catch (const truncated_checkpoint&) {
   return std::nullopt;
+}
+
+std::optional<input> read_input(std::string_view bytes) {
+  if (auto in = read_as(input_kind, bytes)) return in;
+  auto in = read_as(replay_kind, bytes);
+  if (in) in->replayed = true;
+  return in;
 }
 
 std::optional<acks> read_acks(std::string_view bytes) try {
@@ -82,7 +94,9 @@ std::uint64_t digest_of(const message& in) {
   return digest;
 }
 
-std::string verdict_on(std::uint64_t digest, bool refused) { return encode_u64(verdict_mark) + encode_u64(digest) + encode_u64(refused); }
+std::string verdict_on(const message& in, std::uint64_t what) {
+  return encode_u64(verdict_mark) + encode_u64(digest_of(in)) + encode_u64(what);
+}
 
 void put(state_update& change, const std::string& bytes) { change.write(std::as_bytes(std::span(bytes))); }
 
@@ -96,6 +110,7 @@ void write_answer(reply& to, outcome_kind what, std::string_view body = {}) {
 
 std::string input_request(const message& in) { return request_of(input_kind, in); }
 std::string pardon_request(const message& in) { return request_of(pardon_kind, in); }
+std::string replay_request(const message& in) { return request_of(replay_kind, in); }
 
 std::optional<message> peek_input(std::span<const std::byte> request) {
   auto rest = text_of(request);
@@ -113,7 +128,7 @@ std::optional<message> peek_input(std::span<const std::byte> request) {
     return true;
   };
   message m;
-  if (rest.empty() || rest[0] != input_kind) return std::nullopt;
+  if (rest.empty() || (rest[0] != input_kind && rest[0] != replay_kind)) return std::nullopt;
   rest.remove_prefix(1);
   if (!text(m.from) || !number(m.number) || !number(m.low) || !text(m.body) || !rest.empty()) return std::nullopt;
   return m;
@@ -133,7 +148,7 @@ std::string acks_request(fencing_token activation, const std::vector<acknowledge
 
 request_answer read_answer(std::span<const std::byte> bytes) {
   const auto text = text_of(bytes);
-  if (text.empty() || text[0] > static_cast<char>(outcome_kind::deadly)) return {};
+  if (text.empty() || text[0] > static_cast<char>(outcome_kind::refused)) return {};
   return {static_cast<outcome_kind>(text[0]), text.substr(1)};
 }
 
@@ -148,8 +163,8 @@ replicated_process::replicated_process(resilient_factory make, memory_limits how
 void replicated_process::execute(const delivery& request, state_update& change, reply& answer) {
   const auto bytes = text_of(request.payload);
   if (const auto in = read_input(bytes)) return take(in->as_message(), request.time, change, answer);
-  if (const auto in = read_input(bytes, pardon_kind)) {
-    put(change, verdict_on(digest_of(in->as_message()), false));
+  if (const auto in = read_as(pardon_kind, bytes)) {
+    put(change, verdict_on(in->as_message(), pardoned));
     return write_answer(answer, outcome_kind::replied);
   }
   const auto a = read_acks(bytes);
@@ -170,11 +185,12 @@ void replicated_process::take(const message& in, wall_time now, state_update& ch
     case verdict::outdated: return write_answer(answer, outcome_kind::outdated);
     case verdict::gap: return write_answer(answer, outcome_kind::gap);
     case verdict::full: return write_answer(answer, outcome_kind::full);
+    case verdict::passed: return write_answer(answer, outcome_kind::refused, passed_before);
     case verdict::taken:
     case verdict::answered: break;
   }
-  if (!deadly_.empty() && std::ranges::find(deadly_, digest_of(in)) != deadly_.end())
-    return write_answer(answer, outcome_kind::deadly, known_deadly);
+  if (const auto* before = refused(in))
+    return write_answer(answer, outcome_kind::refused, before->ended ? ended_before : threw_before);
   std::string text;
   const auto event = state_.decide(in, now, activation_, limits_, text);
   if (!event) return write_answer(answer, outcome_kind::replied, text);
@@ -200,10 +216,19 @@ bool replicated_process::take_verdict(std::span<const std::byte> change) {
   string_source in(text_of(change));
   if (in.read_u64() != verdict_mark) return false;
   const auto digest = in.read_u64();
-  std::erase(deadly_, digest);
-  if (in.read_u64() != 0) deadly_.push_back(digest);
-  if (deadly_.size() > deadly_max) deadly_.pop_front();
+  std::erase_if(refused_, [&](const condemned& c) { return c.digest == digest; });
+  if (const auto what = in.read_u64(); what != pardoned) refused_.push_back({digest, what == for_its_ends});
+  if (refused_.size() <= refused_max) return true;
+  // One that throws costs less than one that ends processes.
+  const auto threw_first = std::ranges::find(refused_, false, &condemned::ended);
+  refused_.erase(threw_first == refused_.end() ? refused_.begin() : threw_first);
   return true;
+}
+
+const replicated_process::condemned* replicated_process::refused(const message& in) const {
+  if (refused_.empty()) return nullptr;
+  const auto found = std::ranges::find(refused_, digest_of(in), &condemned::digest);
+  return found == refused_.end() ? nullptr : &*found;
 }
 
 void replicated_process::query(std::span<const std::byte> question, reply& answer) const {
@@ -217,14 +242,17 @@ void replicated_process::query(std::span<const std::byte> question, reply& answe
 void replicated_process::checkpoint(sink& out) const {
   out.write_u64(format);
   out.write_u64(state_.machine().version());
-  out.write_u64(deadly_.size());
-  for (const auto digest : deadly_) out.write_u64(digest);
+  out.write_u64(refused_.size());
+  for (const auto& c : refused_) {
+    out.write_u64(c.digest);
+    out.write_u64(c.ended);
+  }
   state_.checkpoint(out);
 }
 
 void replicated_process::restore(source& in) {
   const auto f = in.read_u64();
-  if (f != format && f != 1)
+  if (f == 0 || f > format)
     throw truncated_checkpoint("the checkpoint of a replicated process has format " + std::to_string(f) +
                                "; this program reads " + std::to_string(format));
   state_ = process_state(make_);
@@ -232,9 +260,12 @@ void replicated_process::restore(source& in) {
   if (version > state_.machine().version())
     throw truncated_checkpoint("version " + std::to_string(version) + " of the application wrote the checkpoint, this is version " +
                                std::to_string(state_.machine().version()) + "; start the newer program here");
-  deadly_.clear();
-  for (auto n = f == 1 ? 0 : in.read_u64(); n > 0; --n) deadly_.push_back(in.read_u64());
-  state_.restore(in, static_cast<std::uint32_t>(version));
+  refused_.clear();
+  for (auto n = f == 1 ? 0 : in.read_u64(); n > 0; --n) {
+    const auto digest = in.read_u64();
+    refused_.push_back({digest, f == 2 || in.read_u64() != 0});
+  }
+  state_.restore(in, static_cast<std::uint32_t>(version), f);
 }
 
 /// The agreed copy: all that is in it has been accepted, so it will be in every later one (R8).
@@ -247,10 +278,12 @@ void replicated_process::act(view_number office) {
   if (!effects.empty() && calls_.release) calls_.release(activation, std::move(effects));
 }
 
-after_failure replicated_process::failed(const delivery& request, unsigned times, const std::string& why, reply& answer) {
+after_failure replicated_process::failed(const delivery& request, unsigned times, const std::string& why, state_update& change,
+                                         reply& answer) {
   if (times < poison_after_) return after_failure::again;
   const auto in = read_input(text_of(request.payload));
-  if (calls_.put_aside) calls_.put_aside(in ? in->as_message() : message{}, 0, why);
+  if (in && calls_.put_aside) calls_.put_aside(in->as_message(), false, times, why);
+  if (in && !in->from.empty()) put(change, verdict_on(in->as_message(), for_throwing));
   write_answer(answer, outcome_kind::failed, why);
   return after_failure::settle;
 }
@@ -258,13 +291,13 @@ after_failure replicated_process::failed(const delivery& request, unsigned times
 after_failure replicated_process::ended_process(const delivery& request, unsigned times, state_update& change, reply& answer) {
   const auto in = read_input(text_of(request.payload));
   if (times < poison_after_ || !in) return after_failure::again;
-  if (std::ranges::find(deadly_, digest_of(in->as_message())) != deadly_.end()) {  // put aside as another request
-    write_answer(answer, outcome_kind::deadly, known_deadly);
+  if (const auto* known = refused(in->as_message()); known && known->ended) {  // put aside as another request
+    write_answer(answer, outcome_kind::refused, ended_before);
     return after_failure::settle;
   }
   const auto why = "it ended the whole process " + std::to_string(times) + (times == 1 ? " time" : " times") + ", at all nodes together";
-  if (calls_.put_aside) calls_.put_aside(in->as_message(), times, why);
-  put(change, verdict_on(digest_of(in->as_message()), true));
+  if (calls_.put_aside) calls_.put_aside(in->as_message(), true, times, why);
+  put(change, verdict_on(in->as_message(), for_its_ends));
   write_answer(answer, outcome_kind::deadly, why);
   return after_failure::settle;
 }

@@ -7,16 +7,23 @@
 
 namespace cohort::resilience {
 
+bool process_state::is_late(const message& in) const {
+  const auto found = senders_.find(in.from);
+  if (found == senders_.end()) return in.number != 1 && in.number != in.low;
+  return std::ranges::binary_search(found->second->passed, in.number);
+}
+
 verdict process_state::look(const message& in, const memory_limits& how, const sender*& known) const {
   known = nullptr;
-  if (!in.from.empty()) {
+  if (!in.from.empty() && !(in.replayed && is_late(in))) {
     const auto found = senders_.find(in.from);
     if (found != senders_.end()) {
       const auto& s = *found->second;
+      if (is_late(in)) return verdict::passed;
       known = &s;
       if (in.number <= s.number) return in.number == s.number ? verdict::duplicate : verdict::outdated;
-      if (in.number != s.number + 1) return verdict::gap;
       known = nullptr;
+      if (in.number != s.number + 1 && in.number != in.low) return verdict::gap;
     } else {
       // Whoever was forgotten, or has sent to another one before, begins where it has no answer yet.
       if (in.number != 1 && in.number != in.low) return verdict::gap;
@@ -35,6 +42,7 @@ std::optional<record> process_state::decide(const message& in, wall_time now, fe
   r.time = now;
   r.from = in.from;
   r.number = in.number;
+  r.replayed = in.replayed && !in.from.empty() && is_late(in);
   r.changes = event.has_value();
   r.body = event ? std::move(*event) : std::move(answer);
   if (how.senders_age.count() != 0 && !by_age_.empty() && by_age_.front().time + how.senders_age < now)
@@ -58,21 +66,34 @@ std::string process_state::apply(const record& r, std::uint64_t position) {
     lane.messages.push_back({lane.next++, position, s.body, false});
     ++outbox_;
   }
-  if (!r.from.empty()) {
+  if (!r.from.empty() && (!r.replayed || senders_.contains(r.from))) {
     auto& s = remember(r.from);
-    s.number = r.number;
     s.position = position;
     s.time = r.time;
-    s.reply = out.reply();
+    if (r.replayed) {
+      std::erase(s.passed, r.number);
+    } else {
+      pass_over(s, r.number);
+      s.number = r.number;
+      s.reply = out.reply();
+    }
   }
   return out.reply();
+}
+
+/// R10
+void process_state::pass_over(sender& s, std::uint64_t upto) {
+  auto first = s.number + 1;
+  if (upto > passed_max) first = std::max(first, upto - passed_max);
+  for (; first < upto; ++first) s.passed.push_back(first);
+  if (s.passed.size() > passed_max) s.passed.erase(s.passed.begin(), s.passed.end() - passed_max);
 }
 
 process_state::sender& process_state::remember(const std::string& name) {
   if (const auto known = senders_.find(name); known != senders_.end()) {
     by_age_.splice(by_age_.end(), by_age_, known->second);
   } else {
-    by_age_.push_back({name, 0, 0, {}, {}});
+    by_age_.push_back({name, 0, 0, {}, {}, {}});
     senders_.emplace(by_age_.back().name, std::prev(by_age_.end()));
   }
   return by_age_.back();
@@ -138,6 +159,14 @@ std::uint64_t process_state::oldest(std::string_view to) const {
   return lane == lanes_.end() || lane->second.messages.empty() ? 0 : lane->second.messages.front().number;
 }
 
+bool process_state::waits_for(std::string_view to, std::uint64_t number) const {
+  const auto found = lanes_.find(to);
+  if (found == lanes_.end() || found->second.messages.empty()) return false;
+  const auto& messages = found->second.messages;
+  const auto first = messages.front().number;
+  return number >= first && number - first < messages.size() && !messages[number - first].received;
+}
+
 std::vector<std::string> process_state::waiting_for() const {
   std::vector<std::string> out;
   for (const auto& [to, lane] : lanes_)
@@ -153,6 +182,8 @@ void write_sender(sink& out, const process_state::sender& s) {
   out.write_u64(s.position);
   out.write_u64(static_cast<std::uint64_t>(s.time.count()));
   out.write_bytes(s.reply);
+  out.write_u64(s.passed.size());
+  for (const auto number : s.passed) out.write_u64(number);
 }
 
 }  // namespace
@@ -197,13 +228,15 @@ void process_state::write_outbox(sink& out) const {
   }
 }
 
-void process_state::read_senders(source& in) {
+void process_state::read_senders(source& in, std::uint64_t format) {
   for (auto n = in.read_u64(); n > 0; --n) {
     auto& s = remember(in.read_bytes());
     s.number = in.read_u64();
     s.position = in.read_u64();
     s.time = wall_time(static_cast<std::int64_t>(in.read_u64()));
     s.reply = in.read_bytes();
+    s.passed.clear();
+    for (auto count = format < passed_format ? 0 : in.read_u64(); count > 0; --count) s.passed.push_back(in.read_u64());
   }
 }
 
@@ -223,21 +256,21 @@ void process_state::read_outbox(source& in) {
   }
 }
 
-void process_state::restore(source& in, std::uint32_t written_by) {
+void process_state::restore(source& in, std::uint32_t written_by, std::uint64_t format) {
   applied_ = in.read_u64();
-  read_senders(in);
+  read_senders(in, format);
   read_outbox(in);
   machine_->restore(in, written_by);
   checkpoint_taken();
 }
 
-void process_state::restore_changes(source& in, std::uint32_t written_by) {
+void process_state::restore_changes(source& in, std::uint32_t written_by, std::uint64_t format) {
   applied_ = in.read_u64();
   if (in.read_u64() != 0) {
     senders_.clear();
     by_age_.clear();
   }
-  read_senders(in);
+  read_senders(in, format);
   read_outbox(in);
   machine_->restore_changes(in, written_by);
   checkpoint_taken();

@@ -22,6 +22,7 @@ struct message {
   std::uint64_t number = 0;
   std::string_view body;
   std::uint64_t low = 0;  ///< the sender has the answers to all its numbers below this one; 0: it does not say
+  bool replayed = false;  ///< somebody wants it applied although its sender has gone on without it
 };
 
 enum class verdict : std::uint8_t {
@@ -30,6 +31,7 @@ enum class verdict : std::uint8_t {
   duplicate,  ///< known already; its ticket is answered as the first time
   outdated,   ///< known already, with newer ones behind it: its ticket is answered, but the reply is not kept any more
   gap,        ///< one before it is missing: not taken, the sender will send both again
+  passed,     ///< refused for good before, and its sender has gone on without it: not taken, unless replayed
   full,       ///< too much waits for its receivers, or for the disk: not taken
 };
 
@@ -68,6 +70,7 @@ struct record {
   wall_time forget_before{0};  ///< senders of whom nothing came since are forgotten
   std::vector<acknowledgement> acks;
   bool acks_only = false;      ///< there is no event
+  bool replayed = false;       ///< the number is one of those passed over: the sender's newest one stays what it is
 };
 
 std::string encode(const record& r);
@@ -80,14 +83,22 @@ record decode(std::string_view bytes);
 ///
 /// R3  The number of a message to a receiver depends on nothing but the records: redo gives the same ones.
 /// R4  A sender's message is applied once: its newest number is part of the state.
+/// R10 A number that its sender says is answered (`low`), and that was not applied, was refused for good. It is passed over, which
+///     is part of the state, too: so that it is applied once or never, whoever sends it again, and applied only when replayed.
 class process_state {
 public:
+  /// Numbers of one sender that are remembered as passed over; of more, the oldest count as applied.
+  static constexpr std::size_t passed_max = 16;
+  /// Of checkpoints: the first with these numbers.
+  static constexpr std::uint64_t passed_format = 3;
+
   struct sender {
     std::string name;
     std::uint64_t number = 0;
     std::uint64_t position = 0;
     wall_time time{0};
     std::string reply;
+    std::vector<std::uint64_t> passed;  ///< by growing numbers
   };
 
   explicit process_state(const resilient_factory& make) : machine_(make()) {}
@@ -113,14 +124,16 @@ public:
   std::vector<std::string> waiting_for() const;
   /// Number of the oldest message to this receiver that it has not acknowledged, 0: none.
   std::uint64_t oldest(std::string_view to) const;
+  /// The receiver has not acknowledged this one.
+  bool waits_for(std::string_view to, std::uint64_t number) const;
 
   void checkpoint(sink& out) const;
   /// What has changed since `checkpoint_taken`. False if the machine does not offer that.
   bool checkpoint_changes(sink& out) const;
-  void restore_changes(source& in, std::uint32_t written_by);
+  void restore_changes(source& in, std::uint32_t written_by, std::uint64_t format);
   void checkpoint_taken();
-  /// On an object that has just been made.
-  void restore(source& in, std::uint32_t written_by);
+  /// On an object that has just been made. Formats before `passed_format` know nothing of numbers passed over.
+  void restore(source& in, std::uint32_t written_by, std::uint64_t format);
 
   const resilient_machine& machine() const { return *machine_; }
   std::uint64_t applied() const { return applied_; }
@@ -143,7 +156,10 @@ private:
   void forget(wall_time before);
   void write_outbox(sink& out) const;
   void read_outbox(source& in);
-  void read_senders(source& in);
+  void read_senders(source& in, std::uint64_t format);
+  /// It would be out of its order: its number is passed over, or its sender is not known any more.
+  bool is_late(const message& in) const;
+  void pass_over(sender& s, std::uint64_t upto);
 
   std::unique_ptr<resilient_machine> machine_;
   std::uint64_t applied_ = 0;

@@ -1,10 +1,14 @@
 """Inputs on which the whole process ends: each is given as often as a throwing one, over restarts of the process and, in a group,
 over all nodes together, then put aside; the start behind each says what it was.
 
-`deadly_run.py PROGRAM alone|together`."""
+Inputs that throw are refused alike, also those of a resilient sender, which goes on without them. A journal, or a checkpoint, that
+ends the process when it is redone, or read, keeps its own resilient process down, and nothing else.
+
+`deadly_run.py PROGRAM COHORT alone|outbox|journal|together`."""
 import pathlib
 import queue
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -22,7 +26,7 @@ class Shop:
         self.starts = 0
         self.process = None
 
-    def start(self, *options):
+    def begin(self, *options):
         arguments = [sys.argv[1], *options, "--name", self.name, "--data", str(self.folder / self.name)]
         for member in self.members:
             arguments += ["--member", member]
@@ -31,8 +35,33 @@ class Shop:
         self.starts += 1
         self.answers = queue.Queue()
         threading.Thread(target=self.read, args=(self.process.stdout, self.answers), daemon=True).start()
+        return self
+
+    def start(self, *options):
+        self.begin(*options)
         assert self.line(20) == "up", self.log.read_text()[-3000:]
         return self
+
+    def start_until_it_lives(self, *options):
+        """Its own resilient processes may end it as soon as it has started. Returns how often they did."""
+        for ends in range(20):
+            self.begin(*options)
+            if self.line(20) == "up":
+                time.sleep(2)
+                if self.process.poll() is None and self.ask("letters", 5) is not None:
+                    return ends
+            self.ends(-signal.SIGABRT)
+        raise AssertionError(self.log.read_text()[-3000:])
+
+    def cohort(self, *words, good=True):
+        done = subprocess.run([sys.argv[2], *words, "--node", str(self.folder / self.name)], capture_output=True, text=True, timeout=20)
+        assert (done.returncode == 0) == good, (words, done)
+        return done.stdout + done.stderr
+
+    def metric(self, name):
+        lines = [line for line in self.cohort("metrics").splitlines() if line.startswith(name + " ")]
+        assert len(lines) == 1, (name, lines)
+        return float(lines[0].split()[-1])
 
     @staticmethod
     def read(lines, into):
@@ -149,6 +178,132 @@ def alone(folder):
     shop.stop()
 
 
+def outbox(folder):
+    """What a resilient sender sent is refused for good, too: it is put aside once, and what is behind it arrives."""
+    shop = Shop("n1", folder, [f"n1=127.0.0.1:{free_port()}"]).start()
+
+    def restarts():
+        return shop.said("child=shop/till event=restarts")
+
+    def taken(amount):
+        eventually(f"the till has {amount}\n{shop.log.read_text()[-3000:]}", lambda: shop.ask("pay - 0 0") == f"0 taken {amount}", 30)
+
+    shop.ask("send 5")
+    taken(5)
+    shop.ask("send throw9")
+    shop.ask("send 7")
+    taken(12)
+    assert restarts() == LIVES
+    shop.has_said("courier: its message 2 to till is refused for good")
+    eventually("the outbox is empty", lambda: "courier active 1 outbox 0 undelivered 1 " in shop.ask("status"))
+    letters = shop.ask("letters")
+    assert letters.startswith(f"1 shop/till {LIVES} 1 no throw9") and letters.count("|") == 1, letters
+
+    # A numbered sender of any kind; another start of the node knows of it, and who drops the letter does not change it.
+    answer = shop.ask("pay customer 1 throw")
+    assert "error" in answer, answer
+    assert restarts() == 2 * LIVES
+    eventually("refused", lambda: "threw each time it was executed, and was put aside: no throw" in shop.ask("pay customer 1 throw"))
+    assert shop.metric('cohort_inputs_put_aside_total{cause="threw"}') == 2
+    assert shop.metric("cohort_inputs_refused_total") >= 2
+    assert shop.metric('cohort_resilient_undelivered_total{process="courier"}') == 1
+    shop.kill()
+    shop.start()
+    assert shop.ask("drop 2") == "1"
+    assert "was put aside: no throw" in shop.ask("pay customer 1 throw")
+    assert shop.ask("pay customer 1 3") == "1 taken 15", "another input under the number"
+    assert "error" in shop.ask("pay - 0 throw") and "error" in shop.ask("pay - 0 throw")
+    assert restarts() == 4 * LIVES, "what has no number is another input each time"
+
+    # One that ends the whole process: the outbox brings it again at each start.
+    shop.ask("send abort")
+    shop.ends(-signal.SIGABRT)
+    assert shop.start_until_it_lives() == LIVES - 1
+    shop.ask("send 1")
+    taken(16)
+    shop.has_said("courier: its message 4 to till is refused for good")
+    assert shop.metric('cohort_inputs_put_aside_total{cause="ended_process"}') == 1
+    assert shop.metric("cohort_process_ends_total") == LIVES
+
+    # Replayed, it is applied once, though its sender has gone on without it; one that throws again is one letter again.
+    number = next(l.split()[0] for l in shop.ask("letters").split(" | ") if "throw9" in l)
+    assert shop.ask(f"replay {number}") == ""
+    eventually("it is put aside again", lambda: restarts() == 5 * LIVES)
+
+    def holding(body):
+        return [letter.split()[0] for letter in shop.ask("letters").split(" | ") if body in letter and "courier" in letter]
+
+    eventually("under another number", lambda: len(holding("throw9")) == 1 and holding("throw9") != [number])
+    shop.stop()
+    shop.start("--sound")
+    for body, then in (("throw9", 25), ("abort", 25)):
+        number, = holding(body)
+        assert "given to shop/till" in shop.cohort("letters", "replay", number)
+        taken(then)
+        eventually("it is no letter any more", lambda: "there is no dead letter" in shop.ask(f"replay {number}"))
+    taken(25)
+    shop.ask("send 1")
+    taken(26)
+    shop.stop()
+
+
+def journal(folder):
+    """Redoing a journal, and reading a checkpoint, may end the process, too."""
+    shop = Shop("n1", folder, [f"n1=127.0.0.1:{free_port()}"]).start()
+    assert shop.ask("pay customer 1 5") == "1 taken 5"
+    assert shop.ask("pay customer 2 late") == "2 taken 5"
+    shop.ask("send 2")
+    eventually("it arrives", lambda: shop.ask("pay - 0 0") == "0 taken 7")
+    assert "error" in shop.ask("pay other 1 throw")
+    eventually("it is put aside", lambda: "was put aside" in shop.ask("pay other 1 throw"))
+    shop.kill()
+    assert shop.start_until_it_lives("--forgetful") == LIVES
+    shop.has_said("ended by signal 6 (Aborted) while resilient process till, in its life", LIVES)
+    shop.has_said("redid event 2 of its journal; so far it ended the whole process 3 times")
+    shop.has_said("resilient=till event=stays_down: redoing event 2 of its journal ended the whole process 3 times")
+    for what in (shop.ask("children"), shop.cohort("processes")):
+        assert "shop/till" in what and " down" in what, what
+    assert "process till: stays down: redoing event 2" in shop.cohort("status")
+    assert "till active 0" in shop.ask("status")
+    assert shop.metric('cohort_resilient_down{process="till"}') == 1
+    assert "stays down: redoing event 2" in shop.ask("pay customer 3 1")
+    shop.ask("send 4")  # waits in the outbox
+    assert shop.ask("replay 1") == "" and "stays down" in shop.ask("pay - 0 0")
+    assert "no throw" in shop.ask("letters"), "a letter stays until it is applied"
+    shop.stop()
+
+    # By the same program it is the same; a sound one is asked to try again.
+    shop.start("--forgetful")
+    assert "stays down" in shop.ask("pay customer 3 1")
+    shop.stop()
+    shop.start("--sound")
+    assert "stays down" in shop.ask("pay customer 3 1")
+    assert "no resilient process courier stays down here" in shop.cohort("redo", "courier", good=False)
+    assert "till redoes its journal" in shop.cohort("redo", "till")
+    eventually("it is up", lambda: "shop/till up 0" in shop.ask("children"))
+    assert shop.ask("pay customer 3 1") in ("3 taken 8", "3 taken 12")
+    eventually("what waited arrives", lambda: shop.ask("pay - 0 0") == "0 taken 12")
+    assert shop.metric('cohort_resilient_down{process="till"}') == 0
+    assert shop.ask("redo till") == "no resilient process till stays down here"
+    assert shop.ask("replay 1") == ""
+    eventually("it is applied, and no letter any more", lambda: shop.ask("letters") == "")
+
+    # A checkpoint that ends the process is passed over like one that cannot be read, as long as there is another one.
+    for number in range(4, 24):
+        assert shop.ask(f"pay customer {number} 1") == f"{number} taken {number + 9}"
+    shop.kill()
+    ends = shop.start_until_it_lives("--brittle")
+    assert ends == 2 * LIVES, ends  # there are two checkpoints, and the journal begins behind the older one
+    shop.has_said("read its checkpoint at position")
+    assert "reading it ended the whole process 3 times" in shop.ask("status")
+    assert "stays down" in shop.ask("pay customer 24 1")
+    shop.stop()
+    shop.start()
+    assert shop.ask("redo till") == ""
+    eventually("it is up", lambda: shop.ask("pay customer 24 1") == "24 taken 33")
+    shop.stop()
+
+
 def together(folder):
     names = ("n1", "n2", "n3")
     members = [f"{n}=127.0.0.1:{free_port()}" for n in names]
@@ -160,7 +315,20 @@ def together(folder):
     def paid(shop, what, answer):
         eventually(f"{what}: {answer}", lambda: answer in (shop.ask(f"pay {what}") or ""), 40)
 
-    paid(shops[2], "customer 1 5", "1 taken 5")
+    # Of a resilient sender, in a group of its own: refused once, at whatever node, and what is behind it arrives.
+    for body in ("throw9", "3", "throw8", "2"):
+        assert shops[1].ask(f"send {body}") == "sent"
+    eventually("what is behind them arrives", lambda: "0 taken 5" in (shops[2].ask("pay - 0 0") or ""), 40)
+    threw = [shop for shop in shops if "no throw9" in shop.ask("letters")]
+    assert len(threw) == 1, [shop.ask("letters") for shop in shops]
+    threw[0].has_said("resilient process till: an input of courier, number 1 is put aside: it throws each time: no throw9")
+    eventually("the sender is told", lambda: sum(shop.said("courier: its message 1 to till is refused for good") for shop in shops) == 1)
+    assert shops[0].ask("pay - 0 0") == "0 taken 5"
+    for shop in shops:
+        for letter in shop.ask("letters").split("|")[:-1]:
+            shop.ask(f"drop {letter.split()[0]}")
+
+    paid(shops[2], "customer 1 0", "1 taken 5")
 
     # Whoever executes it dies; who has died is started again; who asked asks again.
     began, asked, answer = time.monotonic(), None, ""
@@ -190,7 +358,8 @@ def together(folder):
     letters = {shop.name: shop.ask("letters") for shop in shops}
     holders = [shop for shop in shops if letters[shop.name]]
     assert len(holders) == 1, letters
-    assert letters[holders[0].name].startswith(f"1 till {LIVES} 1 it ended the whole process {LIVES} times"), letters
+    number, letter = letters[holders[0].name].split(" ", 1)
+    assert letter.startswith(f"till {LIVES} 1 it ended the whole process {LIVES} times"), letters
 
     # A newer program digests it, once somebody has said so.
     for shop in shops:
@@ -198,7 +367,7 @@ def together(folder):
         shop.start("--sound")
     for shop in shops:
         paid(shop, "customer 2 abort", "not taken, it has ended the whole process before")
-    assert holders[0].ask("replay 1") == ""
+    assert holders[0].ask(f"replay {number}") == ""
     paid(shops[1], "customer 2 abort", "2 taken 9")
     assert deaths() == LIVES
     for shop in shops:
@@ -206,4 +375,4 @@ def together(folder):
 
 
 with tempfile.TemporaryDirectory(prefix="cohort-deadly-") as name:
-    {"alone": alone, "together": together}[sys.argv[2]](pathlib.Path(name))
+    {"alone": alone, "outbox": outbox, "journal": journal, "together": together}[sys.argv[3]](pathlib.Path(name))

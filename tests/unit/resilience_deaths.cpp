@@ -73,6 +73,45 @@ TEST_SUITE("resilience: deaths") {
     CHECK_FALSE(t.of(50).put_aside);
   }
 
+  TEST_CASE("that it threw is no end, and says what") {
+    death_table t;
+    t.add(1, {.what = death::kind::threw, .word = {0, 0, 50}, .time = wall_time(1), .process = "till", .identity = 50, .how = "no"});
+    CHECK(t.of(50).lives == 0);
+    CHECK(t.of(50).put_aside);
+    CHECK(t.of(50).threw);
+    CHECK(t.of(50).how == "no");
+  }
+
+  TEST_CASE("places of a journal are judged by their own ends, and forgotten together; a count of ends is not forgotten") {
+    death_table t;
+    const auto place = [&](std::uint64_t number, death::kind what, std::uint64_t position, std::uint64_t identity,
+                           const char* process = "till") {
+      t.add(number, {.what = what, .word = {1, 1, number}, .time = wall_time(1), .process = process, .position = position,
+                     .identity = identity, .how = "by signal 6"});
+    };
+    CHECK_FALSE(t.worst_place("till"));
+    place(1, death::kind::redo, 4, 70);
+    place(2, death::kind::redo, 3, 60);
+    place(3, death::kind::redo, 3, 60);
+    place(4, death::kind::redo, 9, 80, "other");
+    place(5, death::kind::checkpoint, 3, 90);
+    place(6, death::kind::input, 4, 50);
+    t.add(7, {.what = death::kind::tally, .time = wall_time(1), .number = 5});
+    const auto worst = t.worst_place("till");
+    REQUIRE(worst);
+    CHECK(worst->position == 3);
+    CHECK(worst->what.lives == 2);
+    CHECK(worst->what.how == "by signal 6");
+    CHECK(t.of(90).lives == 1);
+    CHECK(t.forget_places("till") == std::vector<std::uint64_t>{1, 2, 3, 5});
+    CHECK_FALSE(t.worst_place("till"));
+    CHECK(t.worst_place("other"));
+    CHECK(t.of(50).lives == 1);
+    t.expire(wall_time(2));
+    REQUIRE(t.all().size() == 1);
+    CHECK(t.all().begin()->second.number == 5);
+  }
+
   TEST_CASE("a death is read as it was written, and nothing else is one") {
     const auto d = ended(50, 1);
     const auto bytes = encode(d);

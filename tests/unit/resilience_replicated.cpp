@@ -2,6 +2,7 @@
 // inputs, and its effects go over a network that loses, doubles and reorders to an observer who counts.
 #include "framework/resilience/records.hpp"
 #include "framework/resilience/replicated.hpp"
+#include "framework/memory_stream.hpp"
 #include "primary_backup_world.hpp"
 
 #include <cohort/fence.hpp>
@@ -72,7 +73,8 @@ public:
       : world(seed), dice_(seed + 1), fenced_(seed % 2 == 0), deadly_(seed % 3 == 0), reference_(machines()), fronts_(size_) {}
 
   std::size_t effects() const { return observed_.size(); }
-  std::uint64_t acknowledged = 0, poisoned = 0, refused = 0, doubled = 0, late_acks = 0, ended = 0, put_aside = 0;
+  std::uint64_t acknowledged = 0, poisoned = 0, refused = 0, doubled = 0, late_acks = 0, ended = 0, put_aside = 0,
+                refused_again = 0;
   unsigned most = 0;
 
 private:
@@ -94,9 +96,9 @@ private:
         return std::make_unique<replicated_process>(
           machines(), memory_limits{}, 2,
           replicated_calls{release,
-                           [this, m](const resilience::message& in, unsigned lives, auto&) {
-                             ++(lives > 0 ? put_aside : poisoned);
-                             if (lives > 0) refused_[m].emplace(in.from);
+                           [this, m](const resilience::message& in, bool ended, unsigned, auto&) {
+                             ++(ended ? put_aside : poisoned);
+                             if (ended) refused_[m].emplace(in.from);
                            },
                            {}});
       },
@@ -126,6 +128,7 @@ private:
       // The deadly ones come again and again, each from one sender who gets no answer.
       const auto deadly = deadly_ ? "d" + std::to_string(chance_.below(3)) : std::string();
       if (luck == 2 && deadly_) bytes = input_request({deadly, 1, "deadly", 1});
+      else if (luck == 0 && chance_.chance(500)) bytes = input_request({"p" + std::to_string(chance_.below(3)), 1, "poison", 1});
       else bytes = input_request({{}, 0, luck == 0 ? "poison" : luck == 1 ? "?" : "x" + number});
       if (luck > 2 || (luck == 2 && !deadly_)) plain_inputs_.insert("x" + number);
     }
@@ -156,9 +159,11 @@ private:
     const auto r = read(asked);
     const auto a = read_answer(bytes_of(answer));
     if (!r) return;  // acknowledgements
-    if (r->body == "poison") REQUIRE(a.what == outcome_kind::failed);
+    const bool known_before = !r->from.empty() && a.what == outcome_kind::refused;
+    if (known_before && (r->body == "poison" || r->body == "deadly")) ++refused_again;
+    if (r->body == "poison") REQUIRE((a.what == outcome_kind::failed || known_before));
     if (r->body == "poison") return;
-    if (r->body == "deadly") REQUIRE(a.what == outcome_kind::deadly);
+    if (r->body == "deadly") REQUIRE((a.what == outcome_kind::deadly || known_before));
     if (r->body == "deadly") return;
     if (a.what == outcome_kind::outdated) return;
     REQUIRE(a.what == outcome_kind::replied);
@@ -187,8 +192,9 @@ private:
         }
       }
       if (s.change.empty()) continue;
-      if (const auto r = read(asked); r && r->body == "deadly") {
-        REQUIRE_MESSAGE(deaths_[r->from + r->body] > 0, "an input is refused that has ended no process");
+      if (const auto r = read(asked); r && (r->body == "deadly" || r->body == "poison")) {
+        REQUIRE_MESSAGE((r->body == "poison" || deaths_[r->from + r->body] > 0), "an input is refused that has ended no process");
+        REQUIRE_MESSAGE(!r->from.empty(), "an input without a number is refused for ever");
         REQUIRE_MESSAGE(condemned_.emplace(r->from, at).second, "an input is put aside twice");
         continue;
       }
@@ -328,8 +334,84 @@ TEST_SUITE("resilience: replicated") {
     CHECK(seen.starts_with("5:2/2"));
   }
 
+  TEST_CASE("what threw is refused at all members, its sender goes on without it, and it is applied once when it is replayed") {
+    sim::random dice(1);
+    std::string aside;
+    const auto make = [&] {
+      const auto put_aside = [&](const resilience::message& in, bool ended, unsigned times, const std::string& why) {
+        aside += std::string(in.from) + std::to_string(in.number) + (ended ? " ended " : " threw ") + std::to_string(times) + ": " +
+                 why + "; ";
+      };
+      return std::make_unique<replicated_process>([&] { return std::make_unique<gambler>(dice); }, memory_limits{}, 2,
+                                                  replicated_calls{.release = {}, .put_aside = put_aside, .tell = {}});
+    };
+    auto p = make();
+    auto backup = make();
+    std::vector<std::string> requests;
+    const auto ask = [&](const std::string& request) {
+      requests.push_back(request);
+      delivery d;
+      d.payload = bytes_of(request);
+      state_update change;
+      reply answer;
+      unsigned times = 0;
+      for (;; ++times) {
+        try {
+          p->execute(d, change, answer);
+          if (!change.bytes().empty()) p->perform(change.bytes(), answer);
+          if (!change.bytes().empty()) backup->apply(change.bytes());
+          break;
+        } catch (const std::exception& e) {
+          change.clear();
+          answer.clear();
+          if (p->failed(d, times + 1, e.what(), change, answer) == after_failure::again) continue;
+          memory_sink image;  // the next executing copy
+          backup->checkpoint(image);
+          p = make();
+          memory_source in(image.bytes());
+          p->restore(in);
+          if (!change.bytes().empty()) p->apply(change.bytes());
+          if (!change.bytes().empty()) backup->apply(change.bytes());
+          break;
+        }
+      }
+      return std::to_string(static_cast<int>(read_answer(answer.bytes()).what)) + "/" + std::to_string(times);
+    };
+    const auto is = [](outcome_kind what, unsigned throws) {
+      return std::to_string(static_cast<int>(what)) + "/" + std::to_string(throws);
+    };
+    CHECK(ask(input_request({{}, 0, "poison"})) == is(outcome_kind::failed, 1));
+    CHECK(ask(input_request({{}, 0, "poison"})) == is(outcome_kind::failed, 1));  // without a number it is another one
+    aside.clear();
+    CHECK(ask(input_request({"q", 1, "a", 1})) == is(outcome_kind::replied, 0));
+    CHECK(ask(input_request({"q", 2, "poison", 2})) == is(outcome_kind::failed, 1));
+    CHECK(aside == "q2 threw 2: poison; ");
+    CHECK(ask(input_request({"q", 2, "poison", 2})) == is(outcome_kind::refused, 0));
+    CHECK(ask(input_request({"q", 3, "c", 2})) == is(outcome_kind::gap, 0));
+    CHECK(ask(input_request({"q", 3, "c", 3})) == is(outcome_kind::replied, 0));
+    std::swap(p, backup);  // it knows, too
+    CHECK(ask(input_request({"q", 2, "poison", 2})) == is(outcome_kind::refused, 0));
+    memory_sink image;
+    p->checkpoint(image);
+    backup = make();
+    memory_source in(image.bytes());
+    backup->restore(in);
+    std::swap(p, backup);
+    CHECK(ask(input_request({"q", 2, "poison", 2})) == is(outcome_kind::refused, 0));
+    CHECK(ask(input_request({"q", 4, "poison", 4})) == is(outcome_kind::failed, 1));
+    CHECK(ask(input_request({"q", 4, "poison", 4})) == is(outcome_kind::refused, 0));
+    CHECK(ask(pardon_request({"q", 4, "poison", 4})) == is(outcome_kind::replied, 0));
+    CHECK(ask(replay_request({"q", 4, "poison", 4})) == is(outcome_kind::failed, 1));  // it does it again, and is refused again
+    CHECK(ask(input_request({"q", 4, "poison", 4})) == is(outcome_kind::refused, 0));
+    CHECK(ask(pardon_request({"q", 2, "poison", 2})) == is(outcome_kind::replied, 0));
+    CHECK(ask(input_request({"q", 2, "b", 2})) == is(outcome_kind::refused, 0));  // its sender has gone on without it
+    CHECK(ask(replay_request({"q", 2, "b", 2})) == is(outcome_kind::replied, 0));
+    CHECK(ask(replay_request({"q", 2, "b", 2})) == is(outcome_kind::outdated, 0));
+  }
+
   TEST_CASE("one activation at a time, each effect seen once, nothing of a fenced one applied") {
-    std::uint64_t acknowledged = 0, dropped = 0, effects = 0, poisoned = 0, refused = 0, doubled = 0, late_acks = 0, ended = 0, put_aside = 0;
+    std::uint64_t acknowledged = 0, dropped = 0, effects = 0, poisoned = 0, refused = 0, doubled = 0, late_acks = 0, ended = 0;
+    std::uint64_t put_aside = 0, refused_again = 0;
     unsigned most = 0;
     for (std::uint64_t seed = 1; seed <= 900; ++seed) {
       CAPTURE(seed);
@@ -344,12 +426,14 @@ TEST_SUITE("resilience: replicated") {
       late_acks += w.late_acks;
       ended += w.ended;
       put_aside += w.put_aside;
+      refused_again += w.refused_again;
       most = std::max(most, w.most);
     }
     MESSAGE(acknowledged << " inputs were acknowledged, " << effects << " effects seen, " << doubled << " times again, "
                          << refused << " refused by a fence; " << dropped << " updates dropped, " << late_acks
                          << " acknowledgements to a former activation, " << poisoned << " inputs put aside, " << put_aside << " since they ended " << ended << " processes, up to "
                          << most << " each");
+    CHECK(refused_again > 20);
     CHECK(put_aside > 200);
     CHECK(ended > put_aside);
     CHECK(acknowledged > 5000);

@@ -47,9 +47,10 @@ private:
 /// Remembers words, and writes those that came since the last checkpoint.
 class words final : public resilient_machine {
 public:
+  explicit words(bool answers = true) : answers_(answers) {}
   void apply(const resilient_event& e, resilient_output& out) override {
     fresh_.emplace_back(e.body);
-    out.reply(text());
+    if (answers_) out.reply(text());
   }
   void checkpoint(sink& out) const override { out.write_bytes(text()); }
   void restore(source& in, std::uint32_t) override { fresh_ = {in.read_bytes()}; }
@@ -72,6 +73,7 @@ public:
   }
 
 private:
+  const bool answers_;
   std::string known_;
   std::vector<std::string> fresh_;
 };
@@ -159,6 +161,136 @@ TEST_SUITE("resilience: table") {
     CHECK(next.receive({"q", 2, "?"}, {}, 5) == verdict::duplicate);
     CHECK(answers(next) == "5=1/1 ");
     CHECK(next.receive({"q", 1, "1"}, {}, 6) == verdict::outdated);
+  }
+
+  TEST_CASE("a number that was refused for good is passed over, and applied once if it is replayed") {
+    stage::disk d;
+    limits l;
+    l.checkpoints = {.events = 3, .changes = 8};
+    engine e("p", adders(), l);
+    e.recover(d);
+    CHECK(e.receive({"q", 1, "1", 1}, {}, 0) == verdict::taken);
+    CHECK(e.receive({"q", 4, "4", 2}, {}, 0) == verdict::gap);
+    CHECK(e.receive({"q", 4, "4", 4}, {}, 1) == verdict::taken);  // its sender has the answers to 2 and 3: they were refused
+    CHECK(e.receive({"q", 2, "2", 2}, {}, 0) == verdict::passed);  // a late copy
+    CHECK(e.receive({"q", 1, "1", 1}, {}, 0) == verdict::outdated);
+    CHECK(e.receive({"q", 1, "1", 1, true}, {}, 0) == verdict::outdated);  // replayed or not, it was applied
+    CHECK(e.receive({"new", 3, "0", 3}, {}, 0) == verdict::taken);         // 1 and 2 were refused
+    commit(e, d);
+    CHECK(answers(e) == "1=5/2 ");
+    engine next("p", adders(), l);  // from a checkpoint
+    CHECK(next.recover(d).checkpoint == 3);
+    CHECK(next.receive({"q", 3, "3", 2}, {}, 0) == verdict::passed);
+    CHECK(next.receive({"q", 3, "3", 2, true}, {}, 2) == verdict::taken);
+    CHECK(next.receive({"q", 3, "3", 2, true}, {}, 0) == verdict::outdated);
+    CHECK(next.receive({"q", 4, "4", 4}, {}, 3) == verdict::duplicate);  // the newest one stays what it is, with its answer
+    CHECK(next.receive({"new", 1, "7", 1, true}, {}, 0) == verdict::taken);
+    commit(next, d);
+    CHECK(answers(next) == "2=8/1 3=5/2 ");  // the count is not in checkpoints of this version
+    engine last("p", adders(), l);  // redone
+    CHECK(last.recover(d).redone == 2);
+    CHECK(last.receive({"q", 3, "3", 2, true}, {}, 0) == verdict::outdated);
+    CHECK(last.receive({"q", 2, "2", 2}, {}, 0) == verdict::passed);
+    CHECK(last.receive({"new", 2, "2", 2, true}, {}, 0) == verdict::taken);
+    CHECK(last.receive({"new", 1, "7", 1, true}, {}, 0) == verdict::outdated);
+    CHECK(last.receive({"q", 5, "5", 5}, {}, 0) == verdict::taken);
+    CHECK(last.receive({"gone", 9, "1", 2, true}, {}, 0) == verdict::taken);  // of a sender who is not known any more
+    CHECK(last.receive({"gone", 9, "1", 2}, {}, 0) == verdict::gap);
+  }
+
+  TEST_CASE("numbers passed over: the newest ones are remembered, in checkpoints of changes, too; older formats know none") {
+    stage::disk d;
+    limits l;
+    l.checkpoints = {.events = 1, .changes = 8};
+    const auto make = [] { return std::make_unique<words>(false); };
+    engine e("p", make, l);
+    e.recover(d);
+    const auto take = [&](engine& to, const message& m) {
+      const auto v = to.receive(m, {}, 0);
+      commit(to, d);
+      return v;
+    };
+    take(e, {{}, 0, std::string(1000, 'a')});
+    CHECK(take(e, {"q", 100, "b", 100}) == verdict::taken);
+    CHECK(take(e, {"q", 99, "c", 99, true}) == verdict::taken);
+    engine next("p", make, l);
+    const auto report = next.recover(d);
+    CHECK(report.unreadable.empty());
+    CHECK(report.checkpoint == 3);
+    CHECK(report.changes == 2);
+    CHECK(take(next, {"q", 99, "c", 99, true}) == verdict::outdated);
+    CHECK(take(next, {"q", 98, "c", 98}) == verdict::passed);
+    CHECK(take(next, {"q", 100 - process_state::passed_max, "c", 1}) == verdict::passed);
+    CHECK(take(next, {"q", 99 - process_state::passed_max, "c", 1}) == verdict::outdated);
+
+    string_sink before;  // as the program before wrote it
+    before.write_u64(1);
+    before.write_u64(1);
+    before.write_bytes("q");
+    for (const auto n : {5u, 1u, 0u}) before.write_u64(n);
+    before.write_bytes("answer");
+    before.write_u64(0);
+    before.write_bytes("state");
+    process_state old(make);
+    string_source from(before.bytes);
+    old.restore(from, 1, 2);
+    CHECK(from.left() == 0);
+    const process_state::sender* known = nullptr;
+    CHECK(old.look({"q", 5, "x", 5}, {}, known) == verdict::duplicate);
+    REQUIRE(known);
+    CHECK(known->reply == "answer");
+  }
+
+  TEST_CASE("who comes back says before what it does, and passes over a checkpoint that ended the process") {
+    struct witness final : recovery_witness {
+      std::string restores(std::uint64_t position) override {
+        said += "restores " + std::to_string(position) + " ";
+        return bad.contains(position) ? "it ended the process" : "";
+      }
+      void redoes(std::uint64_t first, std::uint64_t last) override {
+        said += "redoes " + std::to_string(first) + "-" + std::to_string(last) + " ";
+      }
+      void at(std::uint64_t position) noexcept override { said += "at " + std::to_string(position) + " "; }
+      void ends() noexcept override { said += "ends "; }
+      std::string said;
+      std::set<std::uint64_t> bad;
+    };
+    stage::disk d;
+    limits l;
+    l.checkpoints = {.events = 2, .changes = 0};
+    engine e("p", adders(), l);
+    e.recover(d);
+    for (int i = 0; i < 5; ++i) {
+      e.receive({{}, 0, "1"}, {}, 0);
+      commit(e, d);
+    }
+    witness w;
+    engine next("p", adders(), l);
+    next.recover(d, false, &w);
+    CHECK(w.said == "restores 4 ends redoes 5-5 at 5 ends ");
+    w.said.clear();
+    w.bad = {4};
+    engine other("p", adders(), l);
+    const auto report = other.recover(d, false, &w);
+    CHECK(w.said == "restores 4 ends restores 2 ends redoes 3-5 at 3 at 4 at 5 ends ");
+    REQUIRE(report.unreadable.size() == 1);
+    CHECK(report.unreadable[0] == "process p, checkpoint at position 4: it ended the process");
+    CHECK(other.applied() == 5);
+    w.said.clear();
+    w.bad = {2, 4};
+    engine none("p", adders(), l);
+    CHECK_THROWS_AS(none.recover(d, false, &w), unrecoverable);
+    w.bad.clear();  // the same object tries again
+    w.said.clear();
+    none.recover(d, false, &w);
+    CHECK(w.said == "restores 4 ends redoes 5-5 at 5 ends ");
+    for (int i = 0; i < 2; ++i) {
+      none.receive({{}, 0, "1"}, {}, 0);
+      commit(none, d);
+    }
+    engine again("p", adders(), l);  // nothing that is good was erased
+    CHECK(again.recover(d).unreadable.empty());
+    CHECK(again.applied() == 7);
   }
 
   TEST_CASE("an input that throws leaves what was before it, and no checkpoint of half a change") {

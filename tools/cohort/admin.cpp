@@ -57,6 +57,8 @@ void add_admin(CLI::App& program, int& code) {
   add(program, "remove", "Removes a node from the cluster, for good", {"remove"}, "NAME", code);
   add(program, "metrics", "Prints a running node's metrics in Prometheus' format", {"metrics"}, "", code);
   add(program, "processes", "Prints the supervised processes of a running node", {"processes"}, "", code);
+  add(program, "redo", "Has resilient processes that stay down, since redoing their journal ended the whole process, try it again", {"redo"},
+      "names of processes", code);
   auto& group = *program.add_subcommand("group", "A running group: its rules, its members, its leader");
   group.require_subcommand(1);
   add(group, "list", "Prints the groups that were created while the cluster ran, and whether they run here", {"group", "list"}, "", code);
