@@ -102,9 +102,10 @@ gateway::group* gateway::serving(const std::string& name) {
 
 void gateway::ask(const request& what, std::function<void(answer&&)> done) {
   auto* const known = serving(what.group);
-  if (!known)
-    return done(refused_as(reason::no_group, false, "this node hosts no group \"" + what.group + "\"; discover names those it hosts"));
+  if (!known) return done(no_such_group(what.group));
   auto& g = *known;
+  const bool of_session = what.what != request::kind::submit && what.what != request::kind::query;
+  if (of_session && !g.entry->how.sessions) return done(no_sessions(what.group, g.entry->make_service != nullptr));
   pending p{std::move(done), what.what, what.how, what.what != request::kind::submit && g.entry->how.sessions, {}};
   if (what.what == request::kind::query) return query(g, what, std::move(p));
   submit(g, what, std::move(p));
@@ -230,9 +231,13 @@ picture gateway::look() {
   return picture_;
 }
 
-std::unique_ptr<subscription> gateway::watch(const std::string& group) {
+std::unique_ptr<subscription> gateway::watch(const std::string& group, answer& why) {
   const auto* known = serving(group);
-  return known && known->entry->hub ? known->entry->hub->subscribe() : nullptr;
+  if (known && known->entry->hub) return known->entry->hub->subscribe();
+  why = known ? refused_as(reason::not_enabled, false,
+                           "group \"" + group + "\" is one of primary and backups: what its primary changes is not shown to clients")
+              : no_such_group(group);
+  return nullptr;
 }
 
 }  // namespace cohort::detail

@@ -37,7 +37,7 @@ public:
   void collect() override;
   void forget() override;
   transport::gateway::picture look() override;
-  std::unique_ptr<transport::gateway::subscription> watch(const std::string& group) override;
+  std::unique_ptr<transport::gateway::subscription> watch(const std::string& group, transport::gateway::answer& why) override;
   /// Groups that were created and deleted while it serves. Any thread; the server's thread gets to it.
   void host(std::shared_ptr<group_entry> entry);
   void drop(std::shared_ptr<group_entry> entry);

@@ -62,6 +62,18 @@ void take_reply(answer& a, const session_reply& r) {
   a.payload.assign(r.payload.begin(), r.payload.end());
 }
 
+answer no_such_group(const std::string& name) {
+  return refused_as(reason::no_group, false, "this node hosts no group \"" + name + "\"; discover names those it hosts");
+}
+
+answer no_sessions(const std::string& group, bool primary_backup) {
+  return refused_as(reason::not_enabled, false,
+                    primary_backup ? "group \"" + group +
+                                       "\" is one of primary and backups, which have no sessions: its requests go without one, and are named "
+                                       "by their callers"
+                                   : "group \"" + group + "\" has no sessions: its contract does not say sessions = true");
+}
+
 std::optional<order> order_named(const std::string& name) {
   for (std::size_t i = 0; i < order_count; ++i)
     if (name == to_string(static_cast<order>(i))) return static_cast<order>(i);

@@ -14,6 +14,10 @@ namespace cohort::detail {
 transport::gateway::answer refused_as(transport::gateway::reason because, bool retry, const std::string& why);
 transport::gateway::answer answer_of(outcome o);
 void take_reply(transport::gateway::answer& a, const session_reply& r);
+/// By a node that does not host the group.
+transport::gateway::answer no_such_group(const std::string& name);
+/// To what only groups with sessions take.
+transport::gateway::answer no_sessions(const std::string& group, bool primary_backup);
 std::optional<order> order_named(const std::string& name);
 
 }  // namespace cohort::detail

@@ -75,14 +75,14 @@ private:
 std::unique_ptr<open_call> gateway::ask_all(const request& what, collate how, unsigned count,
                                             std::function<void(collected&&)> done,
                                             std::function<void(const collected&)> changed) {
-  const auto refuse = [&](reason because, const std::string& why) {
-    done({refused_as(because, false, why), {}});
+  const auto refuse = [&](answer why) {
+    done({std::move(why), {}});
     return nullptr;
   };
   auto* const known = serving(what.group);
-  if (!known)
-    return refuse(reason::no_group, "this node hosts no group \"" + what.group + "\"; discover names those it hosts");
+  if (!known) return refuse(no_such_group(what.group));
   auto& g = *known;
+  if (what.what == request::kind::call && !g.entry->how.sessions) return refuse(no_sessions(what.group, g.entry->make_service != nullptr));
   collation c;
   c.how = how;
   c.count = count;
@@ -97,7 +97,7 @@ std::unique_ptr<open_call> gateway::ask_all(const request& what, collate how, un
     message = message_;
   } else if (!what.order.empty()) {
     c.in_order = order_named(what.order);
-    if (!c.in_order) return refuse(reason::not_enabled, "there is no order \"" + what.order + '"');
+    if (!c.in_order) return refuse(refused_as(reason::not_enabled, false, "there is no order \"" + what.order + '"'));
   }
   const auto tag = g.next_tag++;
   if (how == collate::custom)

@@ -90,7 +90,7 @@ struct service_of_test final : transport::gateway::service {
   }
   void forget() override { ++forgotten; }
   transport::gateway::picture look() override { return {"n1", "", {}, {}}; }
-  std::unique_ptr<transport::gateway::subscription> watch(const std::string&) override { return nullptr; }
+  std::unique_ptr<transport::gateway::subscription> watch(const std::string&, transport::gateway::answer&) override { return nullptr; }
 };
 
 }  // namespace

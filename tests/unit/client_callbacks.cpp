@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <utility>
+
 using namespace cohort;
 using namespace cohort::test;
 using namespace std::chrono_literals;
@@ -87,6 +89,32 @@ TEST_SUITE("client: callbacks") {
     for (int i = 0; i < 1000; ++i) REQUIRE(c.call("").get().what == call_outcome::replied);
     CHECK(c.ask(ids.back()).get().what == call_outcome::unknown);
     CHECK(c.ask(ids.back() + 1).get().what == call_outcome::replied);
+  }
+
+  TEST_CASE("who watches a group that is not there, or shows nothing, is told so; one that is there is watched") {
+    group_of_one g;
+    g.serve();
+    const auto first_of = [&](const std::string& group) {
+      auto how = g.to();
+      how.group = group;
+      client c(how);
+      std::promise<watch_event> first;
+      c.watch([&, told = false](const watch_event& e) mutable {
+        if (!std::exchange(told, true)) first.set_value(e);
+      });
+      auto f = first.get_future();
+      const bool came = f.wait_for(20s) == std::future_status::ready;
+      c.watch({});
+      REQUIRE(came);
+      return f.get();
+    };
+    CHECK(first_of("list").what == watch_event::kind::connected);
+    auto e = first_of("lost");
+    CHECK(e.what == watch_event::kind::refused);
+    CHECK(e.why == "no such group");
+    e = first_of("unseen");
+    CHECK(e.what == watch_event::kind::refused);
+    CHECK(e.why == "cannot be watched");
   }
 
   TEST_CASE("a callback that throws costs nobody else an answer, a deadline or the process") {

@@ -101,10 +101,19 @@ public:
   void flush() override {}
   void collect() override {}
   void forget() override { lost_.clear(); }
-  wired::picture look() override { return {"n1", "", {{"list", "n1", 1, {}, 1, true, true}}, {}}; }
-  std::unique_ptr<wired::subscription> watch(const std::string&) override { return nullptr; }
+  wired::picture look() override { return {"n1", "", {{"list", "n1", 1, {}, 1, true, true}, {"unseen", "n1", 1, {}, 1, true, false}}, {}}; }
+  std::unique_ptr<wired::subscription> watch(const std::string& group, wired::answer& why) override {
+    if (group == "list") return std::make_unique<nothing_new>();
+    why.because = group == "unseen" ? wired::reason::not_enabled : wired::reason::no_group;
+    why.why = group == "unseen" ? "cannot be watched" : "no such group";
+    return nullptr;
+  }
 
 private:
+  struct nothing_new final : wired::subscription {
+    std::vector<wired::event_ptr> take(std::size_t) override { return {}; }
+  };
+
   wired::answer execute(const wired::request& r) {
     std::lock_guard guard(mutex_);
     std::vector<std::byte> message(r.payload.begin(), r.payload.end());

@@ -4,6 +4,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include <unistd.h>
+
+#include <atomic>
 #include <csignal>
 #include <iostream>
 #include <iterator>
@@ -108,6 +111,7 @@ int call_all(const wanted& w) {
 void show(const watch_event& e) {
   switch (e.what) {
     case watch_event::kind::connected: std::cout << "watching at " << e.node; break;
+    case watch_event::kind::refused: std::cerr << "refused: " << e.why << std::endl; return;
     case watch_event::kind::missed: std::cout << "missed " << e.missed << " events"; break;
     case watch_event::kind::delivery:
       std::cout << e.order << ' ' << e.position << " from " << e.sender << ": "
@@ -128,11 +132,17 @@ int watch_until_told(const wanted& w) {
   sigaddset(&ending, SIGINT);
   sigaddset(&ending, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+  std::atomic<bool> over{false};
   client c(w.how);
-  c.watch([](const watch_event& e) { show(e); });
+  c.watch([&over](const watch_event& e) {
+    show(e);
+    if (e.what != watch_event::kind::refused) return;
+    over = true;
+    ::kill(::getpid(), SIGTERM);  // which is waited for below
+  });
   int signal = 0;
   sigwait(&ending, &signal);
-  return well;
+  return over ? refused : well;
 }
 
 }  // namespace

@@ -141,11 +141,21 @@ kj::Promise<void> engine::watch_once(std::uint64_t generation) {
   auto request = at->open->gateway.watchRequest();
   request.setGroup(how_.group.c_str());
   return timer_.timeoutAfter(duration_of(how_.attempt_timeout), request.send())
-    .then([this, at, generation](::capnp::Response<wire::Gateway::WatchResults>&& r) {
+    .then([this, at, generation](::capnp::Response<wire::Gateway::WatchResults>&& r) -> kj::Promise<void> {
+      if (generation != watch_generation_ || !on_event_) return kj::READY_NOW;
       watch_event e;
-      e.what = watch_event::kind::connected;
       e.node = at->node;
-      if (on_event_ && generation == watch_generation_) tell(on_event_, e);
+      const auto answer = r.getAnswer();
+      if (answer.getVerdict() != wire::Verdict::REPLIED) {
+        if (answer.getRetry() || (answer.getReason() == wire::Reason::NO_GROUP && places_.has_no_part(*at))) return kj::READY_NOW;
+        ++watch_generation_;
+        e.what = watch_event::kind::refused;
+        e.why = answer.getWhy().cStr();
+        tell(std::exchange(on_event_, {}), e);
+        return kj::READY_NOW;
+      }
+      e.what = watch_event::kind::connected;
+      tell(on_event_, e);
       return next_events(at, {r.getStream()}, generation);
     });
 }

@@ -63,7 +63,7 @@ struct read_options {
 };
 
 struct watch_event {
-  enum class kind : std::uint8_t { delivery, view, missed, connected } what{};
+  enum class kind : std::uint8_t { delivery, view, missed, connected, refused } what{};
   std::span<const std::byte> payload;      ///< delivery; valid during the call
   std::string order;
   std::uint64_t position = 0, index = 0, view = 0;
@@ -73,6 +73,7 @@ struct watch_event {
   std::vector<std::string> changes;        ///< view: "n2 failed"
   std::uint64_t missed = 0;                ///< events that were not kept until this client took them
   std::string node;                        ///< connected: watched from now on; what came before at another node may be missed
+  std::string why;                         ///< refused: no member can show this group's events, now or later; the watch is over
 };
 
 struct client_options {

@@ -289,10 +289,14 @@ public:
   }
 
   kj::Promise<void> watch(WatchContext context) override {
-    KJ_REQUIRE(use_->subscriptions < shared_->bounds.subscriptions_per_connection_max, "too many streams on this connection; drop one");
-    auto from = shared_->behind.watch(context.getParams().getGroup().cStr());
-    KJ_REQUIRE(from != nullptr, "this node hosts no such group; `discover` names those it hosts");
-    context.getResults().setStream(kj::heap<stream_server>(shared_, use_, std::move(from)));
+    answer why = refusal(reason::over_limit, true, "too many streams on this connection; drop one");
+    std::unique_ptr<subscription> from;
+    if (use_->subscriptions < shared_->bounds.subscriptions_per_connection_max)
+      from = shared_->behind.watch(context.getParams().getGroup().cStr(), why);
+    if (from)
+      context.getResults().setStream(kj::heap<stream_server>(shared_, use_, std::move(from)));
+    else
+      put(context.getResults().initAnswer(), why);
     return kj::READY_NOW;
   }
 

@@ -182,7 +182,8 @@ interface Gateway {
   # Answered when the last of them is. `order` of those without session, empty: the group's default. `withinMs` > 0: from now on, by
   # the node's clock; a request that is ordered later is executed nowhere.
   query    @4 (group :Text, question :Data, how :Read, seen :UInt64, maxAgeMs :UInt64) -> (answer :Answer);
-  watch    @5 (group :Text) -> (stream :Stream);
+  watch    @5 (group :Text) -> (stream :Stream, answer :Answer);
+  # Refused: there is no stream, and `answer` says why.
   collect  @6 (group :Text, session :Session, request :Request, order :Text, withinMs :UInt64, collate :Collate, count :UInt32,
                progress :Progress) -> (collected :Collected);
   # A call of all members, in groups that take calls; `withinMs`, 1 ms to 1 h, is for the order and the answers. Given up when the

@@ -152,8 +152,8 @@ public:
   /// promises of what was asked are gone.
   virtual void forget() = 0;
   virtual picture look() = 0;
-  /// Null if there is no such group.
-  virtual std::unique_ptr<subscription> watch(const std::string& group) = 0;
+  /// Null if it cannot be: then `why` is the refusal.
+  virtual std::unique_ptr<subscription> watch(const std::string& group, answer& why) = 0;
 };
 
 }  // namespace cohort::transport::gateway
