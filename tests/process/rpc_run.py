@@ -2,6 +2,7 @@
 import os
 import pathlib
 import queue
+import random
 import re
 import shutil
 import signal
@@ -92,7 +93,7 @@ def exactly_once(group, customer):
     paid, wrong = [], []
 
     def pay(number):
-        buyer = Lines([customer, *group.gateways.values()], group.folder / f"customer{number}.log")
+        buyer = Lines([customer, group.folder / f"paid{number}", *group.gateways.values()], group.folder / f"customer{number}.log")
         while not stop.is_set():
             buyer.send(number)
             answer = buyer.next(40)
@@ -146,7 +147,52 @@ def exactly_once(group, customer):
     return len(paid)
 
 
+def killed_customer(group, customer, kills=40):
+    """A customer that pays a list of amounts is killed in the middle, again and again, and begun again. It is the only one who pays, so
+    an amount that was paid twice or not at all would be in each answer behind it."""
+    random.seed(os.getpid())
+    before = int(group.call("--read", ""))
+    amounts = [random.randint(1, 1000) for _ in range(600)]
+    lines, record, log = group.folder / "amounts", group.folder / "paid", group.folder / "killed.log"
+    lines.write_text("".join(f"{a}\n" for a in amounts))
+
+    def begin():
+        with open(lines) as source:
+            return spawn([customer, record, *group.gateways.values()], log, stdin=source, stdout=subprocess.PIPE)
+
+    def paid():
+        return record.read_text().count("\n") if record.exists() else 0
+
+    killed, places = 0, set()
+    while killed < kills and paid() < len(amounts) - 20:
+        process, had = begin(), paid()
+        eventually("an amount to be paid", lambda: paid() > had or process.poll() is not None, 30)
+        time.sleep(random.uniform(0, 0.05))
+        process.kill()
+        process.wait()
+        assert process.returncode == -signal.SIGKILL, f"the customer ended by itself: {log.read_text()[-2000:]}"
+        process.stdout.close()
+        killed += 1
+        places.add(paid())
+        if killed in (10, 25):
+            group.kill("n2")
+        if killed in (15, 30):
+            group.start("n2")
+    process = begin()
+    out, _ = process.communicate(timeout=90)
+    assert process.returncode == 0, log.read_text()[-2000:]
+    sums = [before + sum(amounts[: i + 1]) for i in range(len(amounts))]
+    answers = record.read_text().split()
+    assert answers == [str(s) for s in sums], next((i, a, s) for i, (a, s) in enumerate(zip(answers, sums)) if a != str(s))
+    assert out.splitlines()[-1] == f"the till holds {sums[-1]}"
+    assert len(places) > kills / 2, places
+    return killed
+
+
 def limits(group):
+    done = subprocess.run([group.cohort, "watch", "--gateway", group.gateways["n1"], "--group", "nosuch"], capture_output=True, text=True,
+                          timeout=30, stdin=subprocess.DEVNULL)
+    assert done.returncode == 1 and 'refused: this node hosts no group "nosuch"' in done.stderr, done
     done = subprocess.run([group.cohort, "call", "--gateway", group.gateways["n1"], "--group", "nosuch", "1"], capture_output=True, text=True,
                           timeout=60, stdin=subprocess.DEVNULL)
     assert done.returncode == 1 and "hosts no group" in done.stderr, done.stderr
@@ -384,6 +430,7 @@ def main():
     try:
         limits(group)
         print("paid", exactly_once(group, customer), "times, each counted once")
+        print("a customer that was killed", killed_customer(group, customer), "times has paid all, each once")
         group_calls(group)
         hedged(group)
         hung(group)

@@ -22,14 +22,25 @@ constexpr auto settle_grace = 500 * kj::MILLISECONDS;
 
 }  // namespace
 
-engine::engine(const client_options& how, kj::AsyncIoContext& io)
-    : how_(how), timer_(io.provider->getTimer()), random_(std::random_device{}()), places_(how_, io, random_), tasks_(*this) {
-  session_ = {how.session_high, how.session_low, how.session_birth, std::max<std::uint64_t>(how.next_number, 1)};
-  low_ = session_.next_number;
+engine::engine(const client_options& how, session_file* file, kj::AsyncIoContext& io)
+    : how_(how), file_(file), timer_(io.provider->getTimer()), random_(std::random_device{}()), places_(how_, io, random_),
+      tasks_(*this) {
+  if (file_) {
+    const auto& before = file_->before();
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      const auto end = i + 1 < before.size() ? before[i + 1].first : file_->next();
+      former_.push_back(std::make_shared<former_life>(former_life{.session = before[i], .given_up = end, .fenced = before[i].ended}));
+    }
+    first_ = next_id_ = file_->next();
+  }
   keep_session();
 }
 
-session_state engine::state() const { return session_; }
+session_state engine::state() const {
+  auto s = session_;
+  if (file_) s.next_number = next_id_;
+  return s;
+}
 
 void engine::trouble(const std::string& what) {
   const auto line = "a callback of the client of group " + how_.group + " threw: " + what;
@@ -41,11 +52,13 @@ void engine::trouble(const std::string& what) {
 }
 
 void engine::call(operation&& what) {
+  if (what.deadline) what.deadline = timer_.now() + (*what.deadline - kj::origin<kj::TimePoint>());
+  if (call_again(what)) return;
   if (waiting_.size() >= how_.waiting_calls_max) {
     call_result r{.what = call_outcome::refused, .why = "too many calls wait in this client", .id = what.id};
     return tell(what.then, std::move(r));
   }
-  if (what.deadline) what.deadline = timer_.now() + (*what.deadline - kj::origin<kj::TimePoint>());
+  next_id_ = what.id + 1;
   waiting_.push_back(std::move(what));
   send_soon();
   keep_pumping();
@@ -61,7 +74,8 @@ void engine::send_soon() {
 }
 
 void engine::send_now() {
-  if (session_.birth == 0) return open_session();
+  if (!fence_former()) return;
+  if (session_.birth == 0 && !waiting_.empty()) open_session();
   auto to = places_.choose();
   if (!to) return;
   send_group_calls(to);
@@ -75,6 +89,11 @@ bool engine::enough_for_a_batch() const {
 
 /// A number too far above those acknowledged would be refused, and sent again and again until older ones are answered.
 std::size_t engine::numbers_left() const {
+  if (session_.birth == 0) return 0;
+  if (file_) {
+    const bool too_far = waiting_.empty() || waiting_.front().id - file_->lowest(first_) >= numbers_max;
+    return too_far || operations_.size() >= how_.open_calls_max ? 0 : how_.open_calls_max - operations_.size();
+  }
   const auto most = std::min(how_.open_calls_max, numbers_max);
   return done_.size() < most ? most - done_.size() : 0;
 }
@@ -117,7 +136,9 @@ void engine::open_session() {
       if (a.getVerdict() == wire::Verdict::REPLIED) {
         places_.worked(*to);
         session_.birth = a.getBirth();
-        return send_soon();
+        if (file_) file_->opened({session_.high, session_.low, session_.birth, first_});
+        close_former_soon();
+        return written() ? send_soon() : void();
       }
       places_.doubt();
       if (a.getReason() == wire::Reason::NO_GROUP && places_.has_no_part(*to)) return send_soon();
@@ -134,22 +155,29 @@ void engine::open_session() {
 /// An idle client's session does not expire.
 void engine::keep_session() {
   tasks_.add(timer_.afterDelay(std::max<std::int64_t>(how_.session_lifetime.count() / 3, 100) * kj::MILLISECONDS).then([this] {
-    if (auto to = session_.birth == 0 ? nullptr : places_.choose()) {
-      auto request = to->open->gateway.openRequest();
-      request.setGroup(how_.group.c_str());
-      request.getSession().setIdHigh(session_.high);
-      request.getSession().setIdLow(session_.low);
-      request.getSession().setBirth(session_.birth);
-      tasks_.add(timer_.timeoutAfter(duration_of(how_.attempt_timeout), request.send())
-                   .then([this, birth = session_.birth](::capnp::Response<wire::Gateway::OpenResults>&& r) {
-                     if (r.getAnswer().getReason() == wire::Reason::NO_SESSION && session_.birth == birth) session_ended();
-                   }, [](kj::Exception&&) {}));
-    }
+    if (session_.birth != 0) renew(session_);
+    for (const auto& f : former_) renew({f->session.high, f->session.low, f->session.birth});
     keep_session();
   }));
 }
 
+void engine::renew(const session_state& s) {
+  auto to = places_.choose();
+  if (!to) return;
+  auto request = to->open->gateway.openRequest();
+  request.setGroup(how_.group.c_str());
+  name_session(request.getSession(), s);
+  tasks_.add(timer_.timeoutAfter(duration_of(how_.attempt_timeout), request.send())
+               .then([this, birth = s.birth](::capnp::Response<wire::Gateway::OpenResults>&& r) {
+                 if (r.getAnswer().getReason() == wire::Reason::NO_SESSION && session_.birth == birth) session_ended();
+               }, [](kj::Exception&&) {}));
+}
+
 void engine::give_number(operation& o) {
+  if (file_) {
+    o.number = o.id;
+    return file_->given(o.number, {digest_of(o), session_.birth});
+  }
   o.number = session_.next_number++;
   done_.push_back(false);
 }
@@ -170,7 +198,7 @@ bool engine::send_some(const place_ptr& to) {
   std::size_t bytes = 0;
   const auto fits = [&](const operation& o) {
     if (batch.empty()) return true;
-    return batch.size() < batch_max && bytes + o.payload.size() <= batch_bytes_max && o.settle == batch.front()->settle &&
+    return batch.size() < batch_max && bytes + o.payload.size() <= batch_bytes_max && o.settle == batch.front()->settle && o.of == batch.front()->of &&
            o.deadline.has_value() == batch.front()->deadline.has_value();
   };
   const auto add = [&](operation& o) {
@@ -193,12 +221,10 @@ bool engine::send_some(const place_ptr& to) {
     add(operations_.emplace(id, std::move(waiting_.front())).first->second);
     waiting_.pop_front();
   }
-  if (batch.empty()) return false;
+  if (batch.empty() || !written()) return false;
   auto request = to->open->gateway.callRequest();
   request.setGroup(how_.group.c_str());
-  request.getSession().setIdHigh(session_.high);
-  request.getSession().setIdLow(session_.low);
-  request.getSession().setBirth(session_.birth);
+  name_session(request.getSession(), session_of(*batch.front()));
   auto list = request.initRequests(static_cast<unsigned>(batch.size()));
   std::vector<std::uint64_t> ids;
   std::int64_t within = 0;
@@ -208,7 +234,7 @@ bool engine::send_some(const place_ptr& to) {
     o.open_copy = true;
     ++o.attempts;
     list[i].setNumber(o.number);
-    list[i].setAcknowledgedBelow(std::min(low_, o.number));
+    list[i].setAcknowledgedBelow(acknowledged_below(o));
     list[i].setCancel(o.settle);
     if (o.settle) continue;
     list[i].setPayload({reinterpret_cast<const kj::byte*>(o.payload.data()), o.payload.size()});
@@ -274,10 +300,20 @@ void engine::take(place& from, std::uint64_t id, gateway_answer a) {
     case wire::Verdict::REFUSED: break;
   }
   const auto because = a.reader.getReason();
+  if (because == wire::Reason::CANCELLED && file_ && !o.of && !o.settle && !o.again) {
+    // By nobody in this life: a later one has begun, and gives up the numbers that this one could still use.
+    over_ = "another life of this client has taken over";
+    over(call_outcome::refused, over_);
+    for (auto& w : std::exchange(waiting_, {})) finish(w, call_outcome::refused, nullptr, over_, "");
+    return;
+  }
   if (because == wire::Reason::CANCELLED)
     return o.late ? over(call_outcome::expired, "its deadline was over before it was executed")
                   : over(call_outcome::refused, "it was cancelled before it was executed");
+  if (because == wire::Reason::NO_SESSION && o.of)
+    return over(call_outcome::unknown, "the session of the life before has ended: only the service can tell");
   if (because == wire::Reason::NO_SESSION) return session_ended();
+  if (because == wire::Reason::FORGOTTEN && file_) return over(call_outcome::unknown, "it was acknowledged before: its answer is forgotten");
   if (because == wire::Reason::NO_GROUP && places_.has_no_part(from)) return rest(o);
   if (because == wire::Reason::TOO_FAR || because == wire::Reason::ANSWERS_FULL || a.reader.getRetry()) {
     // Not executed; answers that are acknowledged with the next copies make room.
@@ -292,6 +328,10 @@ void engine::take(place& from, std::uint64_t id, gateway_answer a) {
 /// Expired, although it was renewed: the group was away for longer than its lifetime. What may have been executed in it can only be
 /// told by the service; what surely was not goes on in another session.
 void engine::session_ended() {
+  // A later life would close the session of this one, too: so a client that comes back does not go on by itself.
+  if (file_)
+    return give_up("its session ended: another life of this client has taken over, or the group was away for longer than the "
+                   "session's lifetime");
   session_ = {};
   low_ = 1;
   done_.clear();
@@ -313,9 +353,11 @@ void engine::deadlines() {
   for (auto& [id, o] : operations_)
     if (over(o)) ids.push_back(id);
   for (auto id : ids) {
-    auto& o = operations_.find(id)->second;
+    const auto known = operations_.find(id);
+    if (known == operations_.end()) continue;
+    auto& o = known->second;
     if (!o.maybe && !o.open_copy) {
-      auto gone = std::move(operations_.extract(id).mapped());
+      auto gone = std::move(operations_.extract(known).mapped());
       finish(gone, call_outcome::expired, nullptr, "its deadline was over before it was executed", "");
       continue;
     }
@@ -350,7 +392,11 @@ void engine::cancel(std::uint64_t id) {
 
 /// The end of a call that is in no container any more.
 void engine::finish(operation& o, call_outcome what, gateway_answer* a, const std::string& why, const std::string& node) {
-  if (o.number != 0) done_with(o.number);
+  if (o.number != 0 && !file_) done_with(o.number);
+  if (o.number != 0 && file_ && o.acknowledged) {
+    file_->acknowledged(o.number);
+    close_former_soon();
+  }
   call_result r;
   r.what = what;
   r.why = why;
@@ -386,8 +432,14 @@ std::size_t size_of(const call_result& r) {
 void engine::settled(std::uint64_t id, call_result&& r) {
   if (auto asking = asking_.extract(id); !asking.empty())
     for (auto& then : asking.mapped()) tell(then, call_result(r));
+  if (const auto before = ended_.find(id); before != ended_.end()) {  // called again under its number
+    ended_bytes_ -= size_of(before->second);
+    ended_.erase(before);
+    std::erase(ended_in_order_, id);
+  }
   const auto bytes = size_of(r);
-  if (bytes > ended_bytes_max || !ended_.emplace(id, std::move(r)).second) return;
+  if (bytes > ended_bytes_max) return;
+  ended_.emplace(id, std::move(r));
   ended_in_order_.push_back(id);
   ended_bytes_ += bytes;
   while (ended_in_order_.size() > ended_max || ended_bytes_ > ended_bytes_max) {
@@ -408,6 +460,12 @@ void engine::ask(std::uint64_t id, client::done then) {
     asking_[id].push_back(std::move(then));
     return;
   }
+  if (file_ && over_.empty() && file_->find(id)) {
+    asking_[id].push_back(std::move(then));
+    rest(operations_.emplace(id, operation{.id = id, .number = id, .of = life_of(id), .maybe = true, .settle = true}).first->second);
+    send_soon();
+    return keep_pumping();
+  }
   tell(then, call_result{.what = call_outcome::unknown, .why = "no call of this id is open, or ended lately", .id = id});
 }
 
@@ -420,6 +478,12 @@ void engine::end() {
   for (auto& [id, list] : asking_)
     for (auto& then : list) tell(then, call_result{.what = call_outcome::unknown, .why = "the client ended", .id = id});
   asking_.clear();
+  if (!file_) return;
+  try {
+    file_->ended();
+    file_->flush();
+  } catch (const std::runtime_error&) {  // then some acknowledgements are said again
+  }
 }
 
 }  // namespace cohort::client_detail

@@ -4,7 +4,6 @@
 #include <kj/async-unix.h>
 
 #include <algorithm>
-#include <atomic>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -39,6 +38,11 @@ struct client::impl {
   explicit impl(client_options options) : how(std::move(options)) {
     if (how.gateways.empty()) throw std::runtime_error("a client needs the gateway of one member at least, as \"host:port\"");
     if (how.group.empty()) throw std::runtime_error("a client needs the name of a group");
+    if (!how.session_file.empty()) {
+      file = std::make_unique<client_detail::session_file>(how.session_file, how.group);
+      left_over = file->unacknowledged();
+      next_id = file->next();
+    }
     thread = std::thread([this] { run(); });
   }
   ~impl() {
@@ -50,7 +54,7 @@ struct client::impl {
     thread.join();
   }
 
-  std::uint64_t begin(std::span<const std::byte> payload, std::chrono::milliseconds within, std::optional<collation> all, done then);
+  std::uint64_t begin(std::span<const std::byte> payload, const call_options& as, std::optional<collation> all, done then);
 
   void post(task t) {
     {
@@ -63,7 +67,7 @@ struct client::impl {
   void run() {
     auto io = kj::setupAsyncIo();
     kj::UnixEventPort::FdObserver woken(io.unixEventPort, wakes.readable(), kj::UnixEventPort::FdObserver::OBSERVE_READ);
-    client_detail::engine engine(how, io);
+    client_detail::engine engine(how, file.get(), io);
     here = &engine;
     for (bool stop = false; !stop;) {
       woken.whenBecomesReadable().wait(io.waitScope);
@@ -82,8 +86,10 @@ struct client::impl {
   const client_options how;
   client_detail::engine* here = nullptr;  ///< of the client's thread, and for it only
   transport::wake_up wakes;
-  std::atomic<std::uint64_t> next_id{1};
+  std::unique_ptr<client_detail::session_file> file;  ///< the client's thread's, once it runs
+  std::vector<std::uint64_t> left_over;
   std::mutex mutex;  // guards all below
+  std::uint64_t next_id = 1;
   std::vector<task> tasks;
   bool stopping = false;
   std::thread thread;
@@ -103,24 +109,32 @@ std::pair<client::done, std::future<call_result>> promised() {
 
 }  // namespace
 
-std::uint64_t client::impl::begin(std::span<const std::byte> payload, std::chrono::milliseconds within, std::optional<collation> all, done then) {
+std::uint64_t client::impl::begin(std::span<const std::byte> payload, const call_options& as, std::optional<collation> all, done then) {
+  if (as.number != 0 && !file) throw std::invalid_argument("a call has a number of its own in a client with a session file only");
   auto o = std::make_shared<client_detail::operation>();
-  o->id = next_id++;
   o->payload.assign(payload.begin(), payload.end());
   o->then = std::move(then);
   o->all = std::move(all);
-  if (within.count() > 0) o->deadline = kj::origin<kj::TimePoint>() + within.count() * kj::MILLISECONDS;
-  const auto id = o->id;
-  post([o](client_detail::engine& e) { e.call(std::move(*o)); });
+  if (as.within.count() > 0) o->deadline = kj::origin<kj::TimePoint>() + as.within.count() * kj::MILLISECONDS;
+  std::uint64_t id = as.number;
+  {
+    // Numbers are given in the order of the calls.
+    std::lock_guard guard(mutex);
+    if (id == 0) id = next_id;
+    next_id = std::max(next_id, id + 1);
+    o->id = id;
+    tasks.push_back([o](client_detail::engine& e) { e.call(std::move(*o)); });
+  }
+  wakes.tell();
   return id;
 }
 
 std::uint64_t client::call(std::span<const std::byte> payload, const call_options& how, done then) {
-  return impl_->begin(payload, how.within, {}, std::move(then));
+  return impl_->begin(payload, how, {}, std::move(then));
 }
 
 std::uint64_t client::call_all(std::span<const std::byte> payload, const collation& how, done then) {
-  return impl_->begin(payload, std::max(how.within, std::chrono::milliseconds(1)), how, std::move(then));
+  return impl_->begin(payload, {.within = std::max(how.within, std::chrono::milliseconds(1))}, how, std::move(then));
 }
 
 std::future<call_result> client::call_all(std::span<const std::byte> payload, const collation& how) {
@@ -144,6 +158,12 @@ std::future<call_result> client::ask(std::uint64_t id) {
   impl_->post([id, t = std::move(then)](client_detail::engine& e) { e.ask(id, t); });
   return std::move(future);
 }
+
+void client::acknowledge(std::uint64_t id) {
+  impl_->post([id](client_detail::engine& e) { e.acknowledge(id); });
+}
+
+const std::vector<std::uint64_t>& client::unacknowledged() const { return impl_->left_over; }
 
 std::future<call_result> client::read(std::span<const std::byte> question, const read_options& how) {
   auto [then, future] = promised();

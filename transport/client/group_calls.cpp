@@ -56,6 +56,7 @@ private:
 }  // namespace
 
 void engine::send_group_calls(const place_ptr& to) {
+  if (!written()) return;
   const auto now = timer_.now();
   for (const auto id : resting_) {
     const auto known = operations_.find(id);
@@ -68,6 +69,7 @@ void engine::send_group_calls(const place_ptr& to) {
     const auto id = waiting_.front().id;
     auto& o = operations_.emplace(id, std::move(waiting_.front())).first->second;
     waiting_.pop_front();
+    if (!written()) return;
     send_group_call(o, to);
   }
 }
@@ -79,12 +81,10 @@ void engine::send_group_call(operation& o, const place_ptr& to) {
   ++o.attempts;
   auto request = to->open->gateway.collectRequest();
   request.setGroup(how_.group.c_str());
-  request.getSession().setIdHigh(session_.high);
-  request.getSession().setIdLow(session_.low);
-  request.getSession().setBirth(session_.birth);
+  name_session(request.getSession(), session_of(o));
   auto asked = request.getRequest();
   asked.setNumber(o.number);
-  asked.setAcknowledgedBelow(std::min(low_, o.number));
+  asked.setAcknowledgedBelow(acknowledged_below(o));
   asked.setPayload({reinterpret_cast<const kj::byte*>(o.payload.data()), o.payload.size()});
   request.setWithinMs(static_cast<std::uint64_t>(left / kj::MILLISECONDS));
   request.setCollate(static_cast<wire::Collate>(o.all->how));

@@ -63,6 +63,11 @@ struct gateway_stream {
 };
 
 inline std::span<const std::byte> bytes_of(::capnp::Data::Reader d) { return {reinterpret_cast<const std::byte*>(d.begin()), d.size()}; }
+inline void name_session(wire::Session::Builder out, const session_state& s) {
+  out.setIdHigh(s.high);
+  out.setIdLow(s.low);
+  out.setBirth(s.birth);
+}
 inline kj::Duration duration_of(std::chrono::milliseconds ms) { return static_cast<std::int64_t>(ms.count()) * kj::MILLISECONDS; }
 
 }  // namespace cohort::client_detail

@@ -54,6 +54,10 @@ struct call_result {
 
 struct call_options {
   std::chrono::milliseconds within{0};  ///< from now; 0: until it is answered, however long that takes
+  /// Of a client with a `session_file`: the number under which the application knows this request, in this life and the next ones;
+  /// greater than all it used before. 0: the client takes the next one. A number that was used and is not acknowledged may come again,
+  /// with the same request: it is answered as it was, or executed now if it never was. With another request it is refused.
+  std::uint64_t number = 0;
 };
 
 struct read_options {
@@ -79,9 +83,12 @@ struct watch_event {
 struct client_options {
   std::vector<std::string> gateways;       ///< "host:port" of one member at least; others are found through it
   std::string group;
-  /// Resumes a session: that of `session()` and `next_number()` of a client before, which has ended. Its open calls are forgotten.
-  std::uint64_t session_high = 0, session_low = 0, session_birth = 0, next_number = 1;
-  std::chrono::milliseconds session_lifetime{60'000};   ///< renewed while the client lives
+  /// With it the client goes on after its process ended, also by `kill -9` or a power cut: the file keeps which number was given to
+  /// which request, before a copy leaves. It costs a flush for each batch of calls. A call's id is its number then, the same in all
+  /// lives, and it is kept, here and in the group, until `acknowledge`. Made if it is not there; one client at a time has it.
+  std::string session_file;
+  /// Renewed while the client lives. What a life before left open can be settled for so long after its end.
+  std::chrono::milliseconds session_lifetime{60'000};
   std::chrono::milliseconds attempt_timeout{3'000};     ///< then another copy goes through another member
   /// A member that is silent for so long while an answer of it is awaited (it hangs, or its host is cut off) is left, and another
   /// copy goes through another one; it is asked whether it is there meanwhile. At most `attempt_timeout`.
@@ -108,7 +115,8 @@ struct session_state {
 /// The destructor answers what is open: `unknown` if a copy may have been executed, else `refused`.
 class client {
 public:
-  explicit client(client_options options);  ///< Throws `std::runtime_error` if the options make no sense. Connects by itself.
+  /// Throws `std::runtime_error` if the options make no sense, or the session file cannot be used. Connects by itself.
+  explicit client(client_options options);
   ~client();
   client(const client&) = delete;
   client& operator=(const client&) = delete;
@@ -133,8 +141,15 @@ public:
   /// Gives a call up. It is answered soon: `replied` if it was executed, else `refused`, and it never will be.
   void cancel(std::uint64_t id);
   /// What became of a call. Of one that is open, or that ended as `unknown` and is being settled: once it is known. Of one that
-  /// ended: its answer, among the last 1000 and 4 MiB of them. Else `unknown`.
+  /// ended: its answer, among the last 1000 and 4 MiB of them. With a `session_file`, of one that was not acknowledged, also of a life
+  /// before: `replied` if it was executed, else `refused`, and it never will be; `unknown` if its session has ended. Else `unknown`.
   std::future<call_result> ask(std::uint64_t id);
+
+  /// With a `session_file`: the application has what it wants of this call, and does not come back to its number. At most 1000 numbers
+  /// are above the lowest that is not acknowledged; calls beyond them wait. Of a call that is open: once it ended.
+  void acknowledge(std::uint64_t id);
+  /// With a `session_file`: the numbers that the lives before used and did not acknowledge, as this life began.
+  const std::vector<std::uint64_t>& unacknowledged() const;
 
   std::future<call_result> read(std::span<const std::byte> question, const read_options& how = {});
   std::future<call_result> read(std::string_view text, const read_options& how = {}) { return read(std::as_bytes(std::span(text)), how); }
@@ -143,7 +158,7 @@ public:
   /// One watch at a time; an empty function ends it.
   void watch(std::function<void(const watch_event&)> on);
 
-  /// To be kept by a caller that wants to go on with the session after its own restart; birth 0: not opened yet.
+  /// The session as it is now, for other ways to use it (<cohort/session.hpp>, the schema); birth 0: not opened yet.
   session_state session() const;
 
 private:

@@ -289,10 +289,12 @@ public:
   }
 
   kj::Promise<void> watch(WatchContext context) override {
-    answer why = refusal(reason::over_limit, true, "too many streams on this connection; drop one");
+    answer why;
     std::unique_ptr<subscription> from;
     if (use_->subscriptions < shared_->bounds.subscriptions_per_connection_max)
       from = shared_->behind.watch(context.getParams().getGroup().cStr(), why);
+    else
+      why = refusal(reason::over_limit, true, "too many streams on this connection; drop one");
     if (from)
       context.getResults().setStream(kj::heap<stream_server>(shared_, use_, std::move(from)));
     else
