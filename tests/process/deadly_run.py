@@ -7,6 +7,7 @@ ends the process when it is redone, or read, keeps its own resilient process dow
 `deadly_run.py PROGRAM COHORT alone|outbox|journal|together`."""
 import pathlib
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -316,6 +317,8 @@ def together(folder):
         eventually(f"{what}: {answer}", lambda: answer in (shop.ask(f"pay {what}") or ""), 40)
 
     # Of a resilient sender, in a group of its own: refused once, at whatever node, and what is behind it arrives.
+    serves = re.compile("group=courier .*has contact with a quorum")  # what is sent before is refused, and nobody is told
+    eventually("the sender's group serves", lambda: serves.search(shops[1].log.read_text()))
     for body in ("throw9", "3", "throw8", "2"):
         assert shops[1].ask(f"send {body}") == "sent"
     eventually("what is behind them arrives", lambda: "0 taken 5" in (shops[2].ask("pay - 0 0") or ""), 40)

@@ -14,8 +14,8 @@ from counter_run import Counter
 
 def strangers(cohort, gateway):
     """There are no sessions, and nothing to watch; who asks for it hears so, and why."""
-    for words, why in ((["call", "--group", "draw", "b1"], "has no sessions"), (["watch", "--group", "draw"], "one of primary and backups"),
-                       (["call", "--all", "all", "--group", "draw", "b1"], "has no sessions"),
+    for words, why in ((["call", "--group", "draw", "b1"], "have no sessions"), (["watch", "--group", "draw"], "one of primary and backups"),
+                       (["call", "--all", "all", "--group", "draw", "b1"], "have no sessions"),
                        (["watch", "--group", "drawn"], 'hosts no group "drawn"')):
         done = subprocess.run([cohort, *words, "--gateway", gateway], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
         assert done.returncode == 1 and done.stderr.startswith("refused: ") and why in done.stderr, (words, done)
